@@ -1,0 +1,21 @@
+//! What every loop is given: the present services, the clock that requests use, metrics, dice.
+
+use headgate_model::state::ServiceState;
+use headgate_model::units::Tick;
+use headgate_observe::registry::WorkerMetrics;
+use std::sync::Arc;
+
+/// Tells the services that are in force now.
+pub type Services = Arc<dyn Fn() -> Vec<Arc<ServiceState>> + Send + Sync>;
+
+/// The same for all loops. Clones are cheap.
+#[derive(Clone)]
+pub struct Context {
+    pub services: Services,
+    /// The clock whose ticks requests compare with.
+    pub now: Arc<dyn Fn() -> Tick + Send + Sync>,
+    /// The cells of the control thread: no worker has its id.
+    pub metrics: WorkerMetrics,
+    /// Starts the dice for jitter. Different in each process, or all gateways probe in step.
+    pub seed: u64,
+}

@@ -1,0 +1,45 @@
+//! The loops beside the traffic: active health checks, discovery, ejection of outliers, watching files.
+//! They write what requests read (plain atomics and whole sets of endpoints) and never touch a request.
+//!
+//! No loop is told what changed: each looks at the present services again and again and makes the world fit.
+//! All of them share one `current_thread` runtime on a thread that is no worker's.
+
+pub mod context;
+pub mod discovery;
+pub mod health;
+pub mod outlier;
+pub mod supervise;
+pub mod watch;
+
+mod tasks;
+
+use context::Context;
+use discovery::Update;
+use discovery::dns::Resolver;
+use headgate_model::signal::SignalReceiver;
+use std::sync::{Arc, Mutex};
+use supervise::supervise;
+use tokio::sync::mpsc;
+
+/// What the loops run on.
+pub struct Loops {
+    pub context: Context,
+    pub resolver: Arc<Resolver>,
+    /// Where discovery tells what it found. When it is full, discovery waits.
+    pub updates: mpsc::Sender<Update>,
+    /// The loop's end of each worker's queue.
+    pub signals: Vec<SignalReceiver>,
+}
+
+/// Runs all loops, each restarted when it panics, until the future is dropped.
+pub async fn run(loops: Loops) {
+    let Loops { context, resolver, updates, signals } = loops;
+    let signals = Arc::new(Mutex::new(signals));
+    tokio::join!(
+        supervise("health", &context.metrics, || health::run(context.clone())),
+        supervise("outlier", &context.metrics, || outlier::run(context.clone(), Arc::clone(&signals))),
+        supervise("discovery", &context.metrics, || {
+            discovery::run(context.clone(), Arc::clone(&resolver), updates.clone())
+        }),
+    );
+}

@@ -1,0 +1,117 @@
+//! Accepts connections of one listener on one worker and starts serving them.
+
+use crate::http1::Connection;
+use crate::identify::Peer;
+use crate::worker::Worker;
+use headgate_net::listener::ListenSocket;
+use headgate_net::stream::Stream;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+
+/// Pause after an accept that failed for want of descriptors or memory.
+const BREATHER: Duration = Duration::from_millis(50);
+
+/// A listening socket in the worker's runtime.
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Acceptor {
+    fn new(socket: ListenSocket) -> io::Result<Self> {
+        match socket {
+            ListenSocket::Tcp(socket) => TcpListener::from_std(socket).map(Self::Tcp),
+            ListenSocket::Unix(socket) => UnixListener::from_std(socket).map(Self::Unix),
+        }
+    }
+
+    /// The next connection and the address of its peer; `None` for a Unix socket's.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
+        Poll::Ready(match self {
+            Self::Tcp(socket) => {
+                ready!(socket.poll_accept(cx)).map(|(stream, address)| (Stream::from(stream), Some(address)))
+            }
+            Self::Unix(socket) => {
+                ready!(socket.poll_accept(cx)).map(|(stream, _)| (Stream::from(stream), None))
+            }
+        })
+    }
+}
+
+/// Accepts on `socket` for the listener `name`, until it is removed or the worker stops. What already
+/// waits in the socket's queue by then is still accepted.
+///
+/// # Errors
+/// When the socket cannot be registered with the runtime.
+pub async fn accept(worker: Rc<Worker>, name: Box<str>, socket: ListenSocket) -> io::Result<()> {
+    let acceptor = Acceptor::new(socket)?;
+    let mut stops = worker.shared.stops();
+    let mut changes = worker.shared.changes();
+    loop {
+        let ended = tokio::select! {
+            biased;
+            accepted = poll_fn(|cx| acceptor.poll_accept(cx)) => {
+                start(&worker, &name, accepted).await;
+                continue;
+            }
+            _ = stops.wait_for(|stopping| *stopping) => true,
+            _ = changes.changed() => !worker.view().snapshot.listeners.iter().any(|one| one.name == name),
+        };
+        if ended {
+            while let Some(accepted) = poll_fn(|cx| Poll::Ready(waiting(&acceptor, cx))).await {
+                start(&worker, &name, accepted).await;
+            }
+            return Ok(());
+        }
+    }
+}
+
+fn waiting(acceptor: &Acceptor, cx: &mut Context<'_>) -> Option<io::Result<(Stream, Option<SocketAddr>)>> {
+    match acceptor.poll_accept(cx) {
+        Poll::Ready(accepted) => Some(accepted),
+        Poll::Pending => None,
+    }
+}
+
+async fn start(worker: &Rc<Worker>, name: &str, accepted: io::Result<(Stream, Option<SocketAddr>)>) {
+    match accepted {
+        Ok((stream, address)) => {
+            let view = worker.view();
+            let listeners = &view.snapshot.listeners;
+            let Some(listener) = listeners.iter().position(|listener| &*listener.name == name) else {
+                return;
+            };
+            let peer = Peer::new(address, &listeners[listener].trusted, false);
+            let deadline = worker.deadlines.deadline();
+            let worker = Rc::clone(worker);
+            let connection = Connection { worker, stream, peer, listener, deadline, requests: 0, view };
+            tokio::task::spawn_local(serve(connection));
+        }
+        Err(error) if is_lost_connection(&error) => {}
+        Err(_) => tokio::time::sleep(BREATHER).await,
+    }
+}
+
+async fn serve(connection: Connection) {
+    let worker = Rc::clone(&connection.worker);
+    let listener = Rc::clone(&connection.view.listeners[connection.listener]);
+    listener.metrics.connections_accepted.inc();
+    listener.metrics.connections_active.inc();
+    worker.connections.set(worker.connections.get() + 1);
+    connection.serve().await;
+    worker.connections.set(worker.connections.get() - 1);
+    listener.metrics.connections_active.dec();
+}
+
+/// Whether the error concerns only the connection that would have been accepted.
+fn is_lost_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}

@@ -1,0 +1,139 @@
+//! Which endpoint takes the request: shows the balancer what it may see of the endpoints.
+
+use crate::exchange::Exchange;
+use crate::snapshot::Service;
+use crate::view::{Link, ServiceView};
+use headgate_model::spec::HashKey;
+use headgate_model::state::HealthVerdict;
+use headgate_model::units::Tick;
+use headgate_net::head::Known;
+use headgate_policy::balance::hash::hash;
+use headgate_policy::balance::panic::panics;
+use headgate_policy::balance::peak_ewma::PeakEwma;
+use headgate_policy::balance::{Ask, Endpoints};
+use headgate_policy::slow_start;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Endpoints that this request was already sent to.
+#[derive(Default)]
+pub(crate) struct Tried {
+    indices: [u32; Self::MOST],
+    count: usize,
+}
+
+impl Tried {
+    const MOST: usize = 8;
+
+    pub fn add(&mut self, index: usize) {
+        if let Some(slot) = self.indices.get_mut(self.count) {
+            *slot = index as u32;
+            self.count += 1;
+        }
+    }
+
+    fn has(&self, index: usize) -> bool {
+        self.indices[..self.count].contains(&(index as u32))
+    }
+}
+
+struct Candidates<'a> {
+    links: &'a [Rc<Link>],
+    tried: &'a Tried,
+    panics: bool,
+    now: Tick,
+    slow_start: Duration,
+}
+
+impl Endpoints for Candidates<'_> {
+    fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    fn usable(&self, index: usize) -> bool {
+        let endpoint = &self.links[index].endpoint;
+        !endpoint.is_draining()
+            && !self.tried.has(index)
+            && (self.panics || is_well(&self.links[index], self.now))
+    }
+
+    fn weight(&self, index: usize) -> u32 {
+        self.links[index].endpoint.weight()
+    }
+
+    fn share(&self, index: usize) -> f32 {
+        if self.slow_start.is_zero() {
+            return 1.0;
+        }
+        let since = self.links[index].endpoint.since();
+        since.map_or(1.0, |since| slow_start::share(self.now.since(since), self.slow_start))
+    }
+
+    fn in_flight(&self, index: usize) -> u32 {
+        self.links[index].endpoint.in_flight()
+    }
+
+    fn latency(&self, index: usize) -> PeakEwma {
+        let (us, at) = self.links[index].endpoint.latency();
+        PeakEwma { us, at }
+    }
+}
+
+fn is_well(link: &Link, now: Tick) -> bool {
+    link.endpoint.health() != HealthVerdict::Unhealthy && !link.endpoint.is_ejected(now)
+}
+
+/// How long a judgement of the panic threshold stands.
+const PANIC_CHECK_EVERY: Duration = Duration::from_millis(100);
+
+/// Index of the endpoint for this attempt; `None` when none may be used.
+#[inline]
+pub(crate) fn choose(
+    x: &Exchange<'_>,
+    service: &Service,
+    view: &ServiceView,
+    tried: &Tried,
+) -> Option<usize> {
+    let now = x.started;
+    if now.since(view.panic_checked.get()) >= PANIC_CHECK_EVERY {
+        check_panic(service, view, now);
+    }
+    let candidates = Candidates {
+        links: &view.links,
+        tried,
+        panics: view.panics.get(),
+        now,
+        slow_start: service.state.spec.slow_start.0,
+    };
+    let hash = if service.balance.hashes() { key_hash(x, &service.hash_key) } else { 0 };
+    let dice = &mut *x.worker.dice.borrow_mut();
+    view.balancer.borrow_mut().choose(&Ask { now, hash }, &candidates, dice)
+}
+
+#[cold]
+fn check_panic(service: &Service, view: &ServiceView, now: Tick) {
+    view.panic_checked.set(now);
+    let present = view.links.iter().filter(|link| !link.endpoint.is_draining());
+    let (present, well) =
+        present.fold((0, 0), |(present, well), link| (present + 1, well + usize::from(is_well(link, now))));
+    let percent = service.state.spec.outlier.as_ref().map_or(0, |outlier| outlier.panic_percent);
+    view.panics.set(panics(well, present, percent));
+}
+
+fn key_hash(x: &Exchange<'_>, key: &HashKey) -> u64 {
+    match key {
+        HashKey::ClientAddress => hash(x.peer.text()),
+        HashKey::Path => hash(x.head.path()),
+        HashKey::Header(name) => hash(x.head.value_of(name.as_bytes()).unwrap_or_default()),
+        HashKey::Cookie(name) => hash(cookie(x, name.as_bytes()).unwrap_or_default()),
+    }
+}
+
+/// Value of the first cookie of that name (RFC 6265 section 4.2).
+pub(crate) fn cookie<'x>(x: &'x Exchange<'_>, name: &[u8]) -> Option<&'x [u8]> {
+    x.head.values(Known::Cookie).flat_map(|value| value.split(|&byte| byte == b';')).find_map(|pair| {
+        let pair = pair.trim_ascii();
+        let value = pair.strip_prefix(name)?.strip_prefix(b"=")?;
+        Some(value)
+    })
+}

@@ -1,0 +1,235 @@
+//! One HTTP/1 client connection: request after request until it ends. At rest it is only a socket and a
+//! few words; buffers and the state of a request exist while one is under way.
+
+use crate::exchange::{self, Exchange, Finish, TargetPlan, Timers};
+use crate::identify::Peer;
+use crate::record::Record;
+use crate::respond;
+use crate::tunnel::Tunnel;
+use crate::view::View;
+use crate::worker::Worker;
+use headgate_model::fault::{Fault, FaultKind};
+use headgate_model::spec::ListenSpec;
+use headgate_net::body::{H1Source, Rest, Side, Source};
+use headgate_net::buffer::Lent;
+use headgate_net::deadline::Deadline;
+use headgate_net::downstream::{Downstream, H1Responder, ReadRequest, read_request, retain_rest};
+use headgate_net::h1::parse::HeadLimits;
+use headgate_net::head::{Body, Method, RequestHead, Version};
+use headgate_net::stream::Stream;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A connection that asks nothing for this long gives its request state back.
+const NAP_AFTER: Duration = Duration::from_secs(1);
+/// How long an answered but unfinished client may go on sending before its socket is closed on it.
+const LINGER: Duration = Duration::from_secs(2);
+/// And how much of it is read.
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// One connection and what stays the same on it.
+pub(crate) struct Connection {
+    pub worker: Rc<Worker>,
+    pub stream: Stream,
+    pub peer: Peer,
+    /// Index of its listener in the view it was accepted under.
+    pub listener: usize,
+    pub view: Rc<View>,
+    pub deadline: Deadline,
+    pub requests: u32,
+}
+
+/// What becomes of a connection when its busy time ends.
+enum Next {
+    /// Rest until the client asks again.
+    Rest,
+    Close,
+    Tunnel(Box<Tunnel>, Vec<u8>),
+}
+
+/// What becomes of it after one request.
+enum After {
+    Request,
+    Close,
+    Tunnel(Box<Tunnel>, Vec<u8>),
+}
+
+impl Connection {
+    /// Serves the connection to its end.
+    pub async fn serve(mut self) {
+        loop {
+            let idle = self.spec().timeouts.idle.0;
+            self.deadline.set(idle);
+            if self.stream.readable(&self.deadline).await.is_err() {
+                return;
+            }
+            // Boxed, so that a resting connection's task stays small; one box for a busy time, not for a request.
+            match Box::pin(self.busy()).await {
+                Next::Rest => {}
+                Next::Close => return,
+                Next::Tunnel(tunnel, to_upstream) => {
+                    let idle = self.spec().timeouts.tunnel.0;
+                    let buffers = &self.worker.buffers;
+                    return tunnel.run(&self.stream, &to_upstream, buffers, &self.deadline, idle).await;
+                }
+            }
+        }
+    }
+
+    fn spec(&self) -> &ListenSpec {
+        &self.view.snapshot.listeners[self.listener].spec
+    }
+
+    /// Serves requests for as long as they keep coming.
+    async fn busy(&mut self) -> Next {
+        let upload = self.worker.deadlines.deadline();
+        let mut head: Option<Lent<RequestHead>> = None;
+        loop {
+            let mut current = match head.take() {
+                Some(head) => head,
+                None => {
+                    self.deadline.set(NAP_AFTER);
+                    if let Err(fault) = self.stream.readable(&self.deadline).await {
+                        return match fault {
+                            headgate_net::stream::IoFault::TimedOut => Next::Rest,
+                            _ => Next::Close,
+                        };
+                    }
+                    self.worker.buffers.request()
+                }
+            };
+            match self.request(&mut current, &upload).await {
+                After::Request if current.filled > 0 => head = Some(current),
+                After::Request => {}
+                After::Close => return Next::Close,
+                After::Tunnel(tunnel, to_upstream) => return Next::Tunnel(tunnel, to_upstream),
+            }
+        }
+    }
+
+    /// Reads and answers one request.
+    async fn request(&mut self, head: &mut Lent<RequestHead>, upload: &Deadline) -> After {
+        self.follow_reload();
+        let spec = &self.view.snapshot.listeners[self.listener].spec;
+        let limits =
+            HeadLimits { fields: spec.limits.headers as usize, target_bytes: spec.limits.uri.0 as usize };
+        let read =
+            read_request(&self.stream, head, &limits, &self.deadline, NAP_AFTER, spec.timeouts.head.0).await;
+        match read {
+            Ok(ReadRequest::Request) => {}
+            Ok(ReadRequest::Closed | ReadRequest::Idle) => return After::Close,
+            Err(fault) => return self.refuse(&fault).await,
+        }
+        self.requests += 1;
+        let worker = &*self.worker;
+        let line = &head.line;
+        let last = spec.limits.requests > 0 && self.requests >= spec.limits.requests;
+        let mut client = Downstream::H1(H1Responder {
+            stream: &self.stream,
+            buffers: &worker.buffers,
+            version: line.version,
+            to_head: line.method == Method::Head,
+            keep_alive: line.keep_alive && !last && !worker.draining.get(),
+        });
+        let body_limit = spec.limits.body.0;
+        let mut body = Source::Empty;
+        if line.body != Body::None {
+            let first = head.after_head();
+            let source =
+                H1Source::new(&self.stream, &worker.buffers, Side::Client, line.body, first, body_limit);
+            body = Source::H1(source);
+        }
+        let mut x = Exchange {
+            worker,
+            view: &self.view,
+            listener: self.listener,
+            peer: &self.peer,
+            head,
+            timers: Timers { upload, download: &self.deadline },
+            pause: spec.timeouts.body.0,
+            started: worker.now(),
+            target: TargetPlan::AsSent,
+        };
+        let mut record = Record::default();
+        let finish = match line.body {
+            Body::Length(length) if body_limit > 0 && length > body_limit => {
+                let fault = Fault::new(FaultKind::BodyTooLarge, "the declared body is longer than the limit");
+                exchange::refuse(&x, fault, &body, &mut client, &mut record).await
+            }
+            _ => exchange::run(&mut x, &mut body, &mut client, &mut record).await,
+        };
+        record.finish(worker, &self.view, x.started);
+        let keep = client.keeps_alive();
+        match finish {
+            Finish::Done => {}
+            Finish::Cut => return After::Close,
+            Finish::Switched(tunnel) => return After::Tunnel(tunnel, head.after_head().to_vec()),
+        }
+        let finished = body.is_finished();
+        if !keep {
+            drop(body);
+            if !finished {
+                self.linger().await;
+            }
+            return After::Close;
+        }
+        let rest = match body {
+            Source::H1(source) => source.into_rest(),
+            _ => Rest::BehindHead(0),
+        };
+        match retain_rest(head, &rest) {
+            Ok(()) => After::Request,
+            Err(fault) => self.refuse(&fault).await,
+        }
+    }
+
+    /// Changes to the newest configuration between two requests, if it still has this listener.
+    #[inline]
+    fn follow_reload(&mut self) {
+        let view = self.worker.view();
+        if Rc::ptr_eq(&view, &self.view) {
+            return;
+        }
+        let name = &self.view.snapshot.listeners[self.listener].name;
+        if let Some(index) = view.snapshot.listeners.iter().position(|listener| listener.name == *name) {
+            self.listener = index;
+            self.view = view;
+        }
+    }
+
+    /// Answers a request that could not be read and closes: where it ends is not known.
+    #[cold]
+    async fn refuse(&self, fault: &Fault) -> After {
+        self.worker.faults.record(fault.kind);
+        self.view.listeners[self.listener].metrics.bad_request(fault.kind);
+        if fault.kind == FaultKind::ClientClosed {
+            return After::Close;
+        }
+        let mut client = Downstream::H1(H1Responder {
+            stream: &self.stream,
+            buffers: &self.worker.buffers,
+            version: Version::Http11,
+            to_head: false,
+            keep_alive: false,
+        });
+        let pause = self.spec().timeouts.head.0;
+        let _ = respond::fault(fault, &Source::Empty, &mut client, &self.deadline, pause).await;
+        self.linger().await;
+        After::Close
+    }
+
+    /// Closes our side and reads on for a while: closing on unread bytes would reset the connection and
+    /// take the answer with it (RFC 9112 section 9.6).
+    async fn linger(&self) {
+        self.deadline.set(LINGER);
+        self.stream.shutdown(&self.deadline).await;
+        let mut buffer = self.worker.buffers.small();
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match self.stream.read(buffer.room(), &self.deadline).await {
+                Ok(count) => left = left.saturating_sub(count),
+                Err(_) => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Who is asking: the peer's address, and whether its word about others is believed.
+
+use headgate_model::address::Network;
+use headgate_net::fields::{FieldWriter, HeadOut};
+use std::net::{IpAddr, SocketAddr};
+
+/// The other end of a client connection, in the form that every request on it needs.
+pub(crate) struct Peer {
+    pub address: IpAddr,
+    /// It is one of the listener's trusted proxies.
+    pub trusted: bool,
+    pub tls: bool,
+    /// Its `X-Forwarded-For` and `X-Forwarded-Proto` lines; the address is part of the first.
+    lines: Box<[u8]>,
+    address_len: usize,
+}
+
+const FORWARDED_FOR: &[u8] = b"x-forwarded-for: ";
+
+impl Peer {
+    /// `None` stands for a Unix socket, whose peer is on this machine and is taken for loopback.
+    pub(crate) fn new(address: Option<SocketAddr>, trusted: &[Network], tls: bool) -> Self {
+        let address = address.map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip().to_canonical());
+        let text = address.to_string();
+        let scheme = scheme(tls);
+        let lines = [FORWARDED_FOR, text.as_bytes(), b"\r\nx-forwarded-proto: ", scheme, b"\r\n"]
+            .concat()
+            .into_boxed_slice();
+        let trusted = trusted.iter().any(|network| network.contains(address));
+        Self { address, trusted, tls, lines, address_len: text.len() }
+    }
+
+    /// The address in text form.
+    #[inline]
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.lines[FORWARDED_FOR.len()..][..self.address_len]
+    }
+
+    pub(crate) fn scheme(&self) -> &'static [u8] {
+        scheme(self.tls)
+    }
+
+    /// Writes what a request from this peer itself is forwarded with.
+    #[inline]
+    pub(crate) fn write_forwarding(&self, out: &mut HeadOut) {
+        match out {
+            HeadOut::H1(out) => out.extend_from_slice(&self.lines),
+            HeadOut::H2(_) => {
+                out.field(b"x-forwarded-for", self.text());
+                out.field(b"x-forwarded-proto", self.scheme());
+            }
+        }
+    }
+}
+
+fn scheme(tls: bool) -> &'static [u8] {
+    if tls { b"https" } else { b"http" }
+}

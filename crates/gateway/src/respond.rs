@@ -1,0 +1,119 @@
+//! Answers that Headgate gives itself: faults, fixed content, redirects.
+
+use headgate_model::fault::{Fault, FaultKind};
+use headgate_net::body::{Sink, Source};
+use headgate_net::deadline::Deadline;
+use headgate_net::downstream::{Downstream, Promise};
+use headgate_net::fields::{FieldWriter, HeadOut};
+use headgate_net::head::Body;
+use std::time::Duration;
+
+/// A whole response of our own.
+pub(crate) struct Answer<'a> {
+    pub status: u16,
+    pub content_type: &'a [u8],
+    pub body: &'a [u8],
+    /// Further fields.
+    pub fields: &'a [(&'a [u8], &'a [u8])],
+}
+
+impl Answer<'_> {
+    /// Sends it.
+    ///
+    /// # Errors
+    /// When the client is gone or takes nothing within `pause`.
+    pub async fn send(
+        &self,
+        client: &mut Downstream<'_>,
+        deadline: &Deadline,
+        pause: Duration,
+    ) -> Result<(), Fault> {
+        deadline.set(pause);
+        let mut head = client.start(self.status, reason(self.status).as_bytes());
+        if !self.body.is_empty() {
+            head.field(b"content-type", self.content_type);
+        }
+        for (name, value) in self.fields {
+            head.field(name, value);
+        }
+        let mut sink = self.begin(head, client)?;
+        sink.push(self.body, deadline).await?;
+        sink.finish(None, deadline).await
+    }
+
+    fn begin<'c>(&self, head: HeadOut, client: &mut Downstream<'c>) -> Result<Sink<'c>, Fault> {
+        let body = match self.status {
+            100..=199 | 204 | 304 => Body::None,
+            _ => Body::Length(self.body.len() as u64),
+        };
+        client.begin(head, &Promise { status: self.status, body, declared_length: None })
+    }
+}
+
+/// Answers with what went wrong, in one line of text.
+///
+/// # Errors
+/// When the client is gone.
+pub(crate) async fn fault(
+    fault: &Fault,
+    body: &Source<'_>,
+    client: &mut Downstream<'_>,
+    deadline: &Deadline,
+    pause: Duration,
+) -> Result<(), Fault> {
+    let status = fault.kind.status();
+    if !body.is_finished() {
+        // The rest of the request would be read as the next one.
+        client.close_after();
+    }
+    let text = format!("{status} {}: {}\n", fault.kind.label(), fault.detail);
+    let retry_after: &[(&[u8], &[u8])] = match fault.kind {
+        FaultKind::Overloaded | FaultKind::QueueTimeout | FaultKind::BreakerOpen | FaultKind::Draining => {
+            &[(b"retry-after", b"1")]
+        }
+        _ => &[],
+    };
+    let answer = Answer {
+        status,
+        content_type: b"text/plain; charset=utf-8",
+        body: text.as_bytes(),
+        fields: retry_after,
+    };
+    answer.send(client, deadline, pause).await
+}
+
+/// The usual phrase of a status that Headgate itself answers with.
+pub(crate) fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        410 => "Gone",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

@@ -1,0 +1,241 @@
+//! A configuration compiled for the hot path: what requests are matched against and where they go. Built
+//! once, read-only, swapped in as a whole.
+
+use crate::route::{Expansion, RouteRule, Table};
+use headgate_model::address::{EndpointAddress, Network};
+use headgate_model::pattern::Pattern;
+use headgate_model::spec::{
+    Balance, BalancePolicy, Config, HashKey, HeaderEdits, ListenSpec, Profile, RouteSpec, ServiceSpec,
+};
+use headgate_model::state::{EndpointState, ServiceState};
+use headgate_model::template::Template;
+use headgate_policy::balance::Settings;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// One compiled configuration.
+pub struct Snapshot {
+    /// Grows by one with each swap.
+    pub generation: u64,
+    pub config: Arc<Config>,
+    pub listeners: Vec<Listener>,
+    pub services: Vec<Service>,
+    pub routes: Vec<Route>,
+    pub table: Table,
+}
+
+pub struct Listener {
+    pub name: Box<str>,
+    pub spec: ListenSpec,
+    pub trusted: Vec<Network>,
+}
+
+pub struct Service {
+    pub state: Arc<ServiceState>,
+    pub balance: Settings,
+    /// What a hashing policy hashes.
+    pub hash_key: HashKey,
+    /// Index of the service that answers when this one cannot.
+    pub fallback: Option<usize>,
+}
+
+pub struct Route {
+    pub name: Box<str>,
+    pub action: Action,
+    pub strip: Option<Box<[u8]>>,
+    pub rewrite: Option<Expansion>,
+    pub host: Option<Box<[u8]>>,
+    pub request: Edits,
+    pub response: Edits,
+    /// Overrides the service's total deadline; zero for none.
+    pub timeout: Duration,
+}
+
+pub enum Action {
+    Service(usize),
+    Redirect { to: Expansion, status: u16 },
+    Respond { status: u16, body: Box<[u8]>, content_type: Box<[u8]> },
+}
+
+/// Header edits in wire form; names in lower case. What is set is also removed first.
+#[derive(Default)]
+pub struct Edits {
+    pub remove: Vec<Box<[u8]>>,
+    pub write: Vec<(Box<[u8]>, Box<[u8]>)>,
+}
+
+impl From<&HeaderEdits> for Edits {
+    fn from(spec: &HeaderEdits) -> Self {
+        let lower = |name: &String| name.to_ascii_lowercase().into_bytes().into_boxed_slice();
+        Self {
+            remove: spec.remove.iter().chain(spec.set.keys()).map(lower).collect(),
+            write: spec
+                .set
+                .iter()
+                .chain(&spec.add)
+                .map(|(name, value)| (lower(name), value.clone().into_bytes().into_boxed_slice()))
+                .collect(),
+        }
+    }
+}
+
+/// What a configuration that passed validation still cannot be compiled for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct CompileError {
+    pub place: String,
+    pub message: String,
+}
+
+/// Endpoints found for services that are discovered, by service name.
+pub type Discovered = BTreeMap<String, Vec<(EndpointAddress, u16)>>;
+
+impl Snapshot {
+    /// Compiles `config`. Endpoints that `before` already had keep their state.
+    ///
+    /// # Errors
+    /// Names the place in the configuration that cannot be used.
+    pub fn compile(
+        config: Arc<Config>,
+        discovered: &Discovered,
+        before: Option<&Self>,
+    ) -> Result<Self, CompileError> {
+        let names: BTreeMap<&str, usize> =
+            config.services.keys().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
+        let listener_names: BTreeMap<&str, u32> =
+            config.listeners.keys().map(String::as_str).zip(0..).collect();
+        let mut services = Vec::with_capacity(names.len());
+        for (name, spec) in &config.services {
+            let found = discovered.get(name).map_or(&[][..], Vec::as_slice);
+            services.push(service(&config, name, spec, found, before, &names)?);
+        }
+        let mut rules = Vec::with_capacity(config.routes.len());
+        let mut routes = Vec::with_capacity(config.routes.len());
+        for (index, spec) in config.routes.iter().enumerate() {
+            let place = || format!("route {}", index + 1);
+            let error = |message: String| CompileError { place: place(), message };
+            let rule = rule(index, spec, &listener_names).map_err(error)?;
+            routes.push(route(spec, &rule.pattern, &names).map_err(error)?);
+            rules.push(rule);
+        }
+        let mut listeners = Vec::with_capacity(config.listeners.len());
+        for (name, spec) in &config.listeners {
+            let trusted = spec.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+            let trusted = trusted.map_err(|error| CompileError {
+                place: format!("listen.{name}.trusted_proxies"),
+                message: format!("{error}"),
+            })?;
+            listeners.push(Listener { name: name.as_str().into(), spec: spec.clone(), trusted });
+        }
+        let generation = before.map_or(1, |before| before.generation + 1);
+        let table = Table::new(rules).map_err(|error| CompileError {
+            place: format!("route {}", error.index + 1),
+            message: error.to_string(),
+        })?;
+        Ok(Self { generation, listeners, services, routes, table, config })
+    }
+
+    /// Index of a service by name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| &*service.state.name == name)
+    }
+}
+
+fn service(
+    config: &Config,
+    name: &str,
+    spec: &ServiceSpec,
+    found: &[(EndpointAddress, u16)],
+    before: Option<&Snapshot>,
+    names: &BTreeMap<&str, usize>,
+) -> Result<Service, CompileError> {
+    let error = |message: String| CompileError { place: format!("service.{name}"), message };
+    let before = before.and_then(|before| before.service(name)).map(|before| &before.state);
+    let mut wanted = found.to_vec();
+    for endpoint in &spec.endpoints {
+        let address = endpoint.address().parse().map_err(|bad| error(format!("{bad}")))?;
+        wanted.push((address, endpoint.weight()));
+    }
+    let endpoints = wanted.into_iter().map(|(address, weight)| {
+        let known = before.and_then(|before| before.endpoints.iter().find(|known| known.address == address));
+        match known {
+            Some(known) => {
+                known.set_weight(weight);
+                Arc::clone(known)
+            }
+            None => Arc::new(EndpointState::new(address, weight)),
+        }
+    });
+    let state = ServiceState {
+        name: name.into(),
+        spec: Arc::new(spec.clone()),
+        endpoints: endpoints.collect(),
+        in_flight: before.map_or_else(|| Arc::new(AtomicU32::new(0)), |before| Arc::clone(&before.in_flight)),
+    };
+    let hash_key = match &spec.balance {
+        Some(Balance::Full { key: Some(key), .. }) => key.clone(),
+        _ => HashKey::ClientAddress,
+    };
+    let balance = match (&spec.balance, config.profile) {
+        (Some(balance), _) => Settings::from(balance),
+        (None, Profile::Traditional) => Settings::new(BalancePolicy::RoundRobin),
+        (None, Profile::Heuristic) => Settings::new(BalancePolicy::P2c),
+    };
+    let fallback = spec.fallback.as_ref().and_then(|fallback| fallback.service.as_deref());
+    let fallback = match fallback {
+        None => None,
+        Some(other) => match names.get(other) {
+            Some(&index) => Some(index),
+            None => return Err(error(format!("the fallback service `{other}` does not exist"))),
+        },
+    };
+    Ok(Service { state: Arc::new(state), balance, hash_key, fallback })
+}
+
+fn rule(index: usize, spec: &RouteSpec, listeners: &BTreeMap<&str, u32>) -> Result<RouteRule, String> {
+    let listener = |name: &String| {
+        listeners.get(name.as_str()).copied().ok_or_else(|| format!("the listener `{name}` does not exist"))
+    };
+    Ok(RouteRule {
+        pattern: spec.pattern.parse::<Pattern>().map_err(|error| error.to_string())?,
+        listeners: spec.listeners.iter().map(listener).collect::<Result<_, _>>()?,
+        methods: spec.methods.clone(),
+        headers: spec.headers.clone().into_iter().collect(),
+        query: spec.query.clone().into_iter().collect(),
+        index,
+    })
+}
+
+fn route(spec: &RouteSpec, pattern: &Pattern, services: &BTreeMap<&str, usize>) -> Result<Route, String> {
+    let template = |text: &String| {
+        let template = text.parse::<Template>().map_err(|error| error.to_string())?;
+        Ok::<_, String>(Expansion::new(&template, &pattern.path))
+    };
+    let action = match (&spec.service, &spec.redirect, &spec.respond) {
+        (Some(name), None, None) => Action::Service(
+            *services.get(name.as_str()).ok_or_else(|| format!("the service `{name}` does not exist"))?,
+        ),
+        (None, Some(redirect), None) => {
+            Action::Redirect { to: template(&redirect.to)?, status: redirect.status }
+        }
+        (None, None, Some(respond)) => Action::Respond {
+            status: respond.status,
+            body: respond.body.as_bytes().into(),
+            content_type: respond.content_type.as_bytes().into(),
+        },
+        _ => return Err("exactly one of `service`, `redirect` and `respond` is needed".to_owned()),
+    };
+    Ok(Route {
+        name: spec.name.as_deref().unwrap_or(&spec.pattern).into(),
+        action,
+        strip: spec.strip.as_ref().map(|strip| strip.as_bytes().into()),
+        rewrite: spec.rewrite.as_ref().map(template).transpose()?,
+        host: spec.host.as_ref().map(|host| host.as_bytes().into()),
+        request: Edits::from(&spec.request_headers),
+        response: Edits::from(&spec.response_headers),
+        timeout: spec.timeout.0,
+    })
+}

@@ -1,0 +1,125 @@
+//! One worker's side of a snapshot: its balancers, pools and counters. Rebuilt at a swap; pools and
+//! counters of what stays are carried over.
+
+use crate::snapshot::{Service, Snapshot};
+use headgate_model::state::EndpointState;
+use headgate_model::units::Tick;
+use headgate_net::fields::KnownSet;
+use headgate_net::head::Known;
+use headgate_net::pool::{Pool, PoolLimits};
+use headgate_observe::registry::WorkerMetrics;
+use headgate_observe::request_metrics::{EndpointMetrics, ListenerMetrics, RouteMetrics};
+use headgate_policy::balance::Balancer;
+use headgate_policy::retry::budget::RetryBudget;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub(crate) struct View {
+    pub snapshot: Arc<Snapshot>,
+    pub listeners: Vec<Rc<ListenerView>>,
+    pub services: Vec<ServiceView>,
+    pub routes: Vec<RouteMetrics>,
+    /// Counts requests that match no route.
+    pub unrouted: RouteMetrics,
+}
+
+pub(crate) struct ListenerView {
+    pub metrics: ListenerMetrics,
+}
+
+pub(crate) struct ServiceView {
+    pub links: Vec<Rc<Link>>,
+    pub balancer: RefCell<Balancer>,
+    pub budget: RefCell<RetryBudget>,
+    pub pool_limits: PoolLimits,
+    /// Whether too few endpoints are usable for health to count, as of `panic_checked`.
+    pub panics: Cell<bool>,
+    pub panic_checked: Cell<Tick>,
+}
+
+/// One worker's connections to one endpoint of one service.
+pub(crate) struct Link {
+    pub endpoint: Arc<EndpointState>,
+    pub pool: Pool,
+    pub metrics: EndpointMetrics,
+}
+
+/// Links by service and endpoint name.
+pub(crate) type Links = BTreeMap<(Box<str>, Box<str>), Rc<Link>>;
+
+/// Fields of a request that are written anew.
+pub(crate) const REQUEST_DROPS: KnownSet = KnownSet::HOP_BY_HOP
+    .with(Known::Forwarded)
+    .with(Known::XForwardedFor)
+    .with(Known::XForwardedProto)
+    .with(Known::XForwardedHost);
+
+impl View {
+    /// Builds the view and leaves in `links` exactly what it uses.
+    pub fn build(snapshot: Arc<Snapshot>, metrics: &WorkerMetrics, links: &mut Links) -> Self {
+        let mut kept = Links::new();
+        let services =
+            snapshot.services.iter().map(|service| ServiceView::build(service, metrics, links, &mut kept));
+        let services = services.collect();
+        for link in links.values() {
+            link.pool.close();
+        }
+        *links = kept;
+        let listeners = snapshot
+            .listeners
+            .iter()
+            .map(|listener| Rc::new(ListenerView { metrics: ListenerMetrics::new(metrics, &listener.name) }));
+        let listeners = listeners.collect();
+        let routes = snapshot.routes.iter().map(|route| {
+            let service = match route.action {
+                crate::snapshot::Action::Service(index) => &*snapshot.services[index].state.name,
+                _ => "",
+            };
+            RouteMetrics::new(metrics, &route.name, service)
+        });
+        let routes = routes.collect();
+        let unrouted = RouteMetrics::new(metrics, "none", "");
+        Self { snapshot, listeners, services, routes, unrouted }
+    }
+}
+
+impl ServiceView {
+    fn build(service: &Service, metrics: &WorkerMetrics, before: &mut Links, kept: &mut Links) -> Self {
+        let state = &service.state;
+        let links: Vec<_> = state
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                let key = (state.name.clone(), endpoint.name.clone());
+                // A removed and added endpoint of the same name is another one: its state differs.
+                let link = before.remove(&key).filter(|link| Arc::ptr_eq(&link.endpoint, endpoint));
+                let link = link.unwrap_or_else(|| {
+                    Rc::new(Link {
+                        endpoint: Arc::clone(endpoint),
+                        pool: Pool::default(),
+                        metrics: EndpointMetrics::new(metrics, &state.name, &endpoint.name),
+                    })
+                });
+                kept.insert(key, Rc::clone(&link));
+                link
+            })
+            .collect();
+        let names: Vec<&str> = state.endpoints.iter().map(|endpoint| &*endpoint.name).collect();
+        let weights: Vec<u32> = state.endpoints.iter().map(|endpoint| endpoint.weight()).collect();
+        let pool = &state.spec.pool;
+        Self {
+            links,
+            balancer: RefCell::new(Balancer::new(&service.balance, &names, &weights)),
+            budget: RefCell::new(RetryBudget::new(state.spec.retry.budget_percent)),
+            pool_limits: PoolLimits {
+                idle: pool.idle as usize,
+                idle_timeout: pool.idle_timeout.0,
+                requests: pool.requests,
+            },
+            panics: Cell::new(false),
+            panic_checked: Cell::new(Tick(0)),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `headgate run`, `check` and `schema`: from a file or flags to a configuration, and from there to a
+//! running server.
+
+use crate::server::Server;
+use headgate_gateway::snapshot::{Discovered, Snapshot};
+use headgate_model::spec::{
+    AdminSpec, Balance, BalancePolicy, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
+};
+use std::error::Error;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Whatever ends a command; printed with its causes.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// The flags of `headgate run`.
+pub(crate) struct RunFlags {
+    pub to: Vec<String>,
+    pub listen: String,
+    pub from: Option<String>,
+    pub http2: bool,
+    pub balance: Option<String>,
+    pub workers: Option<usize>,
+    pub admin: Option<String>,
+}
+
+pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure> {
+    let mut config = match &file {
+        Some(file) => load(file)?,
+        None => from_flags(flags)?,
+    };
+    if flags.workers.is_some() {
+        config.workers = flags.workers;
+    }
+    if let Some(bind) = &flags.admin {
+        config.admin = Some(AdminSpec { bind: bind.clone() });
+    }
+    let snapshot = Snapshot::compile(Arc::new(config), &Discovered::new(), None)?;
+    let server = Server::start(snapshot)?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(stop_signal())?;
+    server.stop()?;
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn stop_signal() -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+pub(crate) fn check(file: &Path) -> Result<(), Failure> {
+    let config = load(file)?;
+    let (listeners, services, routes) = (config.listeners.len(), config.services.len(), config.routes.len());
+    Snapshot::compile(Arc::new(config), &Discovered::new(), None)?;
+    say(&format!("{}: fine ({listeners} listeners, {services} services, {routes} routes)", file.display()))
+}
+
+pub(crate) fn schema() -> Result<(), Failure> {
+    say(&format!("{:#}", headgate_model::schema::json_schema()))
+}
+
+fn load(file: &Path) -> Result<Config, Failure> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    headgate_model::load(&text, &name, &|variable| std::env::var(variable).ok()).map_err(|errors| {
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into()
+    })
+}
+
+/// The configuration that the flags stand for.
+fn from_flags(flags: &RunFlags) -> Result<Config, Failure> {
+    let endpoints = flags.to.iter().map(|address| EndpointSpec::Address(address.clone())).collect();
+    let balance = match &flags.balance {
+        None => None,
+        Some(name) => {
+            let text = toml::Value::String(name.clone());
+            Some(Balance::Name(text.try_into::<BalancePolicy>().map_err(|error| format!("--balance: {error}"))?))
+        }
+    };
+    let mut config = Config::default();
+    let listen = ListenSpec { bind: flags.listen.clone(), http2: flags.http2, ..ListenSpec::default() };
+    config.listeners.insert("web".to_owned(), listen);
+    let service = ServiceSpec { endpoints, balance, ..ServiceSpec::default() };
+    config.services.insert("upstream".to_owned(), service);
+    config.routes.push(RouteSpec {
+        pattern: format!("{}/*", flags.from.as_deref().unwrap_or_default()),
+        service: Some("upstream".to_owned()),
+        ..RouteSpec::default()
+    });
+    Ok(config)
+}
+
+/// Prints to standard output.
+pub(crate) fn say(text: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout().lock(), "{text}")?;
+    Ok(())
+}
+
+/// Prints an error and its causes to standard error.
+pub(crate) fn complain(error: &Failure) {
+    let mut text = format!("headgate: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!("\n  because: {error}"));
+        cause = error.source();
+    }
+    // Nobody is left to be told when standard error is gone.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,388 @@
+//! Site blocks: their addresses as listeners and hosts, their directives as routes.
+
+use super::matcher::{self, Matcher, Named};
+use super::parse::Directive;
+use super::upstream;
+use crate::draft::Draft;
+use crate::quantity::size;
+use headgate_model::spec::{Certificate, LogFormat, Redirect, Respond, RouteSpec};
+
+/// Where the requests of a block come from, and what was decided about them so far.
+#[derive(Clone)]
+struct Scope {
+    listeners: Vec<String>,
+    hosts: Vec<String>,
+    matcher: Matcher,
+    named: Named,
+    /// The prefix that `handle_path` took off.
+    stripped: String,
+    route: RouteSpec,
+    /// Something guards it that has no counterpart.
+    guarded: bool,
+}
+
+/// One address of a site.
+struct Address {
+    tls: bool,
+    host: String,
+    port: u16,
+}
+
+pub(super) fn site(block: &Directive, auto_https: bool, draft: &mut Draft) {
+    let words = block.words.iter().flat_map(|word| word.split(',')).filter(|word| !word.is_empty());
+    let bind = block
+        .block
+        .iter()
+        .find(|directive| directive.word(0) == "bind")
+        .map_or("", |directive| directive.word(1));
+    let tls = block.block.iter().find(|directive| directive.word(0) == "tls");
+    for word in words {
+        let address = match address(word, auto_https) {
+            Ok(address) => address,
+            Err(reason) => {
+                draft.untranslated(block.line, format!("the site {word}: {reason}"));
+                continue;
+            }
+        };
+        let Some(listener) = draft.listener(block.line, &format!("{bind}:{}", address.port)) else {
+            continue;
+        };
+        if address.tls {
+            secure(&address, &listener, tls, auto_https, block.line, draft);
+        }
+        let scope = Scope {
+            listeners: vec![listener],
+            hosts: vec![address.host],
+            matcher: Matcher::default(),
+            named: Named::new(),
+            stripped: String::new(),
+            route: RouteSpec::default(),
+            guarded: false,
+        };
+        directives(&block.block, scope, draft);
+    }
+}
+
+fn address(word: &str, auto_https: bool) -> Result<Address, String> {
+    let (scheme, rest) = match word.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, word),
+    };
+    if rest.contains(['{', '}', '/']) {
+        return Err("an address without placeholders and path is needed".to_owned());
+    }
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            (host, Some(port.parse::<u16>().map_err(|_| "not a port".to_owned())?))
+        }
+        _ => (rest, None),
+    };
+    let tls = match (scheme, port) {
+        (Some("http"), _) | (None, Some(80)) => false,
+        (Some("https"), _) | (None, Some(443)) => true,
+        (Some(_), _) => return Err("not http or https".to_owned()),
+        (None, _) => auto_https && !host.is_empty(),
+    };
+    let port = port.unwrap_or(if tls { 443 } else { 80 });
+    Ok(Address { tls, host: host.to_owned(), port })
+}
+
+/// TLS on the listener, and the redirect from plain HTTP that Caddy adds by itself.
+fn secure(
+    address: &Address,
+    listener: &str,
+    tls: Option<&Directive>,
+    auto_https: bool,
+    line: usize,
+    draft: &mut Draft,
+) {
+    let certificate = match tls.map(|directive| directive.rest(1)) {
+        Some([cert, key]) => Certificate { cert: cert.clone(), key: key.clone() },
+        _ => {
+            let name = if address.host.is_empty() { "server" } else { address.host.trim_start_matches("*.") };
+            let text = format!(
+                "{}: Headgate gets no certificates by itself; put one at /etc/headgate/{name}.pem",
+                address.host
+            );
+            draft.approximated(tls.map_or(line, |directive| directive.line), text);
+            let path = |end: &str| format!("/etc/headgate/{name}.{end}");
+            Certificate { cert: path("pem"), key: path("key") }
+        }
+    };
+    draft.certificate(listener, certificate);
+    if let Some(spec) = draft.config.listeners.get_mut(listener) {
+        spec.http2 = true;
+    }
+    if auto_https
+        && address.port == 443
+        && !address.host.is_empty()
+        && let Some(plain) = draft.listener(line, ":80")
+    {
+        let redirect = Some(Redirect { to: "https://{host}{path}?{query}".to_owned(), status: 308 });
+        let pattern = format!("{}/*", address.host);
+        draft.route(line, RouteSpec { pattern, listeners: vec![plain], redirect, ..RouteSpec::default() });
+    }
+}
+
+/// The directives of a block: first what changes a message, then what answers.
+fn directives(block: &[Directive], mut scope: Scope, draft: &mut Draft) {
+    scope.named = matcher::named(block, &scope.named);
+    for directive in block {
+        prepare(directive, &mut scope, draft);
+    }
+    let mut answers: Vec<&Directive> = block.iter().collect();
+    answers.sort_by_key(|directive| order(directive.word(0)));
+    for directive in answers {
+        act(directive, &scope, draft);
+    }
+}
+
+/// Caddy sorts the directives of a block; of two for the same requests the first counts.
+fn order(name: &str) -> usize {
+    const ORDER: [&str; 10] = [
+        "redir",
+        "handle",
+        "handle_path",
+        "route",
+        "abort",
+        "error",
+        "respond",
+        "reverse_proxy",
+        "php_fastcgi",
+        "file_server",
+    ];
+    ORDER.iter().position(|known| *known == name).unwrap_or(0)
+}
+
+fn prepare(directive: &Directive, scope: &mut Scope, draft: &mut Draft) {
+    let (line, shown) = (directive.line, directive.shown());
+    let (mut matched, mut rest) = matcher::split(directive.rest(1), &scope.named);
+    if directive.word(0) == "rewrite" && rest.is_empty() {
+        (matched, rest) = (Ok(Matcher::default()), directive.rest(1));
+    }
+    let conditional = matched.as_ref() != Ok(&Matcher::default());
+    match directive.word(0) {
+        "header" | "request_header" | "rewrite" | "uri" if conditional => {
+            draft.untranslated(line, format!("{shown}: put it into a handle block with this matcher"));
+        }
+        "header" | "request_header" => {
+            let response = directive.word(0) == "header";
+            let edits =
+                if response { &mut scope.route.response_headers } else { &mut scope.route.request_headers };
+            if !rest.is_empty() {
+                upstream::header(directive, rest, edits, draft);
+            }
+            for child in directive.block.iter().filter(|child| child.words != ["defer"]) {
+                upstream::header(child, &child.words, edits, draft);
+            }
+        }
+        "rewrite" => match rest {
+            [path] if rewrite_path(path) => scope.route.rewrite = Some(path.clone()),
+            _ => draft.untranslated(line, format!("{shown}: a rewrite is a path without placeholders")),
+        },
+        "uri" => match rest {
+            [kind, prefix] if kind == "strip_prefix" && rewrite_path(prefix) => {
+                scope.stripped.push_str(prefix)
+            }
+            _ => draft.untranslated(line, format!("{shown}: no counterpart")),
+        },
+        "basic_auth" | "basicauth" | "forward_auth" | "jwtauth" => {
+            let open = conditional.then_some("; what it guards is let through");
+            scope.guarded |= !conditional;
+            let what = open.unwrap_or("; what it guards is answered 403 until you decide");
+            draft.untranslated(line, format!("{shown}: no access control{what}"));
+        }
+        "request_body" => {
+            for child in &directive.block {
+                match (child.word(0), size(child.word(1))) {
+                    ("max_size", Some(bytes)) => {
+                        scope
+                            .listeners
+                            .iter()
+                            .for_each(|listener| draft.body_limit(child.line, listener, bytes));
+                    }
+                    _ => draft.untranslated(child.line, format!("{}: no counterpart", child.shown())),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn rewrite_path(path: &str) -> bool {
+    path.starts_with('/') && headgate_model::grammar::path_fault(path).is_none()
+}
+
+fn act(directive: &Directive, scope: &Scope, draft: &mut Draft) {
+    let (line, shown) = (directive.line, directive.shown());
+    let name = directive.word(0);
+    let (matched, rest) = matcher::split(directive.rest(1), &scope.named);
+    match name {
+        "handle" | "handle_path" | "route" | "reverse_proxy" | "redir" | "respond" | "abort" | "error"
+        | "file_server" | "php_fastcgi" => {}
+        "header" | "request_header" | "rewrite" | "uri" | "basic_auth" | "basicauth" | "forward_auth"
+        | "jwtauth" | "request_body" | "bind" => return,
+        "tls" => {
+            let known = directive.rest(1).len() == 2 && directive.block.is_empty();
+            if !known {
+                draft.untranslated(
+                    line,
+                    format!("{shown}: certificates are files: tls.certificates of the listener"),
+                );
+            }
+            return;
+        }
+        "log" => {
+            let file =
+                directive.block.iter().find(|child| child.word(0) == "output" && child.word(1) == "file");
+            draft.log(
+                line,
+                LogFormat::Json,
+                file.map(|child| child.word(2).to_owned()).filter(|path| !path.is_empty()),
+            );
+            for child in directive.block.iter().filter(|child| child.word(0) != "output") {
+                draft.untranslated(child.line, format!("{}: the access log is JSON", child.shown()));
+            }
+            return;
+        }
+        name if name.starts_with('@') => return,
+        _ => {
+            leftover(directive, draft);
+            return;
+        }
+    }
+    let narrowed = matched.and_then(|inner| {
+        let inner = if scope.stripped.is_empty() || inner == Matcher::default() {
+            inner
+        } else {
+            inner.behind(&scope.stripped)
+        };
+        scope.matcher.and(&inner).map(|both| (inner, both))
+    });
+    let (inner, both) = match narrowed {
+        Ok(found) => found,
+        Err(reason) => {
+            draft.untranslated(line, format!("{shown}: {reason}"));
+            return;
+        }
+    };
+    let mut scope = Scope { matcher: both, ..scope.clone() };
+    match name {
+        "handle" | "route" => directives(&directive.block, scope, draft),
+        "handle_path" => match inner.prefix() {
+            Some(prefix) => {
+                scope.stripped = prefix.to_owned();
+                directives(&directive.block, scope, draft);
+            }
+            None => draft.untranslated(line, format!("{shown}: it needs a path with `*`")),
+        },
+        _ => answer(directive, rest, scope, draft),
+    }
+}
+
+fn answer(directive: &Directive, rest: &[String], mut scope: Scope, draft: &mut Draft) {
+    let (line, shown) = (directive.line, directive.shown());
+    let mut route = std::mem::take(&mut scope.route);
+    let done = match directive.word(0) {
+        "reverse_proxy" => {
+            if !scope.stripped.is_empty() && route.rewrite.is_none() {
+                route.strip = Some(scope.stripped.clone());
+            }
+            upstream::reverse_proxy(directive, rest, &mut route, draft)
+        }
+        "redir" => {
+            route.redirect = redirect(rest);
+            route.redirect.is_some()
+        }
+        "respond" => {
+            route.respond = respond(directive, rest);
+            route.respond.is_some()
+        }
+        "error" => {
+            let status =
+                rest.iter().find_map(|word| word.parse().ok()).filter(|status| (200..600).contains(status));
+            route.respond = status.map(|status| Respond { status, ..Respond::default() });
+            route.respond.is_some()
+        }
+        // Without a route of its own, another one would answer what this one kept for itself.
+        "abort" => {
+            draft.approximated(line, format!("{shown}: answered 403"));
+            route.respond = Some(Respond { status: 403, ..Respond::default() });
+            true
+        }
+        _ => {
+            let text = format!("{shown}: Headgate serves no files; it is answered 501 until you decide");
+            draft.untranslated(line, text);
+            route.respond = Some(Respond { status: 501, ..Respond::default() });
+            true
+        }
+    };
+    if !done {
+        draft.untranslated(line, format!("{shown}: no counterpart"));
+        return;
+    }
+    if route.service.is_none() {
+        route = RouteSpec {
+            redirect: route.redirect,
+            respond: route.respond,
+            response_headers: route.response_headers,
+            ..RouteSpec::default()
+        };
+    } else if scope.guarded {
+        route = RouteSpec {
+            respond: Some(Respond { status: 403, ..Respond::default() }),
+            ..RouteSpec::default()
+        };
+    }
+    route.listeners.clone_from(&scope.listeners);
+    for mut route in scope.matcher.routes(&scope.hosts, &route) {
+        let path = route.pattern.find('/').map_or("", |at| &route.pattern[at..]).to_owned();
+        if route.strip.as_ref().is_some_and(|strip| !path.starts_with(strip.as_str())) {
+            draft.untranslated(
+                line,
+                format!("{shown}: takes off {} where {path} does not begin so", scope.stripped),
+            );
+            route.strip = None;
+        }
+        draft.route(line, route);
+    }
+}
+
+fn redirect(words: &[String]) -> Option<Redirect> {
+    let status = match words.get(1).map(String::as_str) {
+        None | Some("temporary") => 302,
+        Some("permanent") => 301,
+        Some(code) => code.parse().ok().filter(|code| matches!(code, 301 | 302 | 303 | 307 | 308))?,
+    };
+    let to = words.first()?.replace("{uri}", "{path}?{query}");
+    let known = to.replace("{path}", "").replace("{query}", "").replace("{host}", "");
+    let plain =
+        !known.contains(['{', '}', ' ']) && headgate_model::grammar::is_field_value(&to) && !to.is_empty();
+    plain.then_some(Redirect { to, status })
+}
+
+fn respond(directive: &Directive, words: &[String]) -> Option<Respond> {
+    let block_body =
+        directive.block.iter().find(|child| child.word(0) == "body").map(|child| child.word(1).to_owned());
+    let (body, status) = match words {
+        [] => (String::new(), None),
+        [only] if only.len() == 3 && only.parse::<u16>().is_ok() => (String::new(), only.parse().ok()),
+        [body] => (body.clone(), None),
+        [body, status, ..] => (body.clone(), Some(status.parse().ok()?)),
+    };
+    let status = Some(status.unwrap_or(200)).filter(|status| (200..600).contains(status))?;
+    let body = if matches!(status, 204 | 205 | 304) { String::new() } else { block_body.unwrap_or(body) };
+    (!body.contains('{')).then(|| Respond { status, body, ..Respond::default() })
+}
+
+fn leftover(directive: &Directive, draft: &mut Draft) {
+    let reason = match directive.word(0) {
+        "encode" => "Headgate does not compress: the service can",
+        "root" | "try_files" | "templates" => "Headgate serves no files",
+        "import" => "write the snippet or file in its place first",
+        "handle_errors" => "a service's fallback answers when no endpoint can",
+        "vars" | "map" => "no variables",
+        _ => "no counterpart",
+    };
+    draft.untranslated(directive.line, format!("{}: {reason}", directive.shown()));
+}

@@ -1,0 +1,286 @@
+//! The configuration that an import builds up: it takes only what Headgate would load, and notes the
+//! rest.
+
+use crate::{Import, Kind, Note, emit};
+use headgate_model::address::{BindAddress, EndpointAddress};
+use headgate_model::grammar::{is_field_value, is_token};
+use headgate_model::pattern::Pattern;
+use headgate_model::spec::{
+    AccessLog, Bytes, Certificate, Config, EndpointSpec, HeaderEdits, ListenSpec, ListenTls, LogFormat,
+    RouteSpec, ServiceSpec,
+};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+#[derive(Default)]
+pub(crate) struct Draft {
+    pub(crate) config: Config,
+    notes: Vec<Note>,
+    identities: BTreeSet<String>,
+}
+
+impl Draft {
+    pub(crate) fn untranslated(&mut self, line: usize, text: impl Into<String>) {
+        self.note(line, text.into(), Kind::Untranslated);
+    }
+
+    pub(crate) fn approximated(&mut self, line: usize, text: impl Into<String>) {
+        self.note(line, text.into(), Kind::Approximated);
+    }
+
+    fn note(&mut self, line: usize, text: String, kind: Kind) {
+        let text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let note = Note { line, text, kind };
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// The name of the listener at this address; a new one when there is none yet.
+    pub(crate) fn listener(&mut self, line: usize, bind: &str) -> Option<String> {
+        let address = match bind.parse::<BindAddress>() {
+            Ok(address) => address,
+            Err(error) => {
+                self.untranslated(line, format!("cannot bind {bind}: {error}"));
+                return None;
+            }
+        };
+        let taken =
+            |spec: &ListenSpec| spec.bind.parse::<BindAddress>().is_ok_and(|other| other.clashes(&address));
+        if let Some((name, _)) = self.config.listeners.iter().find(|(_, spec)| taken(spec)) {
+            return Some(name.clone());
+        }
+        let base = match &address {
+            BindAddress::Every { port } => port_name(*port),
+            BindAddress::Ip(ip) => port_name(ip.port()),
+            BindAddress::Unix(_) => "unix".to_owned(),
+        };
+        let name = unique(&base, |name| self.config.listeners.contains_key(name));
+        let spec = ListenSpec { bind: address.to_string(), ..ListenSpec::default() };
+        self.config.listeners.insert(name.clone(), spec);
+        Some(name)
+    }
+
+    /// Adds a certificate to a listener, and TLS where it had none.
+    pub(crate) fn certificate(&mut self, listener: &str, certificate: Certificate) {
+        if let Some(spec) = self.config.listeners.get_mut(listener) {
+            let tls = spec.tls.get_or_insert_with(ListenTls::default);
+            if !tls.certificates.contains(&certificate) {
+                tls.certificates.push(certificate);
+            }
+        }
+    }
+
+    /// An endpoint that Headgate can dial, or a note.
+    pub(crate) fn endpoint(
+        &mut self,
+        line: usize,
+        address: &str,
+        weight: Option<u32>,
+    ) -> Option<EndpointSpec> {
+        let parsed = match address.parse::<EndpointAddress>() {
+            Ok(parsed) => parsed.to_string(),
+            Err(error) => {
+                self.untranslated(line, format!("the endpoint {address}: {error}"));
+                return None;
+            }
+        };
+        match weight {
+            None | Some(1) => Some(EndpointSpec::Address(parsed)),
+            Some(weight) => {
+                let weight = u16::try_from(weight).unwrap_or(u16::MAX).min(1_000);
+                Some(EndpointSpec::Full { address: parsed, weight })
+            }
+        }
+    }
+
+    /// Adds an endpoint to a service unless it is there already.
+    pub(crate) fn push_endpoint(&mut self, line: usize, service: &mut ServiceSpec, endpoint: EndpointSpec) {
+        if service.endpoints.iter().any(|other| other.address() == endpoint.address()) {
+            self.approximated(
+                line,
+                format!("{} stands here twice; a weight says the same", endpoint.address()),
+            );
+        } else {
+            service.endpoints.push(endpoint);
+        }
+    }
+
+    /// The name of a service with this content; a new one when there is none yet. A service without an
+    /// endpoint is none.
+    pub(crate) fn service(&mut self, line: usize, base: &str, spec: ServiceSpec) -> Option<String> {
+        if spec.endpoints.is_empty() && spec.discover.is_none() {
+            self.untranslated(line, format!("the service {base} has no endpoint that could be translated"));
+            return None;
+        }
+        let base = label(base);
+        let same = |(name, other): &(&String, &ServiceSpec)| name.starts_with(&base) && **other == spec;
+        if let Some((name, _)) = self.config.services.iter().find(same) {
+            return Some(name.clone());
+        }
+        let name = unique(&base, |name| self.config.services.contains_key(name));
+        self.config.services.insert(name.clone(), spec);
+        Some(name)
+    }
+
+    /// Adds a route, or notes why Headgate would refuse it.
+    pub(crate) fn route(&mut self, line: usize, mut route: RouteSpec) {
+        let pattern = match route.pattern.parse::<Pattern>() {
+            Ok(pattern) => pattern,
+            Err(error) => {
+                self.untranslated(line, format!("no pattern for {}: {error}", route.pattern));
+                return;
+            }
+        };
+        route.listeners.sort();
+        route.listeners.dedup();
+        route.methods.sort();
+        route.methods.dedup();
+        let identity = format!(
+            "{:?} {:?} {:?} {:?} {:?}",
+            pattern.unnamed(),
+            route.listeners,
+            route.methods,
+            route.headers,
+            route.query
+        );
+        if self.identities.insert(identity) {
+            self.config.routes.push(route);
+        } else {
+            self.untranslated(line, format!("an earlier rule already takes all of {}", route.pattern));
+        }
+    }
+
+    /// A header for `set` or `add`, or a note.
+    pub(crate) fn header(
+        &mut self,
+        line: usize,
+        edits: &mut HeaderEdits,
+        add: bool,
+        name: &str,
+        value: &str,
+    ) {
+        if !self.field_name(line, name) {
+            return;
+        }
+        if !is_field_value(value) {
+            self.untranslated(
+                line,
+                format!("the value of the header {name} has bytes that no header may have"),
+            );
+            return;
+        }
+        let fields = if add { &mut edits.add } else { &mut edits.set };
+        if add && fields.contains_key(&name.to_ascii_lowercase()) {
+            self.untranslated(line, format!("a second value for the header {name}"));
+            return;
+        }
+        fields.insert(name.to_ascii_lowercase(), value.to_owned());
+    }
+
+    /// A header to remove, or a note.
+    pub(crate) fn remove_header(&mut self, line: usize, edits: &mut HeaderEdits, name: &str) {
+        let lower = name.to_ascii_lowercase();
+        if self.field_name(line, name) && !edits.remove.contains(&lower) {
+            edits.remove.push(lower);
+        }
+    }
+
+    fn field_name(&mut self, line: usize, name: &str) -> bool {
+        const OWN: [&str; 10] = [
+            "connection",
+            "content-length",
+            "host",
+            "http2-settings",
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ];
+        if !is_token(name) {
+            self.untranslated(line, format!("{name} is not the name of a header"));
+            return false;
+        }
+        if OWN.contains(&name.to_ascii_lowercase().as_str()) {
+            self.untranslated(line, format!("Headgate itself writes the header {name}"));
+            return false;
+        }
+        true
+    }
+
+    /// One access log for everything.
+    pub(crate) fn log(&mut self, line: usize, format: LogFormat, path: Option<String>) {
+        let log = AccessLog { format, path };
+        match &self.config.log {
+            Some(other) if *other != log => {
+                self.untranslated(
+                    line,
+                    "a second access log: Headgate writes one for all listeners and routes",
+                );
+            }
+            _ => self.config.log = Some(log),
+        }
+    }
+
+    /// The limit on request bodies of a listener: the largest that was asked for; zero is no limit.
+    pub(crate) fn body_limit(&mut self, line: usize, listener: &str, bytes: u64) {
+        let Some(spec) = self.config.listeners.get_mut(listener) else { return };
+        let (old, fresh) = (spec.limits.body.0, spec.limits == Default::default());
+        let larger = if bytes == 0 || (old == 0 && !fresh) { 0 } else { old.max(bytes) };
+        spec.limits.body = Bytes(larger);
+        if old != bytes && old != 0 {
+            self.approximated(
+                line,
+                "the limit on request bodies is the listener's: the largest of several is used",
+            );
+        }
+    }
+
+    pub(crate) fn finish(mut self, file_name: &str) -> Import {
+        let every: Vec<String> = self.config.listeners.keys().cloned().collect();
+        for route in &mut self.config.routes {
+            if route.listeners == every {
+                route.listeners.clear();
+            }
+        }
+        let toml = emit::toml(&self.config, file_name);
+        // The proof that the result loads; what it refuses is the importer's gap and said as such.
+        let env = |name: &str| Some(format!("${{{name}}}"));
+        if let Err(errors) = headgate_model::load(&toml, "headgate.toml", &env) {
+            for error in errors {
+                self.untranslated(0, format!("the result needs a correction: {}", error.summary()));
+            }
+        }
+        self.notes.sort_by_key(|note| note.line);
+        Import { config: self.config, toml, notes: self.notes }
+    }
+}
+
+fn port_name(port: u16) -> String {
+    match port {
+        80 => "http".to_owned(),
+        443 => "https".to_owned(),
+        port => format!("port-{port}"),
+    }
+}
+
+/// A name that Headgate accepts.
+pub(crate) fn label(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = text.chars().map(plain).take(56).collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { "service".to_owned() } else { name.to_owned() }
+}
+
+fn unique(base: &str, taken: impl Fn(&str) -> bool) -> String {
+    let mut name = base.to_owned();
+    let mut number = 2;
+    while taken(&name) {
+        name.truncate(base.len());
+        let _infallible = write!(name, "-{number}");
+        number += 1;
+    }
+    name
+}

@@ -1,0 +1,368 @@
+//! `backend` sections: the service they make, and what they change in a message.
+
+use super::parse::Line;
+use crate::draft::Draft;
+use crate::quantity::duration;
+use headgate_model::spec::{
+    Balance, BalancePolicy, Bulkhead, Fallback, HashKey, HeaderEdits, Health, HealthKind, ProxyProtocol,
+    RouteSpec, ServiceSpec, Span, Sticky, UpstreamTls,
+};
+use std::time::Duration;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A backend as a route uses it.
+#[derive(Clone, Default)]
+pub(super) struct Backend {
+    pub(super) service: Option<String>,
+    host: Option<String>,
+    request_headers: HeaderEdits,
+    response_headers: HeaderEdits,
+}
+
+impl Backend {
+    pub(super) fn apply(&self, route: &mut RouteSpec) {
+        route.service.clone_from(&self.service);
+        route.host.clone_from(&self.host);
+        for (own, theirs) in [
+            (&mut route.request_headers, &self.request_headers),
+            (&mut route.response_headers, &self.response_headers),
+        ] {
+            own.remove.extend(theirs.remove.iter().cloned());
+            own.set.extend(theirs.set.clone());
+            own.add.extend(theirs.add.clone());
+        }
+    }
+}
+
+/// What the lines of a backend say before its servers are looked at together.
+#[derive(Default)]
+struct Plan {
+    spec: ServiceSpec,
+    backup: ServiceSpec,
+    tls: Option<UpstreamTls>,
+    checked: bool,
+    check: Option<(String, Option<String>)>,
+    interval: Option<Duration>,
+    check_timeout: Option<Duration>,
+    rise: Option<u16>,
+    fall: Option<u16>,
+    cookie: bool,
+}
+
+pub(super) fn backend(name: &str, number: usize, lines: &[Line], draft: &mut Draft) -> Backend {
+    let mut plan = Plan::default();
+    let mut backend = Backend::default();
+    for line in lines.iter().filter(|line| line.word(0) == "default-server") {
+        server_options(line, line.rest(1), &mut plan, draft);
+    }
+    for line in lines {
+        match line.word(0) {
+            "default-server" => {}
+            "server" => server(line, &mut plan, draft),
+            "server-template" => {
+                let source = line.word(3);
+                let text =
+                    if source.starts_with('_') { format!("srv:{source}") } else { format!("dns:{source}") };
+                match text.parse::<headgate_model::discover::Discover>() {
+                    Ok(_) => plan.spec.discover = Some(text),
+                    Err(error) => draft.untranslated(line.number, format!("{}: {error}", line.shown())),
+                }
+                server_options(line, line.rest(4), &mut plan, draft);
+            }
+            "http-request" | "http-response" => edit(line, &mut backend, draft),
+            _ => setting(line, &mut plan, draft),
+        }
+    }
+    finish(name, number, plan, &mut backend, draft);
+    backend
+}
+
+fn finish(name: &str, number: usize, mut plan: Plan, backend: &mut Backend, draft: &mut Draft) {
+    if plan.checked || plan.check.is_some() {
+        plan.spec.health = Some(health(&plan));
+    }
+    plan.spec.tls = plan.tls.take();
+    if plan.spec.discover.is_some() {
+        plan.spec.endpoints.clear();
+    }
+    if !plan.backup.endpoints.is_empty() {
+        let mut backup = ServiceSpec { endpoints: plan.backup.endpoints, ..plan.spec.clone() };
+        backup.discover = None;
+        if plan.spec.endpoints.is_empty() && plan.spec.discover.is_none() {
+            plan.spec.endpoints = backup.endpoints;
+        } else if let Some(service) = draft.service(number, &format!("{name}-backup"), backup) {
+            plan.spec.fallback = Some(Fallback { service: Some(service), ..Fallback::default() });
+            draft.approximated(
+                number,
+                format!("backup servers of {name}: a service that answers when the others cannot"),
+            );
+        }
+    }
+    backend.service = draft.service(number, name, plan.spec);
+}
+
+fn health(plan: &Plan) -> Health {
+    let (kind, path, host) = match &plan.check {
+        Some((path, host)) => (HealthKind::Http, Some(path.clone()), host.clone()),
+        None => (HealthKind::Tcp, None, None),
+    };
+    Health::Full {
+        kind,
+        path,
+        host,
+        interval: plan.interval.map_or(Span::default(), Span),
+        timeout: plan.check_timeout.map_or(Span::default(), Span),
+        healthy_after: plan.rise.unwrap_or(2),
+        unhealthy_after: plan.fall.unwrap_or(3),
+    }
+}
+
+fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
+    let (number, shown) = (line.number, line.shown());
+    let spec = &mut plan.spec;
+    let time = |at: usize| duration(line.word(at), MS).filter(|time| !time.is_zero());
+    if line.word(0) == "timeout" && time(2).is_none() {
+        draft.untranslated(number, format!("{shown}: not a duration"));
+        return;
+    }
+    match (line.word(0), line.word(1)) {
+        ("balance", policy) => match balance(policy) {
+            Some(balance) => {
+                spec.balance = Some(balance);
+                if policy == "source" || policy == "uri" || policy.starts_with("hdr(") {
+                    draft.approximated(number, format!("{shown}: by a consistent hash"));
+                }
+            }
+            None => draft.untranslated(number, format!("{shown}: no such policy")),
+        },
+        ("hash-type", _) => {}
+        ("timeout", "connect") => spec.timeouts.connect = time(2).map_or(Span::default(), Span),
+        ("timeout", "server") => {
+            spec.timeouts.first_byte = time(2).map_or(Span::default(), Span);
+            let text =
+                format!("{shown}: counts to the first byte; afterwards the listener's timeouts.body does");
+            draft.approximated(number, text);
+        }
+        ("timeout", "queue") => {
+            let bulkhead = spec.bulkhead.get_or_insert_with(Bulkhead::default);
+            bulkhead.queue_timeout = time(2).map_or(Span::default(), Span);
+            draft.approximated(
+                number,
+                format!("{shown}: of the service's bulkhead, which has limits of its own"),
+            );
+        }
+        ("timeout", "check") => plan.check_timeout = time(2),
+        ("option", "httpchk") => {
+            let path = if line.words.len() > 3 { line.word(3) } else { line.word(2) };
+            let path = if path.starts_with('/') { path } else { "/" };
+            let host = line
+                .words
+                .iter()
+                .find_map(|word| word.split_once("Host:"))
+                .map(|(_, host)| host.trim().to_owned());
+            plan.check = Some((path.to_owned(), host));
+            if matches!(line.word(2), "HEAD" | "OPTIONS" | "POST") || line.words.len() == 2 {
+                draft.approximated(number, format!("{shown}: checks are GET requests"));
+            }
+        }
+        ("http-check", "send") => {
+            let after = |name: &str| {
+                line.words.iter().position(|word| word == name).map(|at| line.word(at + 1).to_owned())
+            };
+            let host = line.words.iter().position(|word| word.eq_ignore_ascii_case("host"));
+            let host = host.map(|at| line.word(at + 1).to_owned());
+            if let Some((path, old)) = &mut plan.check {
+                *path = after("uri").filter(|uri| uri.starts_with('/')).unwrap_or_else(|| path.clone());
+                *old = host.or_else(|| old.clone());
+            }
+        }
+        ("retries", tries) => match tries.parse::<u8>() {
+            Ok(tries @ 0..=9) => spec.retry.attempts = tries + 1,
+            _ => draft.untranslated(number, format!("{shown}: Headgate makes 1 to 10 attempts")),
+        },
+        ("retry-on", _) => {
+            let statuses = line.rest(1).iter().filter_map(|word| word.parse().ok());
+            spec.retry.statuses = statuses.filter(|status| (400..600).contains(status)).collect();
+        }
+        ("cookie", name) if headgate_model::grammar::is_token(name) => {
+            plan.cookie = true;
+            let secret = "${STICKY_SECRET}".to_owned();
+            spec.sticky = Some(Sticky { cookie: name.to_owned(), secret, ttl: Span::default() });
+            let text = format!("{shown}: a signed cookie; set STICKY_SECRET to at least 16 bytes");
+            draft.approximated(number, text);
+        }
+        ("fullconn", _) => {
+            draft.untranslated(number, format!("{shown}: bulkhead.in_flight limits a service"))
+        }
+        ("mode", "http")
+        | ("option", "redispatch" | "http-server-close" | "http-keep-alive" | "prefer-last-server") => {}
+        ("http-reuse", _) => {}
+        _ => super::leftover(line, draft),
+    }
+}
+
+fn balance(policy: &str) -> Option<Balance> {
+    let hashed = |key| Balance::Full { policy: BalancePolicy::RingHash, key: Some(key), bounded_load: 0.0 };
+    Some(match policy {
+        "roundrobin" | "static-rr" => Balance::Name(BalancePolicy::RoundRobin),
+        "leastconn" => Balance::Name(BalancePolicy::LeastRequests),
+        "random" | "random(2)" => Balance::Name(BalancePolicy::P2c),
+        "random(1)" => Balance::Name(BalancePolicy::Random),
+        "source" => hashed(HashKey::ClientAddress),
+        "uri" => hashed(HashKey::Path),
+        _ => {
+            let name = policy.strip_prefix("hdr(")?.strip_suffix(')')?;
+            headgate_model::grammar::is_token(name)
+                .then(|| hashed(HashKey::Header(name.to_ascii_lowercase())))?
+        }
+    })
+}
+
+fn server(line: &Line, plan: &mut Plan, draft: &mut Draft) {
+    let address = line.word(2);
+    let address = address.strip_prefix("ipv4@").or(address.strip_prefix("ipv6@")).unwrap_or(address);
+    let address = match (address.strip_prefix("unix@"), address.rsplit_once(':')) {
+        (Some(path), _) => format!("unix:{path}"),
+        (None, _) if address.starts_with('/') => format!("unix:{address}"),
+        (None, Some((ip, port))) if ip.contains(':') && !ip.starts_with('[') => format!("[{ip}]:{port}"),
+        _ => address.to_owned(),
+    };
+    let (weight, backup) = server_options(line, line.rest(3), plan, draft);
+    if let Some(endpoint) = draft.endpoint(line.number, &address, weight) {
+        let service = if backup { &mut plan.backup } else { &mut plan.spec };
+        draft.push_endpoint(line.number, service, endpoint);
+    }
+}
+
+/// The options of a server; what concerns all of the service goes into the plan.
+fn server_options(
+    line: &Line,
+    options: &[String],
+    plan: &mut Plan,
+    draft: &mut Draft,
+) -> (Option<u32>, bool) {
+    let (mut weight, mut backup) = (None, false);
+    let number = line.number;
+    let mut options = options.iter().map(String::as_str);
+    while let Some(option) = options.next() {
+        let mut value = || options.next().unwrap_or_default();
+        match option {
+            "check" => plan.checked = true,
+            "weight" => match value().parse() {
+                Ok(value) => weight = Some(value),
+                Err(_) => draft.untranslated(number, "weight: not a number"),
+            },
+            "backup" => backup = true,
+            "disabled" => weight = Some(0),
+            "inter" => plan.interval = duration(value(), MS).filter(|time| !time.is_zero()),
+            "rise" => plan.rise = value().parse().ok().filter(|count| (1..=1_000).contains(count)),
+            "fall" => plan.fall = value().parse().ok().filter(|count| (1..=1_000).contains(count)),
+            "ssl" => {
+                if plan.tls.is_none() {
+                    let text = "ssl: the certificate is verified unless `verify none` says otherwise";
+                    draft.approximated(number, text);
+                }
+                plan.tls.get_or_insert_with(UpstreamTls::default);
+            }
+            "verify" => {
+                let verify = value() != "none";
+                plan.tls.get_or_insert_with(UpstreamTls::default).verify = verify;
+            }
+            "ca-file" => {
+                let file = Some(value().to_owned()).filter(|file| !file.is_empty() && file != "@system-ca");
+                plan.tls.get_or_insert_with(UpstreamTls::default).ca = file;
+            }
+            "sni" | "verifyhost" => {
+                let text = value();
+                let name = text.strip_prefix("str(").and_then(|text| text.strip_suffix(')')).unwrap_or(text);
+                if headgate_model::grammar::is_host_name(name) {
+                    plan.tls.get_or_insert_with(UpstreamTls::default).sni = Some(name.to_owned());
+                } else {
+                    draft.untranslated(number, format!("{option} {text}: SNI is a fixed name"));
+                }
+            }
+            "send-proxy" | "send-proxy-v2" if plan.spec.endpoints.len() + plan.backup.endpoints.len() > 0 => {
+                draft.untranslated(
+                    number,
+                    format!("{option}: it holds for all servers or none; set proxy_protocol by hand"),
+                );
+            }
+            "send-proxy" => plan.spec.proxy_protocol = Some(ProxyProtocol::V1),
+            "send-proxy-v2" => plan.spec.proxy_protocol = Some(ProxyProtocol::V2),
+            "proto" => match value() {
+                "h2" => plan.spec.protocol = headgate_model::spec::Protocol::Http2,
+                other => draft.untranslated(number, format!("proto {other}: no counterpart")),
+            },
+            "slowstart" => plan.spec.slow_start = duration(value(), MS).map_or(Span::default(), Span),
+            "pool-max-conn" => plan.spec.pool.idle = value().parse().unwrap_or(plan.spec.pool.idle),
+            "cookie" if plan.spec.sticky.is_some() || plan.cookie => {
+                value();
+            }
+            "maxconn" | "crt" | "alpn" | "observe" | "on-marked-down" | "on-error" | "port" | "addr"
+            | "resolvers" | "init-addr" | "resolve-prefer" | "cookie" | "maxqueue" | "fastinter"
+            | "downinter" | "id" | "track" | "check-sni" | "error-limit" | "on-marked-up" | "minconn"
+            | "pool-purge-delay" => {
+                let value = value();
+                draft.untranslated(number, format!("{option} {value}: no counterpart for one server"));
+            }
+            _ => draft.untranslated(number, format!("{option}: no counterpart")),
+        }
+    }
+    if plan.tls.as_ref().is_some_and(|tls| !tls.verify)
+        && let Some(tls) = &mut plan.tls
+    {
+        tls.ca = None;
+    }
+    (weight, backup)
+}
+
+/// `http-request` and `http-response` rules that change a message.
+fn edit(line: &Line, backend: &mut Backend, draft: &mut Draft) {
+    let (rule, condition) = line.split_condition();
+    let word = |at: usize| rule.get(at).map_or("", String::as_str);
+    if !condition.is_empty() {
+        draft.untranslated(line.number, format!("{}: edits have no conditions", line.shown()));
+        return;
+    }
+    let host = word(2).eq_ignore_ascii_case("host");
+    let plain = !word(3).contains('%');
+    if word(0) == "http-request" && word(1) == "set-header" && host && plain {
+        if headgate_model::grammar::is_host_name(word(3)) {
+            backend.host = Some(word(3).to_owned());
+        } else {
+            draft.untranslated(line.number, format!("{}: not a host", line.shown()));
+        }
+        return;
+    }
+    let edits =
+        if word(0) == "http-request" { &mut backend.request_headers } else { &mut backend.response_headers };
+    if !header_edit(line.number, rule, edits, draft) {
+        draft.untranslated(line.number, format!("{}: no counterpart", line.shown()));
+    }
+}
+
+/// `set-header`, `add-header` and `del-header`; false when the rule is another one.
+pub(super) fn header_edit(
+    number: usize,
+    rule: &[String],
+    edits: &mut HeaderEdits,
+    draft: &mut Draft,
+) -> bool {
+    let word = |at: usize| rule.get(at).map_or("", String::as_str);
+    let (name, value) = (word(2), word(3));
+    match word(1) {
+        "set-header" | "add-header" if name.to_ascii_lowercase().starts_with("x-forwarded-") => {
+            draft.approximated(
+                number,
+                format!("{} {name}: Headgate sets X-Forwarded headers itself", word(1)),
+            );
+        }
+        "set-header" | "add-header" if !value.contains('%') => {
+            draft.header(number, edits, word(1) == "add-header", name, value);
+        }
+        "del-header" if rule.len() == 3 => draft.remove_header(number, edits, name),
+        _ => return false,
+    }
+    true
+}

@@ -1,0 +1,333 @@
+//! `frontend` sections: listeners, and the routes that their rules make.
+
+use super::acl::{Acls, Match};
+use super::backend::{Backend, header_edit};
+use super::parse::Line;
+use crate::draft::Draft;
+use crate::quantity::duration;
+use headgate_model::pattern::{HostPattern, Pattern};
+use headgate_model::spec::{Certificate, HeaderEdits, LogFormat, Redirect, Respond, RouteSpec, Span};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A listener of the frontend, and whether it speaks TLS.
+struct Bound {
+    name: String,
+    tls: bool,
+}
+
+struct Frontend<'f> {
+    acls: Acls,
+    bound: Vec<Bound>,
+    request_headers: HeaderEdits,
+    response_headers: HeaderEdits,
+    backends: &'f BTreeMap<String, Backend>,
+    /// What was routed so far, in order, for the note about precedence.
+    order: Vec<(usize, RouteSpec)>,
+}
+
+pub(super) fn frontend(
+    lines: &[Line],
+    number: usize,
+    backends: &BTreeMap<String, Backend>,
+    draft: &mut Draft,
+) {
+    let mut frontend = Frontend {
+        acls: Acls::default(),
+        bound: Vec::new(),
+        request_headers: HeaderEdits::default(),
+        response_headers: HeaderEdits::default(),
+        backends,
+        order: Vec::new(),
+    };
+    for line in lines.iter().filter(|line| line.word(0) == "acl") {
+        frontend.acls.add(line);
+    }
+    for line in lines.iter().filter(|line| line.word(0) == "bind") {
+        bind(line, &mut frontend.bound, draft);
+    }
+    let rule = |line: &Line| matches!(line.word(0), "http-request" | "http-response" | "redirect");
+    for line in lines.iter().filter(|line| !rule(line)) {
+        match line.word(0) {
+            "acl" | "bind" | "use_backend" | "default_backend" => {}
+            _ => setting(line, &frontend.bound, draft),
+        }
+    }
+    // Edits hold for every route, so that they come before the first one.
+    let (edits, answers): (Vec<&Line>, Vec<&Line>) =
+        lines.iter().filter(|line| rule(line)).partition(|line| line.word(1).ends_with("-header"));
+    edits.iter().for_each(|line| edit(line, &mut frontend, draft));
+    answers.iter().for_each(|line| answer(line, &mut frontend, draft));
+    let uses = lines.iter().filter(|line| line.word(0) == "use_backend");
+    let defaults = lines.iter().rfind(|line| line.word(0) == "default_backend");
+    for line in uses.chain(defaults) {
+        use_backend(line, &mut frontend, draft);
+    }
+    precedence(&frontend.order, draft);
+    if frontend.bound.is_empty() {
+        draft.untranslated(number, "a frontend without `bind`: nothing reaches it");
+    }
+}
+
+fn bind(line: &Line, bound: &mut Vec<Bound>, draft: &mut Draft) {
+    for address in line.word(1).split(',') {
+        let address = address.strip_prefix("ipv4@").unwrap_or(address);
+        let bind = match (address.strip_prefix("unix@"), address.rsplit_once(':')) {
+            (Some(path), _) => format!("unix:{path}"),
+            (None, Some(("" | "*", port))) => format!("0.0.0.0:{port}"),
+            (None, Some(("::" | "[::]", port))) => format!("[::]:{port}"),
+            (None, None) if address.starts_with('/') => format!("unix:{address}"),
+            _ => address.to_owned(),
+        };
+        let Some(name) = draft.listener(line.number, &bind) else { continue };
+        let mut options = line.rest(2).iter().map(String::as_str);
+        let (mut tls, mut certificates, mut http2) = (false, Vec::new(), false);
+        while let Some(option) = options.next() {
+            match option {
+                "ssl" => tls = true,
+                "crt" => certificates.push(options.next().unwrap_or_default().to_owned()),
+                "alpn" => http2 |= options.next().unwrap_or_default().contains("h2"),
+                "proto" => http2 |= options.next() == Some("h2"),
+                "accept-proxy" => {
+                    let text = "accept-proxy: name in trusted_proxies who sends it, then set proxy_protocol";
+                    draft.untranslated(line.number, text);
+                }
+                "ca-file" | "verify" | "ssl-min-ver" | "ciphers" | "ciphersuites" | "curves" | "maxconn"
+                | "name" | "mode" | "user" | "group" | "thread" | "interface" | "crt-list" | "process" => {
+                    let value = options.next().unwrap_or_default();
+                    draft.untranslated(
+                        line.number,
+                        format!("bind ... {option} {value}: set it in the listener by hand"),
+                    );
+                }
+                _ => draft.untranslated(line.number, format!("bind ... {option}: no counterpart")),
+            }
+        }
+        if let Some(spec) = draft.config.listeners.get_mut(&name) {
+            spec.http2 |= http2 || tls;
+        }
+        if tls && certificates.is_empty() {
+            certificates.push("/etc/headgate/server.pem".to_owned());
+            draft.approximated(line.number, "ssl without crt: put the certificate and its key there");
+        }
+        for cert in certificates {
+            draft.approximated(
+                line.number,
+                format!("crt {cert}: certificate and key are read from this one file"),
+            );
+            draft.certificate(&name, Certificate { key: cert.clone(), cert });
+        }
+        bound.push(Bound { name, tls });
+    }
+}
+
+fn setting(line: &Line, bound: &[Bound], draft: &mut Draft) {
+    let time = duration(line.word(2), Duration::from_millis(1)).filter(|time| !time.is_zero());
+    match (line.word(0), line.word(1), time) {
+        ("timeout", kind @ ("client" | "http-request" | "http-keep-alive" | "tunnel"), Some(time)) => {
+            for listener in bound {
+                let Some(spec) = draft.config.listeners.get_mut(&listener.name) else { continue };
+                match kind {
+                    "client" => spec.timeouts.body = Span(time),
+                    "http-request" => spec.timeouts.head = Span(time),
+                    "http-keep-alive" => spec.timeouts.idle = Span(time),
+                    _ => spec.timeouts.tunnel = Span(time),
+                }
+            }
+        }
+        ("maxconn", count, _) => match count.parse() {
+            Ok(count @ 1..) => {
+                for listener in bound {
+                    if let Some(spec) = draft.config.listeners.get_mut(&listener.name) {
+                        spec.limits.connections = count;
+                    }
+                }
+            }
+            _ => draft.untranslated(line.number, format!("{}: not a number", line.shown())),
+        },
+        ("option", "httplog", _) => {
+            draft.log(line.number, LogFormat::Combined, None);
+            draft.approximated(
+                line.number,
+                "option httplog: written in the combined format on standard output",
+            );
+        }
+        ("option", "forwardfor", _) => {
+            draft.approximated(
+                line.number,
+                "option forwardfor: not needed, Headgate sets X-Forwarded-For by default",
+            );
+        }
+        ("mode", "http", _) | ("option", "http-server-close" | "http-keep-alive" | "dontlognull", _) => {}
+        _ => super::leftover(line, draft),
+    }
+}
+
+fn edit(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
+    let (rule, condition) = line.split_condition();
+    let name = rule.get(2).map_or("", String::as_str).to_ascii_lowercase();
+    if !condition.is_empty() && !name.starts_with("x-forwarded-") {
+        draft.untranslated(line.number, format!("{}: edits have no conditions", line.shown()));
+        return;
+    }
+    let request = line.word(0) == "http-request";
+    let edits = if request { &mut frontend.request_headers } else { &mut frontend.response_headers };
+    if !header_edit(line.number, rule, edits, draft) {
+        draft.untranslated(line.number, format!("{}: no counterpart", line.shown()));
+    }
+}
+
+/// Redirects, denials and fixed answers.
+fn answer(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
+    let (rule, condition) = line.split_condition();
+    let rule: Vec<&str> = rule.iter().map(String::as_str).collect();
+    let after =
+        |name: &str| rule.iter().position(|word| *word == name).and_then(|at| rule.get(at + 1).copied());
+    let status =
+        |name: &str, otherwise: u16| after(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let mut route = RouteSpec::default();
+    match rule.as_slice() {
+        ["redirect", kind, to, ..] | ["http-request", "redirect", kind, to, ..] => {
+            let query = if rule.contains(&"drop-query") { "" } else { "?{query}" };
+            let to = match *kind {
+                "scheme" => format!("{to}://{{host}}{{path}}?{{query}}"),
+                "prefix" => format!("{to}{{path}}{query}"),
+                _ => (*to).to_owned(),
+            };
+            let status = status("code", 302);
+            let usable =
+                !to.contains('%') && !to.contains(' ') && headgate_model::grammar::is_field_value(&to);
+            if usable && matches!(status, 301 | 302 | 303 | 307 | 308) {
+                route.redirect = Some(Redirect { to, status });
+            }
+        }
+        ["http-request", "deny", ..] => {
+            let status = Some(status("deny_status", 403)).filter(|status| (200..600).contains(status));
+            route.respond = status.map(|status| Respond { status, ..Respond::default() });
+        }
+        ["http-request", "return", ..] => {
+            let status = Some(status("status", 200)).filter(|status| (200..600).contains(status));
+            let body = after("string").or(after("lf-string")).unwrap_or_default();
+            let body = if matches!(status, Some(204 | 205 | 304)) { "" } else { body };
+            if !body.contains('%') {
+                route.respond =
+                    status.map(|status| Respond { status, body: body.to_owned(), ..Respond::default() });
+            }
+        }
+        _ => {}
+    }
+    if matches!(line.word(1), "auth" | "tarpit" | "reject") {
+        draft.untranslated(line.number, format!("{}: what it guarded is let through", line.shown()));
+        return;
+    }
+    if route.redirect.is_none() && route.respond.is_none() {
+        draft.untranslated(line.number, format!("{}: no counterpart", line.shown()));
+        return;
+    }
+    match frontend.acls.condition(condition) {
+        Ok(ways) => {
+            let taken = ways.iter().filter(|way| way.is_everything()).map(|way| way.tls).collect::<Vec<_>>();
+            add(line, ways, &route, frontend, draft);
+            // These listeners answer everything so: later rules do not reach them.
+            frontend.bound.retain(|bound| !taken.iter().any(|tls| tls.is_none_or(|tls| tls == bound.tls)));
+        }
+        Err(reason) if line.word(1) == "deny" => match frontend.acls.condition_known(condition) {
+            Some(ways) => {
+                add(line, ways, &route, frontend, draft);
+                let text =
+                    format!("{}: {reason}; without that condition, so that more is denied", line.shown());
+                draft.approximated(line.number, text);
+            }
+            None => {
+                let text = format!("{}: {reason}; what it denied is let through", line.shown());
+                draft.untranslated(line.number, text);
+            }
+        },
+        Err(reason) => draft.untranslated(line.number, format!("{}: {reason}", line.shown())),
+    }
+}
+
+fn use_backend(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
+    let Some(backend) = frontend.backends.get(line.word(1)) else {
+        draft.untranslated(line.number, format!("{}: no such backend", line.shown()));
+        return;
+    };
+    if backend.service.is_none() {
+        draft.untranslated(line.number, format!("{}: the backend has no servers to send to", line.shown()));
+        return;
+    }
+    let mut route = RouteSpec::default();
+    backend.apply(&mut route);
+    match frontend.acls.condition(line.split_condition().1) {
+        Ok(ways) => add(line, ways, &route, frontend, draft),
+        Err(reason) => draft.untranslated(line.number, format!("{}: {reason}", line.shown())),
+    }
+}
+
+fn add(line: &Line, ways: Vec<Match>, route: &RouteSpec, frontend: &mut Frontend<'_>, draft: &mut Draft) {
+    for way in ways {
+        let listening = frontend.bound.iter().filter(|bound| way.tls.is_none_or(|tls| tls == bound.tls));
+        let listeners: Vec<String> = listening.map(|bound| bound.name.clone()).collect();
+        if listeners.is_empty() {
+            continue;
+        }
+        for mut route in way.routes(route) {
+            route.listeners.clone_from(&listeners);
+            if route.service.is_some() {
+                let edits = &frontend.request_headers;
+                route.request_headers.remove.extend(edits.remove.iter().cloned());
+                for (name, value) in &edits.set {
+                    route.request_headers.set.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+                for (name, value) in &edits.add {
+                    route.request_headers.add.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+            }
+            let edits = &frontend.response_headers;
+            route.response_headers.remove.extend(edits.remove.iter().cloned());
+            route.response_headers.set.extend(edits.set.clone());
+            route.response_headers.add.extend(edits.add.clone());
+            frontend.order.push((line.number, route.clone()));
+            draft.route(line.number, route);
+        }
+    }
+}
+
+/// HAProxy tries rules in order, Headgate the most specific first: says where that differs.
+fn precedence(order: &[(usize, RouteSpec)], draft: &mut Draft) {
+    let ranked = order.iter().filter_map(|(line, route)| {
+        let conditions = usize::from(!route.methods.is_empty()) + route.headers.len() + route.query.len();
+        let pattern = route.pattern.parse::<Pattern>().ok()?;
+        Some((*line, route, pattern.precedence(conditions, 0), pattern))
+    });
+    let ranked: Vec<_> = ranked.collect();
+    for (at, (line, after, rank, pattern)) in ranked.iter().enumerate().take(MAX_COMPARED) {
+        let earlier = ranked[..at].iter().find(|(_, before, earlier, other)| {
+            let together = before.listeners.iter().any(|name| after.listeners.contains(name));
+            rank < earlier && together && before.service != after.service && overlap(pattern, other)
+        });
+        if let Some((first, before, ..)) = earlier {
+            let text = format!(
+                "{} is tried before {} of line {first}, because it is more specific",
+                after.pattern, before.pattern
+            );
+            draft.approximated(*line, text);
+        }
+    }
+}
+
+/// Each rule is compared with those before it; files with more rules are compared as far as this.
+const MAX_COMPARED: usize = 2_000;
+
+/// Whether one request could match both.
+fn overlap(a: &Pattern, b: &Pattern) -> bool {
+    let hosts = match (&a.host, &b.host) {
+        (HostPattern::Exact(name), other) | (other, HostPattern::Exact(name)) => other.matches(name),
+        (HostPattern::Wildcard(a), HostPattern::Wildcard(b)) => {
+            a.ends_with(b.as_str()) || b.ends_with(a.as_str())
+        }
+        (HostPattern::Any, _) | (_, HostPattern::Any) => true,
+    };
+    let (a, b) = (a.path.literal_start(), b.path.literal_start());
+    hosts && (a.starts_with(&b) || b.starts_with(&a))
+}

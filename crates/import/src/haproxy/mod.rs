@@ -1,0 +1,136 @@
+//! HAProxy: from sections to listeners, services and routes.
+
+mod acl;
+mod backend;
+mod frontend;
+mod parse;
+
+use crate::Import;
+use crate::draft::Draft;
+use parse::{Line, Section};
+use std::collections::BTreeMap;
+
+/// Translates a haproxy.cfg.
+#[must_use]
+pub fn haproxy(text: &str, file_name: &str) -> Import {
+    let mut draft = Draft::default();
+    let (sections, stray) = parse::parse(text);
+    for line in stray {
+        draft.untranslated(line.number, format!("{}: stands in no section", line.shown()));
+    }
+    let mut defaults: &[Line] = &[];
+    let mut proxies = Vec::new();
+    for section in &sections {
+        match section.head.word(0) {
+            "defaults" => defaults = &section.lines,
+            "frontend" | "backend" | "listen" => proxies.push((section, defaults)),
+            "global" => global(section, &mut draft),
+            _ => draft.untranslated(
+                section.head.number,
+                format!("{}: no counterpart; the whole section", section.head.shown()),
+            ),
+        }
+    }
+    let mut backends = BTreeMap::new();
+    let mut frontends = Vec::new();
+    for (section, defaults) in proxies {
+        let own = section.lines.iter().chain(defaults);
+        if own.clone().find(|line| line.word(0) == "mode").is_some_and(|line| line.word(1) == "tcp") {
+            let text =
+                format!("{}: mode tcp, Headgate carries HTTP; the whole section", section.head.shown());
+            draft.untranslated(section.head.number, text);
+            continue;
+        }
+        // An own line comes later and so wins over a default.
+        let lines: Vec<Line> = defaults.iter().chain(&section.lines).cloned().collect();
+        let (kind, name) = (section.head.word(0), section.head.word(1));
+        if kind != "frontend" {
+            let side = lines
+                .iter()
+                .filter(|line| kind == "backend" && !is_frontend_setting(line) || is_backend_line(line));
+            let side: Vec<Line> = side.cloned().collect();
+            backends.insert(name.to_owned(), backend::backend(name, section.head.number, &side, &mut draft));
+        }
+        if kind != "backend" {
+            frontends.push((section, kind, lines));
+        }
+    }
+    for (section, kind, mut lines) in frontends {
+        let number = section.head.number;
+        lines.retain(|line| {
+            kind == "listen" && !is_backend_line(line) || kind == "frontend" && !is_backend_setting(line)
+        });
+        if kind == "listen" {
+            let words = vec!["default_backend".to_owned(), section.head.word(1).to_owned()];
+            lines.push(Line { number, words });
+        }
+        frontend::frontend(&lines, number, &backends, &mut draft);
+    }
+    draft.finish(file_name)
+}
+
+/// Lines of a `listen` section that belong to its backend half.
+fn is_backend_line(line: &Line) -> bool {
+    matches!(line.word(0), "server" | "server-template" | "default-server") || is_backend_setting(line)
+}
+
+fn is_backend_setting(line: &Line) -> bool {
+    match (line.word(0), line.word(1)) {
+        (
+            "balance" | "retries" | "retry-on" | "cookie" | "hash-type" | "http-check" | "http-reuse"
+            | "fullconn",
+            _,
+        ) => true,
+        ("timeout", kind) => matches!(kind, "connect" | "server" | "queue" | "check"),
+        ("option", kind) => matches!(kind, "httpchk" | "redispatch" | "prefer-last-server"),
+        _ => false,
+    }
+}
+
+/// Settings of `defaults` that say nothing to a backend.
+fn is_frontend_setting(line: &Line) -> bool {
+    match (line.word(0), line.word(1)) {
+        ("maxconn" | "bind" | "acl", _) => true,
+        ("timeout", kind) => matches!(kind, "client" | "http-request" | "http-keep-alive" | "tunnel"),
+        ("option", kind) => matches!(kind, "httplog" | "forwardfor" | "dontlognull"),
+        _ => false,
+    }
+}
+
+fn global(section: &Section, draft: &mut Draft) {
+    for line in &section.lines {
+        let reason = match line.word(0) {
+            "nbthread" => match line.word(1).parse() {
+                Ok(workers @ 1..=1_024) => {
+                    draft.config.workers = Some(workers);
+                    continue;
+                }
+                _ => "not a number of workers",
+            },
+            "daemon" | "user" | "group" | "chroot" | "pidfile" => "the service manager does this",
+            "maxconn" => "Headgate limits connections for each listener: limits.connections",
+            "log" | "stats" => "Headgate has an access log and an admin listener of its own",
+            word if word.starts_with("ssl-") || word.starts_with("tune.ssl") => {
+                "Headgate offers safe suites only"
+            }
+            _ => "no counterpart",
+        };
+        draft.untranslated(line.number, format!("{}: {reason}", line.shown()));
+    }
+}
+
+/// Notes a line that nothing took, with the reason where it is a known one.
+fn leftover(line: &Line, draft: &mut Draft) {
+    let reason = match (line.word(0), line.word(1)) {
+        ("stats", _) => "the admin listener has metrics and health",
+        ("log" | "log-format", _) => "log of Headgate has its own format and place",
+        ("compression" | "filter", _) => "Headgate does not compress: the service can",
+        ("errorfile" | "errorloc" | "http-error", _) => "a service's fallback answers when no endpoint can",
+        ("stick-table" | "stick", _) => "no tables; a service's `sticky` keeps clients on their endpoint",
+        ("tcp-request" | "tcp-response", _) => "no rules on connections",
+        ("option", _) => "no counterpart, or Headgate does so anyway",
+        ("mode", _) => "Headgate carries HTTP",
+        _ => "no counterpart",
+    };
+    draft.untranslated(line.number, format!("{}: {reason}", line.shown()));
+}

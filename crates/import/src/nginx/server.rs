@@ -1,0 +1,268 @@
+//! `server` blocks: which listeners they share, which names they answer to, what is the default.
+
+use super::Http;
+use super::location::{self, Context};
+use super::parse::Directive;
+use super::settings::Settings;
+use crate::draft::Draft;
+use headgate_model::spec::{Certificate, ClientAuth, ListenTls};
+use std::collections::BTreeSet;
+
+/// One server block, with what decides its listeners read beforehand.
+pub(super) struct Server<'t> {
+    pub(super) directive: &'t Directive,
+    listens: Vec<Listen<'t>>,
+    names: Vec<&'t str>,
+}
+
+struct Listen<'t> {
+    line: usize,
+    address: &'t str,
+    options: &'t [String],
+}
+
+impl Listen<'_> {
+    fn has(&self, option: &str) -> bool {
+        self.options.iter().any(|other| other == option)
+    }
+
+    /// The port of `80`, `*:80`, `0.0.0.0:80`; with the second form `[::]:80`.
+    fn every_ipv4(&self) -> Option<&str> {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match self.address.split_once(':') {
+            None if digits(self.address) => Some(self.address),
+            Some(("*" | "0.0.0.0", port)) => Some(port),
+            _ => None,
+        }
+    }
+
+    fn every_ipv6(&self) -> Option<&str> {
+        self.address.strip_prefix("[::]:")
+    }
+
+    /// The address as Headgate writes it. `both` are the ports that IPv4 and IPv6 listen on.
+    fn bind(&self, both: &BTreeSet<&str>) -> String {
+        let address = self.address;
+        match self.every_ipv4().or(self.every_ipv6()) {
+            Some(port) if both.contains(port) => format!(":{port}"),
+            Some(port) if self.every_ipv6().is_none() => format!("0.0.0.0:{port}"),
+            _ if address.starts_with("unix:") => address.to_owned(),
+            _ => match address.strip_prefix("localhost") {
+                Some("") => "127.0.0.1:80".to_owned(),
+                Some(port) => format!("127.0.0.1{port}"),
+                None => super::upstream::with_port(address, 80),
+            },
+        }
+    }
+}
+
+const DEFAULT_LISTEN: Listen<'static> = Listen { line: 0, address: "80", options: &[] };
+
+impl<'t> Server<'t> {
+    pub(super) fn read(directive: &'t Directive) -> Self {
+        let children = || directive.block.iter().flatten();
+        let listens: Vec<_> = children()
+            .filter(|child| child.name == "listen")
+            .map(|child| Listen {
+                line: child.line,
+                address: child.arg(0),
+                options: child.args.get(1..).unwrap_or(&[]),
+            })
+            .collect();
+        let listens = if listens.is_empty() { vec![DEFAULT_LISTEN] } else { listens };
+        let names = children().filter(|child| child.name == "server_name");
+        let names = names
+            .flat_map(|child| child.args.iter().map(String::as_str))
+            .filter(|name| !matches!(*name, "_" | ""));
+        Self { directive, listens, names: names.collect() }
+    }
+
+    fn has_wildcard(&self) -> bool {
+        self.names.iter().any(|name| name.contains('*') || name.starts_with(['.', '~']))
+    }
+}
+
+pub(super) fn translate(http: &Http<'_>, settings: &Settings, draft: &mut Draft) {
+    let listens = || http.servers.iter().flat_map(|server| &server.listens);
+    let ipv4: BTreeSet<&str> = listens().filter_map(Listen::every_ipv4).collect();
+    let both: BTreeSet<&str> =
+        listens().filter_map(Listen::every_ipv6).filter(|port| ipv4.contains(port)).collect();
+    for (index, server) in http.servers.iter().enumerate() {
+        one(index, server, http, settings, &both, draft);
+    }
+}
+
+fn one(
+    index: usize,
+    server: &Server<'_>,
+    http: &Http<'_>,
+    outer: &Settings,
+    both: &BTreeSet<&str>,
+    draft: &mut Draft,
+) {
+    let mut settings = outer.inner();
+    let mut rest = Vec::new();
+    for directive in server.directive.block.iter().flatten() {
+        if !settings.take(directive, draft) {
+            rest.push(directive);
+        }
+    }
+    let mut listeners = BTreeSet::new();
+    let mut is_default = false;
+    let mut shares_with_wildcard = false;
+    for listen in &server.listens {
+        let bind = listen.bind(both);
+        let Some(name) = draft.listener(listen.line.max(server.directive.line), &bind) else { continue };
+        let known =
+            ["ssl", "http2", "proxy_protocol", "default_server", "default", "reuseport", "deferred", "quic"];
+        for option in listen.options.iter().filter(|option| !known.contains(&option.as_str())) {
+            draft.untranslated(listen.line, format!("listen ... {option}: Headgate decides this itself"));
+        }
+        if listen.has("quic") {
+            draft.untranslated(listen.line, "listen ... quic: Headgate does not speak HTTP/3");
+        }
+        if let Some(spec) = draft.config.listeners.get_mut(&name) {
+            spec.http2 |= listen.has("http2");
+            settings.apply_to_listener(spec);
+            if listen.has("proxy_protocol") && !spec.proxy_protocol {
+                draft.untranslated(
+                    listen.line,
+                    "proxy_protocol: name in trusted_proxies who sends it, then switch it on",
+                );
+            }
+        }
+        if listen.has("ssl") {
+            let directives: Vec<&Directive> = rest.iter().chain(&http.tls).copied().collect();
+            tls(&name, &directives, listen.line, draft);
+        }
+        let (line, bytes) = settings.body.unwrap_or((server.directive.line, 1 << 20));
+        draft.body_limit(line, &name, bytes);
+        let others: Vec<&Server<'_>> =
+            http.servers.iter().filter(|other| other.listens.iter().any(|l| l.bind(both) == bind)).collect();
+        let marked = others.iter().find(|other| {
+            other
+                .listens
+                .iter()
+                .any(|l| l.bind(both) == bind && (l.has("default_server") || l.has("default")))
+        });
+        let default = marked.or(others.first()).map(|other| other.directive);
+        is_default |= default == Some(server.directive);
+        shares_with_wildcard |=
+            others.iter().any(|other| other.directive != server.directive && other.has_wildcard());
+        listeners.insert(name);
+    }
+    if listeners.is_empty() {
+        draft.untranslated(server.directive.line, format!("server number {}: it has no listener", index + 1));
+        return;
+    }
+    let (mut hosts, scheme) = (hosts(server, draft), scheme(server));
+    if is_default {
+        if !shares_with_wildcard {
+            hosts.clear();
+        }
+        hosts.push(String::new());
+        if let Some(name) = server.names.first() {
+            let text =
+                format!("server_name {name}: the default server of its address, it answers to every host");
+            draft.approximated(server.directive.line, text);
+        }
+    } else if hosts.is_empty() {
+        draft.untranslated(
+            server.directive.line,
+            "a server without a name that is not the default: it is never used",
+        );
+        return;
+    }
+    let own = |directive: &&&Directive| {
+        matches!(directive.name.as_str(), "listen" | "server_name" | "http2") || is_tls(directive)
+    };
+    let others: Vec<&Directive> = rest.iter().filter(|directive| !own(directive)).copied().collect();
+    let names =
+        server.names.iter().copied().find(|name| !name.contains('*') && !name.starts_with(['.', '~']));
+    let context =
+        Context { http, settings, hosts, listeners: listeners.into_iter().collect(), scheme, name: names };
+    location::server(&others, server.directive.line, &context, draft);
+}
+
+/// The directives that `tls` reads.
+pub(super) fn is_tls(directive: &Directive) -> bool {
+    matches!(
+        directive.name.as_str(),
+        "ssl_certificate"
+            | "ssl_certificate_key"
+            | "ssl_protocols"
+            | "ssl_client_certificate"
+            | "ssl_verify_client"
+    )
+}
+
+/// `https` or `http` when all its listeners agree.
+fn scheme(server: &Server<'_>) -> Option<&'static str> {
+    let secure = server.listens.iter().filter(|listen| listen.has("ssl")).count();
+    match secure {
+        0 => Some("http"),
+        n if n == server.listens.len() => Some("https"),
+        _ => None,
+    }
+}
+
+/// The host patterns of the server's names.
+fn hosts(server: &Server<'_>, draft: &mut Draft) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for name in &server.names {
+        if let Some(bare) = name.strip_prefix('.') {
+            hosts.push(bare.to_owned());
+            hosts.push(format!("*.{bare}"));
+        } else if name.starts_with('~') || name.trim_start_matches("*.").contains('*') || name.contains('$') {
+            draft.untranslated(
+                server.directive.line,
+                format!("server_name {name}: hosts are exact or *.name"),
+            );
+        } else {
+            hosts.push((*name).to_owned());
+        }
+    }
+    hosts
+}
+
+fn tls(listener: &str, directives: &[&Directive], line: usize, draft: &mut Draft) {
+    let find = |name: &str| directives.iter().find(|directive| directive.name == name);
+    let (cert, key) = (find("ssl_certificate"), find("ssl_certificate_key"));
+    let (Some(cert), Some(key)) = (cert, key) else {
+        let text =
+            "ssl without ssl_certificate and ssl_certificate_key in the same server: put the files there";
+        draft.approximated(line, text);
+        let (cert, key) = ("/etc/headgate/server.pem".to_owned(), "/etc/headgate/server.key".to_owned());
+        draft.certificate(listener, Certificate { cert, key });
+        return;
+    };
+    draft.certificate(listener, Certificate { cert: cert.arg(0).to_owned(), key: key.arg(0).to_owned() });
+    let http2 = find("http2").is_some_and(|directive| directive.arg(0) == "on");
+    let Some(spec) = draft.config.listeners.get_mut(listener) else { return };
+    spec.http2 |= http2;
+    let tls = spec.tls.get_or_insert_with(ListenTls::default);
+    let mut notes = Vec::new();
+    if let Some(protocols) = find("ssl_protocols") {
+        let has = |version: &str| protocols.args.iter().any(|arg| arg == version);
+        if has("TLSv1.3") && !has("TLSv1.2") {
+            tls.min_version = Some("1.3".to_owned());
+        }
+        if has("TLSv1") || has("TLSv1.1") {
+            notes.push((protocols.line, "ssl_protocols: TLS 1.2 is the oldest that Headgate speaks"));
+        }
+    }
+    if let Some(ca) = find("ssl_client_certificate") {
+        let verify = find("ssl_verify_client").map_or("off", |directive| directive.arg(0));
+        match verify {
+            "on" => tls.client_ca = Some(ca.arg(0).to_owned()),
+            "optional" => {
+                tls.client_ca = Some(ca.arg(0).to_owned());
+                tls.client_auth = ClientAuth::Optional;
+            }
+            _ => notes.push((ca.line, "ssl_client_certificate: client certificates are not asked for")),
+        }
+    }
+    for (line, text) in notes {
+        draft.approximated(line, text);
+    }
+}

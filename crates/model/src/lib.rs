@@ -1,0 +1,26 @@
+//! The nouns that two or more crates exchange: the configuration spec, units, endpoints, faults.
+//! No I/O, no clock, no threads, no global randomness; everything here is a plain value.
+
+pub mod address;
+pub mod dice;
+pub mod discover;
+pub mod fault;
+pub mod grammar;
+pub mod load;
+pub mod pattern;
+pub mod schema;
+pub mod signal;
+pub mod spec;
+pub mod state;
+pub mod template;
+pub mod units;
+
+mod env;
+mod place;
+mod source;
+mod structure;
+mod suggest;
+mod validate;
+
+pub use load::load;
+pub use source::ConfigError;

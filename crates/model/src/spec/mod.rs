@@ -1,0 +1,61 @@
+//! The configuration spec: one set of types for the file, the command line, the admin API and the JSON
+//! Schema. A default stands beside its field and nowhere else.
+
+mod balance;
+mod health;
+mod listen;
+mod resilience;
+mod route;
+mod service;
+mod telemetry;
+mod values;
+
+pub use balance::{Balance, BalancePolicy, HashKey, Sticky};
+pub use health::{Health, HealthKind, Outlier};
+pub use listen::{Certificate, ClientAuth, ClientTimeouts, Limits, ListenSpec, ListenTls, ProxyProtocol};
+pub use resilience::{Breaker, Bulkhead, Fallback, RetrySpec};
+pub use route::{HeaderEdits, Redirect, Respond, RouteSpec};
+pub use service::{EndpointSpec, Pool, Protocol, ServiceSpec, UpstreamTimeouts, UpstreamTls};
+pub use telemetry::{AccessLog, AdminSpec, LogFormat, TraceSpec};
+pub use values::{Bytes, Span, ValueError, parse_bytes, parse_duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A whole Headgate configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Which set of policies is the default: any single one can still be named explicitly.
+    pub profile: Profile,
+    /// Worker threads, each with its own listeners' sockets and pools. Default: one per core.
+    pub workers: Option<usize>,
+    /// How long connections may finish after a stop signal before they are closed.
+    pub drain: Span<30_000>,
+    /// Where metrics, health and control are served. Absent: no admin listener.
+    pub admin: Option<AdminSpec>,
+    /// Access log. Absent: off.
+    pub log: Option<AccessLog>,
+    pub trace: TraceSpec,
+    /// Listeners by name.
+    #[serde(rename = "listen")]
+    pub listeners: BTreeMap<String, ListenSpec>,
+    /// Services by name.
+    #[serde(rename = "service")]
+    pub services: BTreeMap<String, ServiceSpec>,
+    /// Routes. The most specific match wins whatever the order; see docs/configuration.md.
+    #[serde(rename = "route")]
+    pub routes: Vec<RouteSpec>,
+}
+
+/// The three sets of policies (traditional is what most deployments run today).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// Round robin, fixed limits.
+    #[default]
+    Traditional,
+    /// Least requests by power of two choices, outlier ejection, breakers.
+    Heuristic,
+}

@@ -1,0 +1,155 @@
+//! What is known of each service and endpoint right now: written by control loops and by traffic, read by
+//! every request. Plain atomics; each says who writes it.
+
+use crate::address::EndpointAddress;
+use crate::spec::ServiceSpec;
+use crate::units::Tick;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// One service with its present endpoints. Replaced as a whole when the set changes; the endpoints that
+/// stay are the same values before and after.
+#[derive(Debug)]
+pub struct ServiceState {
+    pub name: Box<str>,
+    pub spec: Arc<ServiceSpec>,
+    pub endpoints: Vec<Arc<EndpointState>>,
+    /// Requests now in this service, over all workers. Written by traffic.
+    pub in_flight: Arc<AtomicU32>,
+}
+
+/// What active probes say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum HealthVerdict {
+    /// Not probed, or not yet: used like a healthy one.
+    Unknown,
+    Healthy,
+    Unhealthy,
+}
+
+/// One endpoint, shared by all workers and control loops.
+#[derive(Debug)]
+pub struct EndpointState {
+    pub address: EndpointAddress,
+    /// The address as written; its stable identity in hashes, logs and metrics.
+    pub name: Box<str>,
+    /// Written by reloads and discovery.
+    weight: AtomicU32,
+    /// Requests sent and not yet answered in full. Written by traffic.
+    in_flight: AtomicU32,
+    /// Written by the health loop.
+    health: AtomicU8,
+    /// Nanoseconds on the monotonic clock until which the endpoint is ejected; zero when it is not.
+    /// Written by the outlier loop.
+    ejected_until: AtomicU64,
+    /// When it last came (back) into use; zero means long ago. Written by control loops, read by slow start.
+    since: AtomicU64,
+    /// It was removed from its service and only finishes what it has.
+    draining: AtomicBool,
+    /// Latency estimate in microseconds, as `f32` bits, and when it was folded. Written by traffic; two
+    /// words that may be of two different folds, which an estimate can bear.
+    latency_us: AtomicU32,
+    latency_at: AtomicU64,
+}
+
+impl EndpointState {
+    #[must_use]
+    pub fn new(address: EndpointAddress, weight: u16) -> Self {
+        Self {
+            name: address.to_string().into_boxed_str(),
+            address,
+            weight: AtomicU32::new(u32::from(weight)),
+            in_flight: AtomicU32::new(0),
+            health: AtomicU8::new(HealthVerdict::Unknown as u8),
+            ejected_until: AtomicU64::new(0),
+            since: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+            latency_us: AtomicU32::new(0),
+            latency_at: AtomicU64::new(0),
+        }
+    }
+
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.weight.load(Relaxed)
+    }
+
+    pub fn set_weight(&self, weight: u16) {
+        self.weight.store(u32::from(weight), Relaxed);
+    }
+
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Counts one request until the guard is dropped.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    #[must_use]
+    pub fn health(&self) -> HealthVerdict {
+        match self.health.load(Relaxed) {
+            1 => HealthVerdict::Healthy,
+            2 => HealthVerdict::Unhealthy,
+            _ => HealthVerdict::Unknown,
+        }
+    }
+
+    pub fn set_health(&self, verdict: HealthVerdict) {
+        self.health.store(verdict as u8, Relaxed);
+    }
+
+    #[must_use]
+    pub fn is_ejected(&self, now: Tick) -> bool {
+        self.ejected_until.load(Relaxed) > now.0
+    }
+
+    pub fn eject_until(&self, until: Tick) {
+        self.ejected_until.store(until.0, Relaxed);
+    }
+
+    /// When it last came into use; `None` when that was before anybody looked.
+    #[must_use]
+    pub fn since(&self) -> Option<Tick> {
+        Some(Tick(self.since.load(Relaxed))).filter(|since| since.0 > 0)
+    }
+
+    pub fn set_since(&self, now: Tick) {
+        self.since.store(now.0, Relaxed);
+    }
+
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Relaxed);
+    }
+
+    /// The latency estimate in microseconds and when it was folded.
+    #[must_use]
+    pub fn latency(&self) -> (f32, Tick) {
+        (f32::from_bits(self.latency_us.load(Relaxed)), Tick(self.latency_at.load(Relaxed)))
+    }
+
+    pub fn set_latency(&self, us: f32, at: Tick) {
+        self.latency_us.store(us.to_bits(), Relaxed);
+        self.latency_at.store(at.0, Relaxed);
+    }
+}
+
+/// One request in flight at an endpoint.
+#[derive(Debug)]
+pub struct InFlight(Arc<EndpointState>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,79 @@
+//! Trailer fields of one message (RFC 9110 section 6.5). Rare, so they may allocate; bounded by the
+//! buffer they arrive in.
+
+use crate::head::{Field, Known};
+
+/// Trailer lines that may be passed on.
+#[derive(Debug, Default)]
+pub struct Trailers {
+    lines: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Trailers {
+    /// Takes over the fields that are allowed in a trailer section: nothing about framing, routing or the
+    /// connection (RFC 9110 section 6.5.1).
+    #[must_use]
+    pub fn from_fields(bytes: &[u8], fields: &[Field]) -> Self {
+        let lines = fields
+            .iter()
+            .filter(|field| may_trail(field.known))
+            .map(|field| (field.name.of(bytes).to_ascii_lowercase(), field.value.of(bytes).to_vec()))
+            .collect();
+        Self { lines }
+    }
+
+    #[must_use]
+    pub fn from_map(map: &http::HeaderMap) -> Self {
+        let lines = map
+            .iter()
+            .filter(|(name, _)| may_trail(Known::of(name.as_str().as_bytes())))
+            .map(|(name, value)| (name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec()))
+            .collect();
+        Self { lines }
+    }
+
+    #[must_use]
+    pub fn to_map(&self) -> http::HeaderMap {
+        let pairs = self.lines.iter().filter_map(|(name, value)| {
+            let name = http::HeaderName::from_bytes(name).ok()?;
+            Some((name, http::HeaderValue::from_bytes(value).ok()?))
+        });
+        let mut map = http::HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(name, value);
+        }
+        map
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Appends `name: value CRLF` for each.
+    pub fn write_lines(&self, out: &mut Vec<u8>) {
+        for (name, value) in &self.lines {
+            out.extend_from_slice(name);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+fn may_trail(known: Known) -> bool {
+    !(known.is_hop_by_hop()
+        || matches!(
+            known,
+            Known::Host
+                | Known::Trailer
+                | Known::Expect
+                | Known::ProxyAuthenticate
+                | Known::ProxyAuthorization
+                | Known::Cookie
+                | Known::Forwarded
+                | Known::XForwardedFor
+                | Known::XForwardedHost
+                | Known::XForwardedProto
+        ))
+}

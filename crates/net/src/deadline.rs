@@ -1,0 +1,213 @@
+//! Deadlines of one worker's connections: one number each in a dense array that is swept every tick.
+//! Setting a deadline is one store; nothing is queued, nothing allocated. Coarse by design: a deadline
+//! fires within one tick after it is due, never before.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Time between two sweeps.
+pub const TICK: Duration = Duration::from_millis(10);
+
+const NEVER: u32 = u32::MAX;
+/// The slot is set and its time has passed.
+const DUE: u32 = 0;
+
+/// One worker's deadlines. [`Deadlines::sweep`] has to run beside the connections.
+pub struct Deadlines {
+    /// Tick at which each slot is due; [`NEVER`] when unset.
+    due: RefCell<Vec<u32>>,
+    wakers: RefCell<Vec<Option<Waker>>>,
+    free: RefCell<Vec<u32>>,
+    /// Ticks since start, as of the last sweep.
+    now: Cell<u32>,
+    started: Instant,
+    in_use: Cell<usize>,
+    first_use: Notify,
+}
+
+impl Deadlines {
+    #[must_use]
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self {
+            due: RefCell::default(),
+            wakers: RefCell::default(),
+            free: RefCell::default(),
+            now: Cell::new(1),
+            started: Instant::now(),
+            in_use: Cell::new(0),
+            first_use: Notify::new(),
+        })
+    }
+
+    /// A new deadline, unset.
+    #[must_use]
+    pub fn deadline(self: &Rc<Self>) -> Deadline {
+        if self.in_use.replace(self.in_use.get() + 1) == 0 {
+            self.now.set(self.clock());
+            self.first_use.notify_one();
+        }
+        let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            self.due.borrow_mut().push(NEVER);
+            self.wakers.borrow_mut().push(None);
+            (self.due.borrow().len() - 1) as u32
+        });
+        Deadline { owner: Rc::clone(self), slot }
+    }
+
+    /// Wakes what is due, for ever; rests while no deadline exists.
+    pub async fn sweep(self: Rc<Self>) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            if self.in_use.get() == 0 {
+                self.first_use.notified().await;
+            }
+            ticks.tick().await;
+            self.fire(self.clock());
+        }
+    }
+
+    fn clock(&self) -> u32 {
+        1 + (self.started.elapsed().as_millis() / TICK.as_millis()) as u32
+    }
+
+    fn fire(&self, now: u32) {
+        self.now.set(now);
+        let mut wakers = self.wakers.borrow_mut();
+        for (slot, due) in self.due.borrow_mut().iter_mut().enumerate() {
+            if *due <= now && *due != DUE {
+                *due = DUE;
+                if let Some(waker) = wakers[slot].take() {
+                    waker.wake();
+                }
+            }
+        }
+    }
+}
+
+/// One connection's or request's deadline; frees its slot when dropped.
+pub struct Deadline {
+    owner: Rc<Deadlines>,
+    slot: u32,
+}
+
+impl Deadline {
+    /// Due `after` from now.
+    #[inline]
+    pub fn set(&self, after: Duration) {
+        self.set_at(self.at(after));
+    }
+
+    /// The point `after` from now, to be set later or compared.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, after: Duration) -> DueAt {
+        // The sweep's own lateness and the started tick are added, so that it never fires early.
+        let ticks = (after.as_millis() / TICK.as_millis()).min(u128::from(NEVER / 2)) as u32;
+        DueAt(self.owner.now.get().saturating_add(ticks).saturating_add(2))
+    }
+
+    #[inline]
+    pub fn set_at(&self, at: DueAt) {
+        self.owner.due.borrow_mut()[self.slot as usize] = at.0;
+    }
+
+    #[inline]
+    pub fn clear(&self) {
+        self.set_at(DueAt::NEVER);
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.owner.due.borrow()[self.slot as usize] == DUE
+    }
+
+    /// Ready when due; otherwise the task of `cx` is woken when it is.
+    #[inline]
+    pub fn poll_due(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_due() {
+            return Poll::Ready(());
+        }
+        let waker = &mut self.owner.wakers.borrow_mut()[self.slot as usize];
+        match waker {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            _ => *waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    pub async fn due(&self) {
+        poll_fn(|cx| self.poll_due(cx)).await;
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        let owner = &self.owner;
+        owner.due.borrow_mut()[self.slot as usize] = NEVER;
+        owner.wakers.borrow_mut()[self.slot as usize] = None;
+        owner.free.borrow_mut().push(self.slot);
+        owner.in_use.set(owner.in_use.get() - 1);
+    }
+}
+
+/// A point in time in a worker's ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueAt(u32);
+
+impl DueAt {
+    pub const NEVER: Self = Self(NEVER);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(test);
+    }
+
+    #[test]
+    fn fires_after_its_time_and_not_before() {
+        run(async {
+            let deadlines = Deadlines::new();
+            let deadline = deadlines.deadline();
+            let started = Instant::now();
+            deadline.set(Duration::from_millis(500));
+            tokio::select! {
+                () = Rc::clone(&deadlines).sweep() => unreachable!("the sweep never ends"),
+                () = deadline.due() => {}
+            }
+            let waited = started.elapsed();
+            assert!(waited >= Duration::from_millis(500), "{waited:?}");
+            assert!(waited <= Duration::from_millis(500) + 4 * TICK, "{waited:?}");
+        });
+    }
+
+    #[test]
+    fn a_later_deadline_replaces_an_earlier_one_and_slots_are_used_again() {
+        run(async {
+            let deadlines = Deadlines::new();
+            let deadline = deadlines.deadline();
+            deadline.set(Duration::from_millis(20));
+            deadline.set(Duration::from_secs(1));
+            let started = Instant::now();
+            tokio::select! {
+                () = Rc::clone(&deadlines).sweep() => unreachable!("the sweep never ends"),
+                () = deadline.due() => {}
+            }
+            assert!(started.elapsed() >= Duration::from_secs(1));
+            drop(deadline);
+            let again = deadlines.deadline();
+            assert!(!again.is_due());
+            assert_eq!(deadlines.due.borrow().len(), 1);
+        });
+    }
+}

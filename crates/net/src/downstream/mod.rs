@@ -1,0 +1,93 @@
+//! The client's side of an exchange: how a response is begun, whatever the client speaks.
+
+mod h1;
+
+pub use h1::{H1Responder, ReadRequest, read_request, retain_rest};
+
+use crate::body::Sink;
+use crate::deadline::Deadline;
+use crate::fields::HeadOut;
+use crate::head::{Body, ResponseHead};
+use headgate_model::fault::Fault;
+
+/// Where the response of one request goes.
+pub enum Downstream<'c> {
+    H1(H1Responder<'c>),
+}
+
+/// What a response's head promises about its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Promise {
+    pub status: u16,
+    pub body: Body,
+    /// A Content-Length without content behind it (HEAD, 304).
+    pub declared_length: Option<u64>,
+}
+
+impl<'c> Downstream<'c> {
+    /// Starts a final response's head.
+    #[inline]
+    #[must_use]
+    pub fn start(&self, status: u16, reason: &[u8]) -> HeadOut {
+        match self {
+            Self::H1(client) => client.start(status, reason),
+        }
+    }
+
+    /// Starts a final response's head with the status line of the upstream's.
+    #[inline]
+    #[must_use]
+    pub fn start_as_sent(&self, head: &ResponseHead) -> HeadOut {
+        match self {
+            Self::H1(client) => client.start_as_sent(head),
+        }
+    }
+
+    /// Completes the head with its framing. From here on the response is committed: it can be cut but not
+    /// replaced.
+    ///
+    /// # Errors
+    /// When the client is already gone.
+    #[inline]
+    pub fn begin(&mut self, head: HeadOut, promise: &Promise) -> Result<Sink<'c>, Fault> {
+        match (self, head) {
+            (Self::H1(client), HeadOut::H1(out)) => Ok(client.begin(out, promise)),
+            (Self::H1(_), HeadOut::H2(_)) => unreachable!("`start` of the same client made the head"),
+        }
+    }
+
+    /// Passes an interim response (1xx) on.
+    ///
+    /// # Errors
+    /// When the client is gone or takes nothing until `deadline`.
+    pub async fn interim(&mut self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
+        match self {
+            Self::H1(client) => client.interim(head, deadline).await,
+        }
+    }
+
+    /// Passes a switch of protocols (101) on; afterwards the connection carries bytes.
+    ///
+    /// # Errors
+    /// When the client is gone or takes nothing until `deadline`.
+    pub async fn switch(&mut self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
+        match self {
+            Self::H1(client) => client.switch(head, deadline).await,
+        }
+    }
+
+    /// Whether the next request may come on the same connection.
+    #[must_use]
+    pub fn keeps_alive(&self) -> bool {
+        match self {
+            Self::H1(client) => client.keep_alive,
+        }
+    }
+
+    /// The connection must not be used after this response.
+    pub fn close_after(&mut self) {
+        match self {
+            Self::H1(client) => client.keep_alive = false,
+        }
+    }
+}

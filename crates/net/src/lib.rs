@@ -1,0 +1,17 @@
+//! The only crate that opens data sockets: streams, TLS, HTTP/1, HTTP/2, pools. It moves messages; it
+//! never decides where they go.
+
+pub mod body;
+pub mod buffer;
+pub mod deadline;
+pub mod downstream;
+pub mod fields;
+pub mod forwarded;
+pub mod h1;
+pub mod head;
+pub mod listener;
+pub mod pool;
+pub mod proxy_protocol;
+pub mod stream;
+pub mod tls;
+pub mod upstream;

@@ -1,0 +1,84 @@
+//! One worker's kept-alive connections to one endpoint. Last in, first out, so that the connection with
+//! the widest congestion window works and the surplus grows old and is closed.
+
+use crate::stream::Stream;
+use headgate_model::units::Tick;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// A connection to an endpoint and its history.
+pub struct Connection {
+    pub stream: Stream,
+    /// Requests sent on it before the current one.
+    pub served: u32,
+}
+
+struct Resting {
+    connection: Connection,
+    since: Tick,
+}
+
+/// Idle connections, oldest at the front.
+#[derive(Default)]
+pub struct Pool {
+    resting: RefCell<VecDeque<Resting>>,
+}
+
+/// How many connections rest, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    pub idle: usize,
+    pub idle_timeout: Duration,
+    /// Requests on one connection; zero for no limit.
+    pub requests: u32,
+}
+
+impl Pool {
+    /// The connection that came back last and is still usable.
+    pub async fn take(&self) -> Option<Connection> {
+        loop {
+            let resting = self.resting.borrow_mut().pop_back()?;
+            if poll_fn(|cx| Poll::Ready(resting.connection.stream.is_quiet(cx))).await {
+                return Some(resting.connection);
+            }
+        }
+    }
+
+    /// Takes a connection back whose exchange ended cleanly. Beyond the limits the oldest is closed.
+    pub fn give(&self, mut connection: Connection, now: Tick, limits: &PoolLimits) {
+        connection.served = connection.served.saturating_add(1);
+        if limits.idle == 0 || limits.requests > 0 && connection.served >= limits.requests {
+            return;
+        }
+        let mut resting = self.resting.borrow_mut();
+        if resting.len() >= limits.idle {
+            resting.pop_front();
+        }
+        resting.push_back(Resting { connection, since: now });
+    }
+
+    /// Closes what rested too long or was closed by the other side.
+    pub fn sweep(&self, now: Tick, limits: &PoolLimits, cx: &mut Context<'_>) {
+        self.resting.borrow_mut().retain(|resting| {
+            now.since(resting.since) < limits.idle_timeout && resting.connection.stream.is_quiet(cx)
+        });
+    }
+
+    /// Closes all, for example because the endpoint was removed.
+    pub fn close(&self) {
+        self.resting.borrow_mut().clear();
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.resting.borrow().len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,18 @@
+//! The decisions of the gateway as pure values: time and dice are arguments, endpoint state comes in
+//! through a small trait. No clock, socket, lock, thread or global random source; what acts on a
+//! decision lives in `gateway`.
+//!
+//! - [`balance`]: which endpoint takes a request; one file per policy.
+//! - [`slow_start`]: how much of its weight a recovered endpoint gets.
+//! - [`outlier`]: which endpoints real traffic shows to be bad.
+//! - [`breaker`]: whether to send to what keeps failing at all.
+//! - [`bulkhead`]: whether a request enters, waits or is refused.
+//! - [`retry`]: whether, when and how often to try again.
+
+pub mod balance;
+pub mod breaker;
+pub mod bulkhead;
+pub mod outlier;
+pub mod retry;
+pub mod slow_start;
+mod window;

@@ -1,0 +1,117 @@
+//! The options that the benches share: parsed once, printed back as the command that repeats the run.
+
+use super::peers::Kind;
+use crate::Outcome;
+use std::path::PathBuf;
+
+pub(crate) const HELP: &str = "\
+usage: cargo xtask bench proxy|instructions|reload|soak [OPTIONS]
+
+  --rounds N              interleaved rounds (5)
+  --seconds S             seconds of each measurement (3)
+  --connections A,B,...   for the small row (8,64,256)
+  --only NAME,...         of headgate, nginx, haproxy, relay (all)
+  --rows NAME,...         of small, 64k, 1m, post, paced, idle, tls, handshakes, h2, routes (all)
+  --headgate PATH         measure this binary instead of building one
+  --idle N                connections of the idle row (10000)
+  --routes N              routes of the routes row (5000)
+  --minutes N             length of the soak (10)
+  --write                 store the table under docs/results/
+
+Rounds, seconds, connections, rows, idle and routes are for `proxy`.";
+
+/// Every row, in the order of the report.
+pub(crate) const ROWS: [&str; 10] =
+    ["small", "64k", "1m", "post", "paced", "idle", "tls", "handshakes", "h2", "routes"];
+
+/// What to measure and how long.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) rounds: usize,
+    pub(crate) seconds: u64,
+    pub(crate) connections: Vec<usize>,
+    pub(crate) only: Vec<Kind>,
+    pub(crate) rows: Vec<String>,
+    pub(crate) headgate: Option<PathBuf>,
+    pub(crate) idle: usize,
+    pub(crate) routes: usize,
+    pub(crate) minutes: u64,
+    pub(crate) write: bool,
+    /// The command line as it was typed.
+    pub(crate) command: String,
+}
+
+impl Options {
+    pub(crate) fn parse(bench: &str, arguments: &[&str]) -> Outcome<Self> {
+        let mut options = Self {
+            rounds: 5,
+            seconds: 3,
+            connections: vec![8, 64, 256],
+            only: Kind::ALL.to_vec(),
+            rows: ROWS.map(str::to_owned).to_vec(),
+            headgate: None,
+            idle: 10_000,
+            routes: 5_000,
+            minutes: 10,
+            write: false,
+            command: ["cargo xtask bench", bench, &arguments.join(" ")].join(" ").trim_end().to_owned(),
+        };
+        let mut arguments = arguments.iter();
+        while let Some(&name) = arguments.next() {
+            if name == "--write" {
+                options.write = true;
+                continue;
+            }
+            let value = arguments.next().ok_or_else(|| HELP.to_owned())?;
+            match name {
+                "--rounds" => options.rounds = number(name, value)?,
+                "--seconds" => options.seconds = number(name, value)?,
+                "--idle" => options.idle = number(name, value)?,
+                "--routes" => options.routes = number(name, value)?,
+                "--minutes" => options.minutes = number(name, value)?,
+                "--headgate" => options.headgate = Some(PathBuf::from(value)),
+                "--connections" => {
+                    options.connections =
+                        value.split(',').map(|item| number(name, item)).collect::<Outcome<_>>()?;
+                }
+                "--only" => options.only = value.split(',').map(Kind::parse).collect::<Outcome<_>>()?,
+                "--rows" => options.rows = value.split(',').map(row).collect::<Outcome<_>>()?,
+                _ => return Err(format!("unknown option {name}\n{HELP}")),
+            }
+        }
+        if options.rounds == 0 || options.seconds == 0 || options.connections.contains(&0) {
+            return Err("rounds, seconds and connections start at 1".to_owned());
+        }
+        Ok(options)
+    }
+
+    pub(crate) fn wants(&self, row: &str) -> bool {
+        self.rows.iter().any(|wanted| wanted == row)
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Outcome<T> {
+    value.parse().map_err(|_| format!("{name} takes a number, not `{value}`"))
+}
+
+fn row(name: &str) -> Outcome<String> {
+    if ROWS.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("no row `{name}`; there are {}", ROWS.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Options;
+
+    #[test]
+    fn unknown_names_are_refused_with_the_known_ones() {
+        for wrong in [["--rows", "smal"], ["--only", "ngnix"], ["--rounds", "x"], ["--round", "1"]] {
+            assert!(Options::parse("proxy", &wrong).is_err(), "{wrong:?}");
+        }
+        let options = Options::parse("proxy", &["--rows", "small,h2", "--connections", "1,2"]).unwrap();
+        assert!(options.wants("h2") && !options.wants("tls"));
+        assert_eq!(options.connections, [1, 2]);
+    }
+}

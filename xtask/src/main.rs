@@ -1,0 +1,58 @@
+//! The developer's one command: `cargo xtask test | tidy | bench`. No part of the product.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its users read it at a terminal")]
+
+mod bench;
+mod test;
+mod tidy;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask COMMAND
+
+  test                  everything that CI runs, to the end, with a summary
+  tidy                  house rules: crate arrows, purity, shape of files, packages
+  bench proxy           Headgate beside NGINX, HAProxy and a byte relay (`cargo xtask bench proxy --help`)
+  bench instructions    user-space instructions per request, with the functions that spend them
+  bench reload          failed requests and closed WebSockets during reloads and a binary upgrade
+  bench soak            minutes of slow, aborting and resetting clients and killed endpoints
+
+used by the above as processes of their own:
+  relay LISTEN TO       byte relay that parses nothing, the floor of any proxy
+  echo LISTEN           WebSocket echo server
+  paced                 constant-rate HTTP/1 generator (`cargo xtask paced --help`)";
+
+/// What stopped a command, as a message for the terminal.
+pub(crate) type Outcome<T = ()> = Result<T, String>;
+
+/// The folder of the repository.
+pub(crate) fn root() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => test::run(),
+        ["tidy"] => tidy::run(),
+        ["bench", "proxy", rest @ ..] => bench::proxy(rest),
+        ["bench", "instructions", rest @ ..] => bench::instructions(rest),
+        ["bench", "reload", rest @ ..] => bench::reload(rest),
+        ["bench", "soak", rest @ ..] => bench::soak(rest),
+        ["echo", listen] => bench::echo(listen),
+        ["relay", listen, to] => bench::relay(listen, to),
+        ["paced", rest @ ..] => bench::paced(rest),
+        _ => Err(HELP.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
