@@ -12,6 +12,8 @@ pub mod supervise;
 pub mod watch;
 
 mod tasks;
+#[cfg(test)]
+mod testkit;
 
 use context::Context;
 use discovery::Update;

@@ -62,7 +62,11 @@ impl Draft {
     }
 
     /// Adds a certificate to a listener, and TLS where it had none.
-    pub(crate) fn certificate(&mut self, listener: &str, certificate: Certificate) {
+    pub(crate) fn certificate(&mut self, line: usize, listener: &str, certificate: Certificate) {
+        if [&certificate.cert, &certificate.key].iter().any(|path| path.is_empty() || path.contains('\0')) {
+            self.untranslated(line, "a certificate without a path: the listener stays without it");
+            return;
+        }
         if let Some(spec) = self.config.listeners.get_mut(listener) {
             let tls = spec.tls.get_or_insert_with(ListenTls::default);
             if !tls.certificates.contains(&certificate) {
@@ -118,6 +122,13 @@ impl Draft {
         if let Some((name, _)) = self.config.services.iter().find(same) {
             return Some(name.clone());
         }
+        let alone = ServiceSpec {
+            fallback: spec.fallback.clone().filter(|fallback| fallback.service.is_none()),
+            ..spec.clone()
+        };
+        if !self.loads(line, |config| drop(config.services.insert(base.clone(), alone))) {
+            return None;
+        }
         let name = unique(&base, |name| self.config.services.contains_key(name));
         self.config.services.insert(name.clone(), spec);
         Some(name)
@@ -136,6 +147,21 @@ impl Draft {
         route.listeners.dedup();
         route.methods.sort();
         route.methods.dedup();
+        let listeners = self.config.listeners.clone();
+        let acceptable = self.loads(line, |config| {
+            config.listeners.extend(listeners.into_iter().map(|(name, spec)| {
+                let bare = ListenSpec { bind: spec.bind, ..ListenSpec::default() };
+                (name, bare)
+            }));
+            if let Some(name) = &route.service {
+                let endpoints = vec![EndpointSpec::Address(":1".to_owned())];
+                config.services.insert(name.clone(), ServiceSpec { endpoints, ..ServiceSpec::default() });
+            }
+            config.routes.push(route.clone());
+        });
+        if !acceptable {
+            return;
+        }
         let identity = format!(
             "{:?} {:?} {:?} {:?} {:?}",
             pattern.unnamed(),
@@ -149,6 +175,24 @@ impl Draft {
         } else {
             self.untranslated(line, format!("an earlier rule already takes all of {}", route.pattern));
         }
+    }
+
+    /// Whether Headgate loads a configuration with this in it; notes why not.
+    fn loads(&mut self, line: usize, add: impl FnOnce(&mut Config)) -> bool {
+        let mut config = Config::default();
+        add(&mut config);
+        if config.listeners.is_empty() {
+            config
+                .listeners
+                .insert("any".to_owned(), ListenSpec { bind: ":1".to_owned(), ..ListenSpec::default() });
+        }
+        let text = emit::toml(&config, "");
+        let Err(errors) = headgate_model::load(&text, "", &variable) else { return true };
+        for error in errors {
+            let setting = text.lines().nth(error.line - 1).unwrap_or_default();
+            self.untranslated(line, format!("{setting}: {}", error.message));
+        }
+        false
     }
 
     /// A header for `set` or `add`, or a note.
@@ -213,6 +257,10 @@ impl Draft {
     /// One access log for everything.
     pub(crate) fn log(&mut self, line: usize, format: LogFormat, path: Option<String>) {
         let log = AccessLog { format, path };
+        if log.path.as_ref().is_some_and(|path| path.contains('\0')) {
+            self.untranslated(line, "the path of the log is not the path of a file");
+            return;
+        }
         match &self.config.log {
             Some(other) if *other != log => {
                 self.untranslated(
@@ -247,8 +295,7 @@ impl Draft {
         }
         let toml = emit::toml(&self.config, file_name);
         // The proof that the result loads; what it refuses is the importer's gap and said as such.
-        let env = |name: &str| Some(format!("${{{name}}}"));
-        if let Err(errors) = headgate_model::load(&toml, "headgate.toml", &env) {
+        if let Err(errors) = headgate_model::load(&toml, "headgate.toml", &variable) {
             for error in errors {
                 self.untranslated(0, format!("the result needs a correction: {}", error.summary()));
             }
@@ -256,6 +303,11 @@ impl Draft {
         self.notes.sort_by_key(|note| note.line);
         Import { config: self.config, toml, notes: self.notes }
     }
+}
+
+/// Stands in for the environment, which the import does not know.
+fn variable(name: &str) -> Option<String> {
+    Some(format!("${{{name}}}"))
 }
 
 fn port_name(port: u16) -> String {

@@ -5,12 +5,13 @@ use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 
-const FORMATS: [(&str, fn(&str, &str) -> Import); 3] =
-    [("nginx", nginx), ("haproxy", haproxy), ("caddy", caddy)];
+type Translate = fn(&str, &str) -> Import;
+
+const FORMATS: [(&str, Translate); 3] = [("nginx", nginx), ("haproxy", haproxy), ("caddy", caddy)];
 
 /// Imports and loads the result. A result that is refused for more than a missing listener is a gap of
 /// the importer, which checks every part before it takes it.
-fn survive(translate: fn(&str, &str) -> Import, text: &str) {
+fn survive(translate: Translate, text: &str) {
     let import = translate(text, "file");
     let lines = text.lines().count() + 1;
     assert!(import.notes.iter().all(|note| note.line <= lines), "{:?}", import.notes);
@@ -33,7 +34,7 @@ fn deep_and_endless_files() {
     }
 }
 
-fn inputs() -> Vec<(fn(&str, &str) -> Import, String)> {
+fn inputs() -> Vec<(Translate, String)> {
     let mut all = Vec::new();
     for (format, translate) in FORMATS {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format);

@@ -183,10 +183,11 @@ impl CoreTime {
     }
 }
 
-/// A command that will run on `core` only.
+/// A command that will run on `core` only, and that ends when this program does, however it ends.
 pub(crate) fn pinned(core: usize, program: &Path) -> Command {
     let mut command = Command::new("taskset");
-    command.arg("-c").arg(core.to_string()).arg(program);
+    command.arg("-c").arg(core.to_string());
+    command.args(["setpriv", "--pdeathsig", "TERM"]).arg(program);
     command
 }
 

@@ -51,14 +51,15 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     for &kind in options.only.iter().filter(|kind| [Kind::Headgate, Kind::Nginx].contains(kind)) {
         let mut peer = stage.start_peer(kind, Setup::Tunnel(echo))?;
         let (phases, reloads_ms) = measure(&stage, &mut peer)?;
-        text.push_str(&render(kind, &phases, reloads_ms));
+        let report = render(kind, &phases, reloads_ms);
+        println!("{report}");
+        text.push_str(&report);
         if kind == Kind::Headgate {
             // An upgrade may end tunnels: it replaces the process that holds them.
             lost += phases.iter().map(|phase| phase.load.errors.len()).sum::<usize>();
             lost += phases[0].websockets_closed;
         }
     }
-    println!("{text}");
     if options.write {
         machine::store("reload", "Reloads under load", &options.command, &text)?;
     }

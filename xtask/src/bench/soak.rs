@@ -53,10 +53,10 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let mut failed = Vec::new();
     for &kind in options.only.iter().filter(|kind| **kind != Kind::Relay) {
         let (report, verdict) = soak(&stage, kind, Duration::from_secs(60 * options.minutes))?;
+        println!("{report}");
         text.push_str(&report);
         failed.extend(verdict);
     }
-    println!("{text}");
     if options.write {
         machine::store("soak", "Soak", &options.command, &text)?;
     }

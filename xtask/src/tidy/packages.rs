@@ -65,65 +65,70 @@ pub(crate) fn documented(tree: &Tree) -> Vec<Finding> {
     missing.chain(stale).collect()
 }
 
-/// Licences and duplicate versions of everything in `Cargo.lock`.
+/// Licences of everything in `Cargo.lock`, and double versions of what is compiled on this platform.
 pub(crate) fn locked(root: &Path) -> Outcome<Vec<Finding>> {
-    let output = Command::new("cargo")
-        .args(["metadata", "--format-version", "1", "--locked"])
-        .current_dir(root)
-        .output()
-        .map_err(|error| format!("cargo metadata: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim_end()));
-    }
+    let metadata = cargo(root, &["metadata", "--format-version", "1", "--locked"])?;
     let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
+        serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
     let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let outside = packages.iter().filter(|package| !package["source"].is_null());
-    let packages: Vec<Package<'_>> = outside
-        .map(|package| Package {
-            name: package["name"].as_str().unwrap_or_default(),
-            version: package["version"].as_str().unwrap_or_default(),
-            licence: package["license"].as_str().unwrap_or_default(),
+    let field = |package: &serde_json::Value, name| package[name].as_str().unwrap_or_default().to_owned();
+    let mut findings = licences(outside.map(|package| (field(package, "name"), field(package, "license"))));
+    let tree = ["tree", "--workspace", "--locked", "--prefix", "none", "--format", "{p}"];
+    findings.extend(duplicates(&cargo(root, &tree)?));
+    Ok(findings)
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Outcome<String> {
+    let output = Command::new("cargo")
+        .args(arguments)
+        .current_dir(root)
+        .output()
+        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("cargo {}: {}", arguments[0], String::from_utf8_lossy(&output.stderr).trim_end()))
+}
+
+/// Packages, as name and licence, whose licence is not among the known ones.
+fn licences(packages: impl Iterator<Item = (String, String)>) -> Vec<Finding> {
+    packages
+        .filter(|(name, licence)| {
+            let excepted = |licence: &str| LICENCE_EXCEPTIONS.contains(&(name, licence));
+            !satisfied(licence, &|licence| LICENCES.contains(&licence) || excepted(licence))
         })
-        .collect();
-    Ok(judge(&packages))
-}
-
-#[derive(Debug)]
-struct Package<'a> {
-    name: &'a str,
-    version: &'a str,
-    licence: &'a str,
-}
-
-fn judge(packages: &[Package<'_>]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for package in packages {
-        versions.entry(package.name).or_default().insert(package.version);
-        let excepted = |licence: &str| LICENCE_EXCEPTIONS.contains(&(package.name, licence));
-        let allowed = |licence: &str| LICENCES.contains(&licence) || excepted(licence);
-        if !satisfied(package.licence, &allowed) {
+        .map(|(name, licence)| {
             let message = format!(
-                "{} {} has the licence `{}`: choose another package, or say in tidy why it may stay",
-                package.name, package.version, package.licence
+                "{name} has the licence `{licence}`: choose another package, or say in tidy why it may stay"
             );
-            findings.push(Finding::new("Cargo.lock", 0, message));
+            Finding::new("Cargo.lock", 0, message)
+        })
+        .collect()
+}
+
+/// Packages in more than one version among the lines `name v1.2.3 ...` of cargo tree.
+fn duplicates(tree: &str) -> Vec<Finding> {
+    let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in tree.lines() {
+        let mut words = line.split(' ');
+        if let (Some(name), Some(version)) = (words.next(), words.next()) {
+            versions.entry(name).or_default().insert(version);
         }
     }
+    let mut findings = Vec::new();
     for (name, versions) in &versions {
         let reason = DUPLICATES.iter().any(|(other, _)| other == name);
         let list = versions.iter().copied().collect::<Vec<_>>().join(" and ");
-        if versions.len() > 1 && !reason {
-            let message = format!(
-                "{name} is there as {list}: `cargo tree -i {name}` shows why; agree on one, or give the reason in tidy"
-            );
-            findings.push(Finding::new("Cargo.lock", 0, message));
-        }
-        if versions.len() == 1 && reason {
-            let message = format!("{name} is there once: remove it from DUPLICATES in tidy");
-            findings.push(Finding::new("Cargo.lock", 0, message));
-        }
+        let message = match (versions.len() > 1, reason) {
+            (true, false) => format!(
+                "{name} is there as {list}: `cargo tree -i {name}@VERSION` shows why; agree on one, or give the \
+                 reason in tidy"
+            ),
+            (false, true) => format!("{name} is there once: remove it from DUPLICATES in tidy"),
+            _ => continue,
+        };
+        findings.push(Finding::new("Cargo.lock", 0, message));
     }
     findings
 }
@@ -191,13 +196,21 @@ mod tests {
     }
 
     #[test]
-    fn two_versions_and_a_foreign_licence_are_found() {
-        let package = |name, version, licence| Package { name, version, licence };
-        let packages =
-            [package("a", "1.0.0", "MIT"), package("a", "2.0.0", "MIT"), package("b", "1.0.0", "AGPL-3.0")];
-        let messages: Vec<String> = judge(&packages).into_iter().map(|finding| finding.message).collect();
+    fn a_foreign_licence_is_found() {
+        let packages = [("a", "MIT"), ("b", "AGPL-3.0"), ("aws-lc-sys", "ISC AND OpenSSL"), ("c", "OpenSSL")];
+        let found =
+            licences(packages.map(|(name, licence)| (name.to_owned(), licence.to_owned())).into_iter());
+        let messages: Vec<&str> = found.iter().map(|finding| finding.message.as_str()).collect();
         assert_eq!(messages.len(), 2, "{messages:?}");
-        assert!(messages[0].contains("AGPL-3.0") && messages[1].contains("1.0.0 and 2.0.0"));
+        assert!(messages[0].starts_with("b has") && messages[1].starts_with("c has"), "{messages:?}");
+    }
+
+    #[test]
+    fn two_versions_of_a_package_are_found() {
+        let tree = "a v1.0.0\nb v0.1.0 (proc-macro)\na v2.0.0\na v2.0.0 (*)\nb v0.1.0 (proc-macro) (*)\n\n";
+        let found = duplicates(tree);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].message.starts_with("a is there as v1.0.0 and v2.0.0"), "{found:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use headgate_model::address::{EndpointAddress, Target};
 use headgate_model::discover::Discover;
-use headgate_model::spec::{Health, HealthKind, Protocol, ProxyProtocol, Span, UpstreamTls};
+use headgate_model::spec::{Health, HealthKind, Protocol, ProxyProtocol, UpstreamTls};
 use headgate_model::state::ServiceState;
 use headgate_net::tls::{TlsError, client};
 use rustls::ClientConfig;
@@ -15,6 +15,15 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 pub(super) struct Plan {
     pub service: Box<str>,
+    pub rule: Rule,
+    pub http2: bool,
+    pub proxy_protocol: Option<ProxyProtocol>,
+    tls: Option<Tls>,
+}
+
+/// The check as it is written, with its defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
     pub kind: HealthKind,
     pub path: String,
     /// The Host header, or the name of the gRPC service.
@@ -23,9 +32,6 @@ pub(super) struct Plan {
     pub timeout: Duration,
     pub healthy_after: u16,
     pub unhealthy_after: u16,
-    pub http2: bool,
-    pub proxy_protocol: Option<ProxyProtocol>,
-    tls: Option<Tls>,
 }
 
 struct Tls {
@@ -43,39 +49,100 @@ impl Plan {
     /// # Errors
     /// When the files for its TLS cannot be used.
     pub(super) fn new(service: &ServiceState) -> Result<Option<Self>, TlsError> {
-        let spec = &service.spec;
-        let (two, three) = (2, 3);
-        let default = |path: &str| Health::Full {
-            kind: HealthKind::default(),
-            path: Some(path.to_owned()),
-            host: None,
-            interval: Span::default(),
-            timeout: Span::default(),
-            healthy_after: two,
-            unhealthy_after: three,
-        };
-        let health = match &spec.health {
-            None => return Ok(None),
-            Some(Health::Path(path)) => default(path),
-            Some(full) => full.clone(),
-        };
-        let Health::Full { kind, path, host, interval, timeout, healthy_after, unhealthy_after } = health
-        else {
+        let Some(health) = &service.spec.health else { return Ok(None) };
+        let rule = Rule::from(health);
+        let http2 = rule.kind == HealthKind::Grpc || service.spec.protocol == Protocol::Http2;
+        let tls = tls(service, if http2 { Protocol::Http2 } else { Protocol::Http1 })?;
+        let proxy_protocol = service.spec.proxy_protocol;
+        Ok(Some(Self { service: service.name.clone(), rule, http2, proxy_protocol, tls }))
+    }
+
+    /// How to speak TLS to an endpoint; `None` for one that is reached in the clear.
+    ///
+    /// # Errors
+    /// When there is no name to verify the endpoint by.
+    pub(super) fn tls(
+        &self,
+        address: &EndpointAddress,
+    ) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, TlsError> {
+        let Some(tls) = self.tls.as_ref().filter(|tls| address.tls.unwrap_or(tls.by_default)) else {
             return Ok(None);
         };
-        let http2 = kind == HealthKind::Grpc || spec.protocol == Protocol::Http2;
-        Ok(Some(Self {
-            service: service.name.clone(),
-            kind,
-            path: path.unwrap_or_else(|| "/".to_owned()),
-            host,
-            interval: interval.0.max(SHORTEST_INTERVAL),
-            timeout: timeout.0,
-            healthy_after,
-            unhealthy_after,
-            http2,
-            proxy_protocol: spec.proxy_protocol,
-            tls: tls(service, http2)?,
-        }))
+        let host = match (&address.target, &tls.discovered_by) {
+            (Target::Name { host, .. }, _) | (_, Some(host)) => host.clone(),
+            (Target::Ip(address), None) => address.ip().to_string(),
+            (Target::Unix(path), None) => path.clone(),
+        };
+        Ok(Some((Arc::clone(&tls.config), client::server_name(&tls.spec, &host)?)))
+    }
+}
+
+impl From<&Health> for Rule {
+    fn from(health: &Health) -> Self {
+        match health {
+            // What a table with nothing but the path means.
+            Health::Path(path) => Self {
+                kind: HealthKind::Http,
+                path: path.clone(),
+                host: None,
+                interval: Duration::from_secs(2),
+                timeout: Duration::from_secs(1),
+                healthy_after: 2,
+                unhealthy_after: 3,
+            },
+            Health::Full { kind, path, host, interval, timeout, healthy_after, unhealthy_after } => Self {
+                kind: *kind,
+                path: path.clone().unwrap_or_else(|| "/".to_owned()),
+                host: host.clone(),
+                interval: interval.0.max(SHORTEST_INTERVAL),
+                timeout: timeout.0,
+                healthy_after: *healthy_after,
+                unhealthy_after: *unhealthy_after,
+            },
+        }
+    }
+}
+
+fn tls(service: &ServiceState, protocol: Protocol) -> Result<Option<Tls>, TlsError> {
+    let by_default = service.spec.tls.is_some();
+    let by_address = || service.endpoints.iter().any(|endpoint| endpoint.address.tls == Some(true));
+    if !by_default && !by_address() {
+        return Ok(None);
+    }
+    let spec = service.spec.tls.clone().unwrap_or_default();
+    let config = client::client(&spec, protocol)?;
+    let discovered_by = match service.spec.discover.as_deref().map(str::parse) {
+        Some(Ok(Discover::Dns { host, .. })) => Some(host),
+        _ => None,
+    };
+    Ok(Some(Tls { spec, config, by_default, discovered_by }))
+}
+
+/// The address as an authority, for a Host header.
+pub(super) fn authority(address: &EndpointAddress) -> String {
+    match &address.target {
+        Target::Ip(address) => address.to_string(),
+        Target::Name { host, port } => format!("{host}:{port}"),
+        Target::Unix(_) => "localhost".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rule;
+    use headgate_model::spec::Config;
+
+    /// The defaults of the table are the model's; a bare path has to mean the same.
+    #[test]
+    fn a_bare_path_is_a_table_with_only_the_path() {
+        let rule = |health: &str| {
+            let text = format!(
+                "[service.a]\nendpoints = [\":1\"]\nhealth = {health}\n[listen.web]\nbind = \":0\"\n\
+                 [[route]]\nmatch = \"/*\"\nservice = \"a\"\n"
+            );
+            let config: Config = headgate_model::load(&text, "test", &|_| None).unwrap();
+            Rule::from(config.services["a"].health.as_ref().unwrap())
+        };
+        assert_eq!(rule("\"/up\""), rule("{ path = \"/up\" }"));
     }
 }

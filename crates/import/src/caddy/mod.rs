@@ -1,5 +1,6 @@
 //! Caddy: from the blocks of a Caddyfile to listeners, services and routes.
 
+mod address;
 mod matcher;
 mod parse;
 mod site;

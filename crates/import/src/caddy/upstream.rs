@@ -195,9 +195,10 @@ fn transport(line: &Directive, spec: &mut ServiceSpec, draft: &mut Draft) {
         ("dial_timeout", Some(time)) => spec.timeouts.connect = Span(time),
         ("response_header_timeout", Some(time)) => spec.timeouts.first_byte = Span(time),
         ("keepalive", Some(time)) => spec.pool.idle_timeout = Span(time),
-        ("keepalive_idle_conns_per_host", _) => {
-            spec.pool.idle = line.word(1).parse().unwrap_or(spec.pool.idle)
-        }
+        ("keepalive_idle_conns_per_host", _) => match line.word(1).parse() {
+            Ok(idle) => spec.pool.idle = idle,
+            Err(_) => draft.untranslated(line.line, format!("{}: not a number", line.shown())),
+        },
         ("versions", _) if line.rest(1).iter().any(|version| version == "h2c" || version == "2") => {
             spec.protocol = Protocol::Http2;
         }

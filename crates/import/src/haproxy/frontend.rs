@@ -115,7 +115,7 @@ fn bind(line: &Line, bound: &mut Vec<Bound>, draft: &mut Draft) {
                 line.number,
                 format!("crt {cert}: certificate and key are read from this one file"),
             );
-            draft.certificate(&name, Certificate { key: cert.clone(), cert });
+            draft.certificate(line.number, &name, Certificate { key: cert.clone(), cert });
         }
         bound.push(Bound { name, tls });
     }

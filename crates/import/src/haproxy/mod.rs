@@ -4,6 +4,7 @@ mod acl;
 mod backend;
 mod frontend;
 mod parse;
+mod server;
 
 use crate::Import;
 use crate::draft::Draft;

@@ -5,7 +5,7 @@ use super::location::{self, Context};
 use super::parse::Directive;
 use super::settings::Settings;
 use crate::draft::Draft;
-use headgate_model::spec::{Certificate, ClientAuth, ListenTls};
+use headgate_model::spec::{Certificate, ClientAuth};
 use std::collections::BTreeSet;
 
 /// One server block, with what decides its listeners read beforehand.
@@ -113,8 +113,7 @@ fn one(
     for listen in &server.listens {
         let bind = listen.bind(both);
         let Some(name) = draft.listener(listen.line.max(server.directive.line), &bind) else { continue };
-        let known =
-            ["ssl", "http2", "proxy_protocol", "default_server", "default", "reuseport", "deferred", "quic"];
+        let known = ["ssl", "http2", "proxy_protocol", "default_server", "default", "quic"];
         for option in listen.options.iter().filter(|option| !known.contains(&option.as_str())) {
             draft.untranslated(listen.line, format!("listen ... {option}: Headgate decides this itself"));
         }
@@ -233,14 +232,18 @@ fn tls(listener: &str, directives: &[&Directive], line: usize, draft: &mut Draft
             "ssl without ssl_certificate and ssl_certificate_key in the same server: put the files there";
         draft.approximated(line, text);
         let (cert, key) = ("/etc/headgate/server.pem".to_owned(), "/etc/headgate/server.key".to_owned());
-        draft.certificate(listener, Certificate { cert, key });
+        draft.certificate(line, listener, Certificate { cert, key });
         return;
     };
-    draft.certificate(listener, Certificate { cert: cert.arg(0).to_owned(), key: key.arg(0).to_owned() });
+    draft.certificate(
+        line,
+        listener,
+        Certificate { cert: cert.arg(0).to_owned(), key: key.arg(0).to_owned() },
+    );
     let http2 = find("http2").is_some_and(|directive| directive.arg(0) == "on");
     let Some(spec) = draft.config.listeners.get_mut(listener) else { return };
     spec.http2 |= http2;
-    let tls = spec.tls.get_or_insert_with(ListenTls::default);
+    let Some(tls) = &mut spec.tls else { return };
     let mut notes = Vec::new();
     if let Some(protocols) = find("ssl_protocols") {
         let has = |version: &str| protocols.args.iter().any(|arg| arg == version);
@@ -251,7 +254,7 @@ fn tls(listener: &str, directives: &[&Directive], line: usize, draft: &mut Draft
             notes.push((protocols.line, "ssl_protocols: TLS 1.2 is the oldest that Headgate speaks"));
         }
     }
-    if let Some(ca) = find("ssl_client_certificate") {
+    if let Some(ca) = find("ssl_client_certificate").filter(|directive| !directive.arg(0).is_empty()) {
         let verify = find("ssl_verify_client").map_or("off", |directive| directive.arg(0));
         match verify {
             "on" => tls.client_ca = Some(ca.arg(0).to_owned()),

@@ -47,6 +47,10 @@ impl Settings {
         let (line, first) = (directive.line, directive.arg(0));
         let shown = directive.shown();
         let seconds = || duration(first, SECOND);
+        if is_timeout(&directive.name) && seconds().is_none_or(|time| time.is_zero()) {
+            draft.untranslated(line, format!("{shown}: not a duration longer than zero"));
+            return true;
+        }
         match directive.name.as_str() {
             "proxy_set_header" => {
                 if !std::mem::replace(&mut self.fresh_request_headers, true) {
@@ -106,7 +110,10 @@ impl Settings {
             "client_header_timeout" => self.head_timeout = seconds(),
             "client_body_timeout" => self.body_timeout = seconds(),
             "keepalive_timeout" => self.idle = seconds(),
-            "keepalive_requests" => self.requests = first.parse().ok(),
+            "keepalive_requests" => match first.parse() {
+                Ok(requests) => self.requests = Some(requests),
+                Err(_) => draft.untranslated(line, format!("{shown}: not a number")),
+            },
             "large_client_header_buffers" => {
                 let bytes =
                     first.parse::<u64>().ok().zip(size(directive.arg(1))).and_then(|(n, b)| n.checked_mul(b));
@@ -123,7 +130,14 @@ impl Settings {
             "allow" | "auth_basic_user_file" | "auth_request_set" | "satisfy" => {
                 draft.untranslated(line, format!("{shown}: no access control"));
             }
-            "access_log" if first == "off" => {}
+            "access_log" if first == "off" => {
+                if draft.config.log.is_some() {
+                    draft.untranslated(
+                        line,
+                        format!("{shown}: the access log is of all listeners and routes"),
+                    );
+                }
+            }
             "access_log" => {
                 let format = directive.arg(1);
                 if !matches!(format, "" | "combined") {
@@ -231,6 +245,17 @@ impl Settings {
         }
         edits
     }
+}
+
+fn is_timeout(name: &str) -> bool {
+    matches!(
+        name,
+        "proxy_connect_timeout"
+            | "proxy_read_timeout"
+            | "client_header_timeout"
+            | "client_body_timeout"
+            | "keepalive_timeout"
+    )
 }
 
 /// Zero would mean something else in each place; NGINX uses it for "off".
