@@ -14,7 +14,7 @@ usage: cargo xtask COMMAND
 
   test                  everything that CI runs, to the end, with a summary
   tidy                  house rules: crate arrows, purity, shape of files, packages
-  bench proxy           Headgate beside NGINX, HAProxy and a byte relay (`cargo xtask bench proxy --help`)
+  bench proxy           Headgate beside NGINX, HAProxy and a byte relay (`cargo xtask bench --help`)
   bench instructions    user-space instructions per request, with the functions that spend them
   bench reload          failed requests and closed WebSockets during reloads and a binary upgrade
   bench soak            minutes of slow, aborting and resetting clients and killed endpoints
@@ -39,10 +39,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
-        ["bench", "proxy", rest @ ..] => bench::proxy(rest),
-        ["bench", "instructions", rest @ ..] => bench::instructions(rest),
-        ["bench", "reload", rest @ ..] => bench::reload(rest),
-        ["bench", "soak", rest @ ..] => bench::soak(rest),
+        ["bench", rest @ ..] => bench::run(rest),
         ["echo", listen] => bench::echo(listen),
         ["relay", listen, to] => bench::relay(listen, to),
         ["paced", rest @ ..] => bench::paced(rest),

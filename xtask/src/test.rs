@@ -51,9 +51,14 @@ fn workspace_tests() -> (Counts, Outcome) {
     }
 }
 
-/// The fuzz crate's own tests: every target over its seeds, without a fuzzing engine.
+/// The fuzz crate's own tests: every target over its seeds, without a fuzzing engine. It shares the
+/// workspace's target folder, so that what is built already is used again.
 fn fuzz_smoke() -> (Counts, Outcome) {
-    cargo(&["test", "--manifest-path", "fuzz/Cargo.toml", "--no-fail-fast"])
+    let mut arguments = vec!["test", "--manifest-path", "fuzz/Cargo.toml", "--no-fail-fast"];
+    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
+        arguments.extend(["--target-dir", "target"]);
+    }
+    cargo(&arguments)
 }
 
 /// Runs cargo, shows its output when it fails, and counts the tests that it reports.

@@ -2,8 +2,8 @@
 //! them, and writes until when an endpoint is out. The rules are `policy`'s.
 
 use crate::context::Context;
-use headgate_model::spec;
 use headgate_model::signal::{Outcome, SignalReceiver};
+use headgate_model::spec;
 use headgate_model::state::{EndpointState, ServiceState};
 use headgate_model::units::Tick;
 use headgate_observe::counter::{Counter, Gauge};
@@ -103,7 +103,8 @@ impl Ejector {
                 _ => Judged::new(service, spec, &self.metrics),
             };
             let places = service.endpoints.iter().zip(0..);
-            self.places.extend(places.map(|(endpoint, index)| (key(endpoint), (service.name.clone(), index))));
+            self.places
+                .extend(places.map(|(endpoint, index)| (key(endpoint), (service.name.clone(), index))));
             self.judged.insert(service.name.clone(), judged);
         }
     }
@@ -143,9 +144,8 @@ impl Judged {
             metrics.gauge("headgate_endpoint_ejected", help, labels)
         };
         let help = "Endpoints ejected, by why; spared where too many were out already.";
-        let ejections = |why| {
-            metrics.counter("headgate_ejections_total", help, &[("service", name), ("why", why)])
-        };
+        let ejections =
+            |why| metrics.counter("headgate_ejections_total", help, &[("service", name), ("why", why)]);
         Self {
             service: Arc::clone(service),
             detector: OutlierDetector::new(spec, service.endpoints.len()),
@@ -166,7 +166,8 @@ impl Judged {
 
     fn enact(&self, change: Change) {
         static CHANGED: PeerEvent = PeerEvent::new("endpoint_ejection");
-        let (Change::Ejected { index, .. } | Change::Spared { index, .. } | Change::Returned { index }) = change;
+        let (Change::Ejected { index, .. } | Change::Spared { index, .. } | Change::Returned { index }) =
+            change;
         let (endpoint, gauge) = (&self.service.endpoints[index], &self.ejected[index]);
         let (service, name) = (&self.service.name, &endpoint.name);
         match change {
@@ -240,7 +241,10 @@ mod tests {
         let back = NOW + 30 * SECOND;
         assert!(bad.is_ejected(NOW + 29 * SECOND) && !bad.is_ejected(back) && !good.is_ejected(NOW));
         assert_eq!(bad.since(), Some(back));
-        assert_eq!((world.metric("headgate_ejections_total"), world.metric("headgate_endpoint_ejected")), (1, 1));
+        assert_eq!(
+            (world.metric("headgate_ejections_total"), world.metric("headgate_endpoint_ejected")),
+            (1, 1)
+        );
         fail(&mut ejector, good, NOW, 3);
         assert!(!good.is_ejected(NOW), "half of the endpoints are out already");
         assert_eq!(world.metric("headgate_ejections_total"), 2, "counted as spared");
@@ -307,7 +311,11 @@ mod tests {
         let (second, second_end) = queue();
         let signals: Signals = Arc::new(Mutex::new(vec![first_end, second_end]));
         let context = world.context();
-        let tell = |ok, at: u64, index: usize| Outcome { endpoint: Arc::clone(&shop.endpoints[index]), ok, at: Tick(at) };
+        let tell = |ok, at: u64, index: usize| Outcome {
+            endpoint: Arc::clone(&shop.endpoints[index]),
+            ok,
+            at: Tick(at),
+        };
         // In the order of time a success lies between the failures of endpoint 1.
         first.send(tell(false, 1, 1));
         first.send(tell(false, 3, 1));

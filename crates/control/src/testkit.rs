@@ -44,7 +44,11 @@ pub(crate) fn service(name: &str, keys: &str, endpoints: &[&str]) -> Arc<Service
     with_endpoints(name, keys, found.collect())
 }
 
-pub(crate) fn with_endpoints(name: &str, keys: &str, endpoints: Vec<Arc<EndpointState>>) -> Arc<ServiceState> {
+pub(crate) fn with_endpoints(
+    name: &str,
+    keys: &str,
+    endpoints: Vec<Arc<EndpointState>>,
+) -> Arc<ServiceState> {
     let in_flight = Arc::new(AtomicU32::new(0));
     Arc::new(ServiceState { name: name.into(), spec: Arc::new(spec(keys)), endpoints, in_flight })
 }

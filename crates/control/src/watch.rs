@@ -162,6 +162,8 @@ mod tests {
     use std::time::{Duration, SystemTime};
     use tokio::time::{Instant, timeout};
 
+    const NOTHING: [PathBuf; 0] = [];
+
     /// One look, as once a second.
     fn tick(watch: &mut Watch) -> Vec<PathBuf> {
         look(&mut watch.files)
@@ -175,13 +177,13 @@ mod tests {
         let mut watch = Watch::new([file.clone(), other.clone()]);
         assert_eq!((tick(&mut watch), tick(&mut watch)), (vec![], vec![]));
         folder.write("a.toml", "two, half");
-        assert_eq!(tick(&mut watch), [PathBuf::new(); 0], "just changed");
+        assert_eq!(tick(&mut watch), NOTHING, "just changed");
         folder.write("a.toml", "two, whole text");
-        assert_eq!(tick(&mut watch), [PathBuf::new(); 0], "still being written");
+        assert_eq!(tick(&mut watch), NOTHING, "still being written");
         folder.write("cert.pem", "pen");
         assert_eq!(tick(&mut watch), [file]);
         assert_eq!(tick(&mut watch), [other]);
-        assert_eq!(tick(&mut watch), [PathBuf::new(); 0]);
+        assert_eq!(tick(&mut watch), NOTHING);
     }
 
     #[test]

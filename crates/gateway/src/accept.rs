@@ -1,7 +1,9 @@
 //! Accepts connections of one listener on one worker and starts serving them.
 
+use crate::greet::{self, Greeted, Protocol, greet};
 use crate::http1::Connection;
 use crate::identify::Peer;
+use crate::view::View;
 use crate::worker::Worker;
 use headgate_net::listener::ListenSocket;
 use headgate_net::stream::Stream;
@@ -86,26 +88,61 @@ async fn start(worker: &Rc<Worker>, name: &str, accepted: io::Result<(Stream, Op
             let Some(listener) = listeners.iter().position(|listener| &*listener.name == name) else {
                 return;
             };
-            let peer = Peer::new(address, &listeners[listener].trusted, false);
-            let deadline = worker.deadlines.deadline();
-            let worker = Rc::clone(worker);
-            let connection = Connection { worker, stream, peer, listener, deadline, requests: 0, view };
-            tokio::task::spawn_local(serve(connection));
+            tokio::task::spawn_local(serve(Rc::clone(worker), view, listener, stream, address));
         }
         Err(error) if is_lost_connection(&error) => {}
         Err(_) => tokio::time::sleep(BREATHER).await,
     }
 }
 
-async fn serve(connection: Connection) {
-    let worker = Rc::clone(&connection.worker);
-    let listener = Rc::clone(&connection.view.listeners[connection.listener]);
-    listener.metrics.connections_accepted.inc();
-    listener.metrics.connections_active.inc();
+/// Serves one connection from its first byte to its last.
+async fn serve(
+    worker: Rc<Worker>,
+    view: Rc<View>,
+    listener: usize,
+    stream: Stream,
+    address: Option<SocketAddr>,
+) {
+    let counts = Rc::clone(&view.listeners[listener]);
+    let compiled = &view.snapshot.listeners[listener];
+    let Some(_place) = compiled.enter() else {
+        counts.metrics.connections_refused.inc();
+        return;
+    };
+    let deadline = worker.deadlines.deadline();
+    let greeted = if greet::needs_none(compiled) {
+        let peer = Peer::new(address, &compiled.trusted, false);
+        Ok(Greeted { stream, peer, protocol: Protocol::Http1 })
+    } else {
+        // Boxed, so that a connection's task does not carry the handshake's state for its lifetime.
+        Box::pin(greet(stream, address, compiled, &deadline)).await
+    };
+    counts.metrics.connections_accepted.inc();
+    counts.metrics.connections_active.inc();
     worker.connections.set(worker.connections.get() + 1);
-    connection.serve().await;
+    match greeted {
+        Ok(Greeted { stream, peer, protocol }) => {
+            if peer.tls {
+                counts.metrics.tls_handshakes.inc();
+            }
+            match protocol {
+                Protocol::Http1 => {
+                    let worker = Rc::clone(&worker);
+                    Connection { worker, stream, peer, listener, view, deadline, requests: 0 }.serve().await;
+                }
+                Protocol::Http2 => {}
+            }
+        }
+        Err(fault) => {
+            worker.faults.record(fault.kind);
+            counts.metrics.bad_request(fault.kind);
+            if compiled.tls.is_some() {
+                counts.metrics.tls_failures.inc();
+            }
+        }
+    }
     worker.connections.set(worker.connections.get() - 1);
-    listener.metrics.connections_active.dec();
+    counts.metrics.connections_active.dec();
 }
 
 /// Whether the error concerns only the connection that would have been accepted.

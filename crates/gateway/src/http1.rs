@@ -50,6 +50,8 @@ enum Next {
 /// What becomes of it after one request.
 enum After {
     Request,
+    /// Nothing came after all.
+    Rest,
     Close,
     Tunnel(Box<Tunnel>, Vec<u8>),
 }
@@ -101,6 +103,7 @@ impl Connection {
             match self.request(&mut current, &upload).await {
                 After::Request if current.filled > 0 => head = Some(current),
                 After::Request => {}
+                After::Rest => return Next::Rest,
                 After::Close => return Next::Close,
                 After::Tunnel(tunnel, to_upstream) => return Next::Tunnel(tunnel, to_upstream),
             }
@@ -117,7 +120,8 @@ impl Connection {
             read_request(&self.stream, head, &limits, &self.deadline, NAP_AFTER, spec.timeouts.head.0).await;
         match read {
             Ok(ReadRequest::Request) => {}
-            Ok(ReadRequest::Closed | ReadRequest::Idle) => return After::Close,
+            Ok(ReadRequest::Idle) => return After::Rest,
+            Ok(ReadRequest::Closed) => return After::Close,
             Err(fault) => return self.refuse(&fault).await,
         }
         self.requests += 1;

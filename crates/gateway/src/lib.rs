@@ -10,6 +10,7 @@
 //! with everything it needs; workers share a [`snapshot`] and the endpoints' atomics, nothing else.
 
 pub mod accept;
+pub mod listener;
 pub mod route;
 pub mod snapshot;
 pub mod worker;
@@ -20,6 +21,7 @@ mod choose;
 mod dial;
 mod dispatch;
 mod exchange;
+mod greet;
 mod http1;
 mod identify;
 mod record;

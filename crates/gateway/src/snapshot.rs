@@ -1,11 +1,12 @@
 //! A configuration compiled for the hot path: what requests are matched against and where they go. Built
 //! once, read-only, swapped in as a whole.
 
+use crate::listener::Listener;
 use crate::route::{Expansion, RouteRule, Table};
-use headgate_model::address::{EndpointAddress, Network};
+use headgate_model::address::EndpointAddress;
 use headgate_model::pattern::Pattern;
 use headgate_model::spec::{
-    Balance, BalancePolicy, Config, HashKey, HeaderEdits, ListenSpec, Profile, RouteSpec, ServiceSpec,
+    Balance, BalancePolicy, Config, HashKey, HeaderEdits, Profile, RouteSpec, ServiceSpec,
 };
 use headgate_model::state::{EndpointState, ServiceState};
 use headgate_model::template::Template;
@@ -24,12 +25,6 @@ pub struct Snapshot {
     pub services: Vec<Service>,
     pub routes: Vec<Route>,
     pub table: Table,
-}
-
-pub struct Listener {
-    pub name: Box<str>,
-    pub spec: ListenSpec,
-    pub trusted: Vec<Network>,
 }
 
 pub struct Service {
@@ -120,15 +115,8 @@ impl Snapshot {
             routes.push(route(spec, &rule.pattern, &names).map_err(error)?);
             rules.push(rule);
         }
-        let mut listeners = Vec::with_capacity(config.listeners.len());
-        for (name, spec) in &config.listeners {
-            let trusted = spec.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_, _>>();
-            let trusted = trusted.map_err(|error| CompileError {
-                place: format!("listen.{name}.trusted_proxies"),
-                message: format!("{error}"),
-            })?;
-            listeners.push(Listener { name: name.as_str().into(), spec: spec.clone(), trusted });
-        }
+        let listeners = config.listeners.iter().map(|(name, spec)| Listener::compile(name, spec, before));
+        let listeners = listeners.collect::<Result<_, _>>()?;
         let generation = before.map_or(1, |before| before.generation + 1);
         let table = Table::new(rules).map_err(|error| CompileError {
             place: format!("route {}", error.index + 1),

@@ -119,7 +119,7 @@ impl Known {
             (19, b'p') => Self::ProxyAuthorization,
             _ => return Self::Other,
         };
-        if name.eq_ignore_ascii_case(candidate.name()) { candidate } else { Self::Other }
+        if is_same_name(name, candidate.name()) { candidate } else { Self::Other }
     }
 
     /// Whether the field belongs to one hop only and is never forwarded as it came (RFC 9110 section
@@ -196,6 +196,23 @@ impl Version {
             Self::Http2 => "HTTP/2",
         }
     }
+}
+
+/// Whether the token `name` is `lower` in any case; eight bytes at a time. Setting bit 5 makes letters
+/// lower case, and turns no other byte of a token into a letter or a hyphen, which is all `lower` has.
+#[inline]
+fn is_same_name(name: &[u8], lower: &[u8]) -> bool {
+    const LOWER: u64 = 0x2020_2020_2020_2020;
+    if name.len() != lower.len() {
+        return false;
+    }
+    let (words, rest) = name.as_chunks::<8>();
+    let (lower_words, lower_rest) = lower.as_chunks::<8>();
+    words
+        .iter()
+        .zip(lower_words)
+        .all(|(word, lower)| u64::from_le_bytes(*word) | LOWER == u64::from_le_bytes(*lower) | LOWER)
+        && rest.iter().zip(lower_rest).all(|(byte, lower)| byte | 0x20 == *lower | 0x20)
 }
 
 /// How a message's body is delimited on the hop it arrived by.

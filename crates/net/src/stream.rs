@@ -2,13 +2,15 @@
 //! the two directions of an exchange can run side by side in one task. Not a protocol: bytes only.
 
 use crate::deadline::Deadline;
+use rustix::net::{RecvFlags, recv};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsStream;
 
 /// One connection's bytes.
 pub struct Stream {
@@ -16,25 +18,43 @@ pub struct Stream {
 }
 
 enum Io {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-    Tls(Box<dyn Transport>),
+    Plain(Plain),
+    Tls(Box<TlsStream<Plain>>),
+    Other(Box<dyn Transport>),
 }
 
-/// A stream over another, such as TLS.
+/// A socket.
+pub enum Plain {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Any other carrier of bytes.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
 
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
-        Self { io: RefCell::new(Io::Tcp(stream)) }
+        Self::from(Plain::Tcp(stream))
     }
 }
 
 impl From<UnixStream> for Stream {
     fn from(stream: UnixStream) -> Self {
-        Self { io: RefCell::new(Io::Unix(stream)) }
+        Self::from(Plain::Unix(stream))
+    }
+}
+
+impl From<Plain> for Stream {
+    fn from(socket: Plain) -> Self {
+        Self { io: RefCell::new(Io::Plain(socket)) }
+    }
+}
+
+impl From<TlsStream<Plain>> for Stream {
+    fn from(stream: TlsStream<Plain>) -> Self {
+        Self { io: RefCell::new(Io::Tls(Box::new(stream))) }
     }
 }
 
@@ -48,59 +68,101 @@ pub enum IoFault {
     Failed(io::Error),
 }
 
+/// Runs `$call` on whatever carries the bytes.
+macro_rules! on_io {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match &mut *$self.io.borrow_mut() {
+            Io::Plain(Plain::Tcp($stream)) => $call,
+            Io::Plain(Plain::Unix($stream)) => $call,
+            Io::Tls($stream) => $call,
+            Io::Other($stream) => $call,
+        }
+    };
+}
+
 impl Stream {
     #[must_use]
     pub fn over(transport: Box<dyn Transport>) -> Self {
-        Self { io: RefCell::new(Io::Tls(transport)) }
+        Self { io: RefCell::new(Io::Other(transport)) }
     }
 
     #[inline]
     pub fn poll_read(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(room);
-        let result = match &mut *self.io.borrow_mut() {
-            Io::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buf),
-            Io::Unix(stream) => Pin::new(stream).poll_read(cx, &mut buf),
-            Io::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buf),
-        };
+        let result = on_io!(self, stream => Pin::new(stream).poll_read(cx, &mut buf));
         result.map_ok(|()| buf.filled().len())
     }
 
     #[inline]
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut *self.io.borrow_mut() {
-            Io::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Io::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Io::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
+        on_io!(self, stream => Pin::new(stream).poll_write(cx, bytes))
     }
 
     #[inline]
-    pub fn poll_write_vectored(
-        &self,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut *self.io.borrow_mut() {
-            Io::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Io::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Io::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-        }
+    pub fn poll_write_vectored(&self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        on_io!(self, stream => Pin::new(stream).poll_write_vectored(cx, parts))
     }
 
-    /// Hands buffered bytes to the kernel; at once for everything but TLS.
+    /// Hands buffered bytes to the kernel; at once for a socket.
     #[inline]
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self.io.borrow_mut() {
-            Io::Tcp(_) | Io::Unix(_) => Poll::Ready(Ok(())),
+            Io::Plain(_) => Poll::Ready(Ok(())),
             Io::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Io::Other(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self.io.borrow_mut() {
-            Io::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Io::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-            Io::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        on_io!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+
+    /// Ready when a read would not wait, or might not: it can return without cause, never too late.
+    /// Needs no buffer.
+    #[inline]
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let io = &*self.io.borrow();
+        let socket = match io {
+            Io::Plain(socket) => socket,
+            // What was decrypted already comes without the socket saying so.
+            Io::Tls(stream) if !stream.get_ref().1.wants_read() => return Poll::Ready(Ok(())),
+            Io::Tls(stream) => stream.get_ref().0,
+            Io::Other(_) => return Poll::Ready(Ok(())),
+        };
+        match socket {
+            Plain::Tcp(stream) => stream.poll_read_ready(cx),
+            Plain::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
+    /// Copies what has arrived into `room` and leaves it to be read again. Sockets only.
+    pub fn poll_peek(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut room = ReadBuf::new(room);
+        match &*self.io.borrow() {
+            Io::Plain(Plain::Tcp(stream)) => stream.poll_peek(cx, &mut room),
+            Io::Plain(Plain::Unix(stream)) => loop {
+                ready!(stream.poll_read_ready(cx))?;
+                let peek = || {
+                    let (count, _) = recv(stream, room.initialize_unfilled(), RecvFlags::PEEK)?;
+                    Ok(count)
+                };
+                match stream.try_io(Interest::READABLE, peek) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return Poll::Ready(result),
+                }
+            },
+            _ => Poll::Ready(Err(io::Error::from(io::ErrorKind::Unsupported))),
+        }
+    }
+
+    /// The socket, to speak TLS or HTTP/2 over.
+    ///
+    /// # Errors
+    /// Gives the stream back when it is no bare socket.
+    pub fn into_socket(self) -> Result<Plain, Self> {
+        match self.io.into_inner() {
+            Io::Plain(socket) => Ok(socket),
+            io => Err(Self { io: RefCell::new(io) }),
         }
     }
 
@@ -159,18 +221,14 @@ impl Stream {
     }
 
     /// Waits until something can be read, without a buffer. Spurious returns are possible.
+    ///
+    /// # Errors
+    /// When the connection failed, or `deadline` passed first.
+    #[inline]
     pub async fn readable(&self, deadline: &Deadline) -> Result<(), IoFault> {
-        poll_fn(|cx| {
-            let ready = match &*self.io.borrow() {
-                Io::Tcp(stream) => stream.poll_read_ready(cx),
-                Io::Unix(stream) => stream.poll_read_ready(cx),
-                // TLS may hold decrypted bytes that no readiness tells of: read at once.
-                Io::Tls(_) => return Poll::Ready(Ok(())),
-            };
-            match ready {
-                Poll::Ready(result) => Poll::Ready(result.map_err(IoFault::Failed)),
-                Poll::Pending => deadline.poll_due(cx).map(|()| Err(IoFault::TimedOut)),
-            }
+        poll_fn(|cx| match self.poll_readable(cx) {
+            Poll::Ready(result) => Poll::Ready(result.map_err(IoFault::Failed)),
+            Poll::Pending => deadline.poll_due(cx).map(|()| Err(IoFault::TimedOut)),
         })
         .await
     }
@@ -182,5 +240,52 @@ impl Stream {
             Poll::Pending => deadline.poll_due(cx),
         })
         .await;
+    }
+}
+
+impl AsyncRead for Plain {
+    #[inline]
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Plain {
+    #[inline]
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    #[inline]
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }

@@ -22,10 +22,7 @@ type Costs = BTreeMap<String, u64>;
 
 /// Takes `--only NAME,...` and `--headgate PATH` of the proxy bench; without `--only`, Headgate alone.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
-    let mut options = Options::parse("instructions", arguments)?;
-    if !arguments.contains(&"--only") {
-        options.only = vec![Kind::Headgate];
-    }
+    let options = Options::parse("instructions", arguments)?;
     require("valgrind", "valgrind")?;
     let mut stage = Stage::set(&options)?;
     for &kind in &options.only {

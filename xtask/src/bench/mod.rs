@@ -20,19 +20,21 @@ mod websocket;
 use crate::Outcome;
 use options::Options;
 
-pub(crate) use instructions::run as instructions;
 pub(crate) use load::paced_command as paced;
 pub(crate) use relay::run as relay;
-pub(crate) use reload::run as reload;
-pub(crate) use soak::run as soak;
 pub(crate) use websocket::echo;
 
-/// `cargo xtask bench proxy`.
-pub(crate) fn proxy(arguments: &[&str]) -> Outcome {
-    if arguments.contains(&"--help") {
+/// `cargo xtask bench NAME [OPTIONS]`.
+pub(crate) fn run(words: &[&str]) -> Outcome {
+    if words.contains(&"--help") {
         println!("{}", options::HELP);
         return Ok(());
     }
-    let options = Options::parse("proxy", arguments)?;
-    rows::run(&options)
+    match words {
+        ["proxy", rest @ ..] => rows::run(&Options::parse("proxy", rest)?),
+        ["instructions", rest @ ..] => instructions::run(rest),
+        ["reload", rest @ ..] => reload::run(rest),
+        ["soak", rest @ ..] => soak::run(rest),
+        _ => Err(options::HELP.to_owned()),
+    }
 }

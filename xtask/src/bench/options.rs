@@ -10,7 +10,7 @@ usage: cargo xtask bench proxy|instructions|reload|soak [OPTIONS]
   --rounds N              interleaved rounds (5)
   --seconds S             seconds of each measurement (3)
   --connections A,B,...   for the small row (8,64,256)
-  --only NAME,...         of headgate, nginx, haproxy, relay (all)
+  --only NAME,...         of headgate, nginx, haproxy, relay (proxy: all; else headgate)
   --rows NAME,...         of small, 64k, 1m, post, paced, idle, tls, handshakes, h2, routes (all)
   --headgate PATH         measure this binary instead of building one
   --idle N                connections of the idle row (10000)
@@ -47,7 +47,8 @@ impl Options {
             rounds: 5,
             seconds: 3,
             connections: vec![8, 64, 256],
-            only: Kind::ALL.to_vec(),
+            // Only the comparison of proxies is about all of them.
+            only: if bench == "proxy" { Kind::ALL.to_vec() } else { vec![Kind::Headgate] },
             rows: ROWS.map(str::to_owned).to_vec(),
             headgate: None,
             idle: 10_000,

@@ -36,10 +36,7 @@ struct Phase {
 /// Takes `--only NAME`, `--headgate PATH` and `--write`. NGINX can be measured for comparison; HAProxy and the
 /// relay have nothing to compare.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
-    let mut options = Options::parse("reload", arguments)?;
-    if !arguments.contains(&"--only") {
-        options.only = vec![Kind::Headgate];
-    }
+    let options = Options::parse("reload", arguments)?;
     require("taskset", "util-linux")?;
     let stage = Stage::set(&options)?;
     let echo = free_address()?;

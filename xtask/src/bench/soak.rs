@@ -44,10 +44,7 @@ struct Deeds {
 
 /// Takes `--minutes N`, `--only NAME`, `--headgate PATH` and `--write`.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
-    let mut options = Options::parse("soak", arguments)?;
-    if !arguments.contains(&"--only") {
-        options.only = vec![Kind::Headgate];
-    }
+    let options = Options::parse("soak", arguments)?;
     let stage = Stage::set(&options)?;
     let mut text = format!("{}\n", machine::description(&options, &stage.programs.headgate).join("\n"));
     let mut failed = Vec::new();
@@ -252,19 +249,23 @@ fn metrics(peer: &Peer) -> Vec<(String, f64)> {
 
 /// Counters of trouble that moved.
 fn changes(before: &[(String, f64)], after: &[(String, f64)]) -> Vec<String> {
-    const TROUBLE: [&str; 12] = [
-        "error", "fail", "abort", "reset", "timeout", "retr", "eject", "drop", "cut", "refus", "fault",
-        "closed",
-    ];
-    after
-        .iter()
-        .filter(|(name, _)| TROUBLE.iter().any(|word| name.to_ascii_lowercase().contains(word)))
-        .filter(|(name, _)| !name.contains("_bucket"))
-        .filter_map(|(name, value)| {
-            let was = before.iter().find(|(other, _)| other == name).map_or(0.0, |(_, value)| *value);
-            (*value > was).then(|| format!("`{name}` +{}", value - was))
-        })
-        .collect()
+    let moved = after.iter().filter(|(name, _)| is_trouble(name)).filter_map(|(name, value)| {
+        let was = before.iter().find(|(other, _)| other == name).map_or(0.0, |(_, value)| *value);
+        (*value > was).then(|| format!("`{name}` +{}", value - was))
+    });
+    moved.collect()
+}
+
+/// See docs/metrics.md.
+fn is_trouble(series: &str) -> bool {
+    let family = series.split('{').next().unwrap_or(series);
+    match family {
+        "headgate_requests_total" => series.contains("code=\"4xx\"") || series.contains("code=\"5xx\""),
+        "headgate_upstream_requests_total" => !series.contains("outcome=\"ok\""),
+        _ => ["faults", "bad_requests", "retries", "refused", "dropped", "lost"]
+            .iter()
+            .any(|word| family.ends_with(&format!("{word}_total"))),
+    }
 }
 
 fn render(
@@ -309,4 +310,25 @@ fn render(
         failed.push(format!("{}: {left_over} connections are stuck", kind.name()));
     }
     (text, failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trouble_that_moved_is_shown() {
+        let series = |name: &str, value| (name.to_owned(), value);
+        let before = [series("headgate_faults_total{kind=\"a\"}", 2.0)];
+        let after = [
+            series("headgate_faults_total{kind=\"a\"}", 5.0),
+            series("headgate_requests_total{code=\"2xx\"}", 9.0),
+            series("headgate_requests_total{code=\"5xx\"}", 1.0),
+            series("headgate_upstream_requests_total{outcome=\"ok\"}", 9.0),
+            series("headgate_upstream_retries_total", 0.0),
+        ];
+        let expected =
+            ["`headgate_faults_total{kind=\"a\"}` +3", "`headgate_requests_total{code=\"5xx\"}` +1"];
+        assert_eq!(changes(&before, &after), expected);
+    }
 }

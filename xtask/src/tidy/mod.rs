@@ -47,7 +47,7 @@ pub(crate) fn run() -> Outcome {
     }
     match findings.len() {
         0 => Ok(()),
-        count => Err(format!("tidy: {count} to mend")),
+        count => Err(format!("{count} to mend")),
     }
 }
 

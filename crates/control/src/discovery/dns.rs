@@ -90,7 +90,8 @@ impl Resolver {
         for (family, is_v4) in [(v4, true), (v6, false)] {
             match family {
                 Ok(lookup) => {
-                    let addresses = lookup.iter().flat_map(Lookup::answers).filter_map(|record| record.data.ip_addr());
+                    let addresses =
+                        lookup.iter().flat_map(Lookup::answers).filter_map(|record| record.data.ip_addr());
                     answer.found.extend(addresses);
                     answer.ttl = answer.ttl.min(ttl(lookup.as_ref()));
                 }

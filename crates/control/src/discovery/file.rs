@@ -142,8 +142,21 @@ mod tests {
         let (mut read, mut refused) = (0, 0);
         for seed in 0..20_000 {
             let mut dice = Dice::new(seed);
-            let words = ["10.0.0.1:80", "b:1", "unix:/a", "weight=2", "weight=0", "#", "\n", "\n", " ", "x", "\u{a0}"];
-            let text: String = (0..dice.below(8)).map(|_| words[dice.below(11) as usize].to_owned() + " ").collect();
+            let words = [
+                "10.0.0.1:80",
+                "b:1",
+                "unix:/a",
+                "weight=2",
+                "weight=0",
+                "#",
+                "\n",
+                "\n",
+                " ",
+                "x",
+                "\u{a0}",
+            ];
+            let text: String =
+                (0..dice.below(8)).map(|_| words[dice.below(11) as usize].to_owned() + " ").collect();
             match parse(&text) {
                 Ok(endpoints) => {
                     let lines: Vec<_> = endpoints.iter().map(|(a, w)| format!("{a} weight={w}")).collect();

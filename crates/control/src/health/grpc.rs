@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn the_messages_are_those_of_the_encoding_guide() {
         assert_eq!(check_request("testing"), [0x0a, 7, b't', b'e', b's', b't', b'i', b'n', b'g']);
-        assert_eq!(check_request(""), []);
+        assert!(check_request("").is_empty());
         assert_eq!(check_request(&"x".repeat(300))[..3], [0x0a, 0b1010_1100, 0b0000_0010]);
         assert_eq!(framed(&check_request("a"))[..], [0, 0, 0, 0, 3, 0x0a, 1, b'a']);
         assert_eq!(serving_status(&[0x08, 1]), Some(1));
@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn fields_of_later_versions_are_skipped() {
-        let unknown: [&[u8]; 4] = [&[0x10, 5], &[0x1a, 3, 1, 2, 3], &[0x25, 0, 0, 0, 0], &[0x29, 1, 2, 3, 4, 5, 6, 7, 8]];
+        let unknown: [&[u8]; 4] =
+            [&[0x10, 5], &[0x1a, 3, 1, 2, 3], &[0x25, 0, 0, 0, 0], &[0x29, 1, 2, 3, 4, 5, 6, 7, 8]];
         for other in unknown {
             assert_eq!(serving_status(&[other, &[0x08, 1], other].concat()), Some(1), "{other:?}");
         }

@@ -61,9 +61,8 @@ pub(super) async fn probe_http2(plan: &Plan, address: &EndpointAddress) -> Resul
         .header("accept", "*/*")
         .body(())?;
     let stream = tcp::open(plan, address).await?;
-    let answer = h2_client::exchange(stream, request, Bytes::new(), async |response| {
-        Ok(response.status().as_u16())
-    });
+    let answer =
+        h2_client::exchange(stream, request, Bytes::new(), async |response| Ok(response.status().as_u16()));
     judge(answer.await?)
 }
 

@@ -7,6 +7,8 @@ mod http;
 mod judge;
 mod plan;
 mod probe;
+#[cfg(test)]
+mod probe_tests;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -73,11 +75,13 @@ fn renew_plans(services: &[Arc<ServiceState>], before: &Plans) -> Plans {
         let known = before.get(&service.name).filter(|(known, _)| Arc::ptr_eq(known, service));
         let plan = match known {
             Some((_, plan)) => plan.clone(),
-            None => Plan::new(service).unwrap_or_else(|error| {
-                let message = "a service is not checked: its TLS settings cannot be used";
-                log::event(Level::Error, message, &[("service", &service.name), ("error", &error)]);
-                None
-            }).map(Arc::new),
+            None => Plan::new(service)
+                .unwrap_or_else(|error| {
+                    let message = "a service is not checked: its TLS settings cannot be used";
+                    log::event(Level::Error, message, &[("service", &service.name), ("error", &error)]);
+                    None
+                })
+                .map(Arc::new),
         };
         (service.name.clone(), (Arc::clone(service), plan))
     };
@@ -86,8 +90,8 @@ fn renew_plans(services: &[Arc<ServiceState>], before: &Plans) -> Plans {
 
 fn wanted(plans: &Plans) -> BTreeMap<Key, (&Arc<Plan>, &Arc<EndpointState>)> {
     let checked = plans.values().filter_map(|(service, plan)| Some((service, plan.as_ref()?)));
-    let endpoints = checked
-        .flat_map(|(service, plan)| service.endpoints.iter().map(move |endpoint| (plan, endpoint)));
+    let endpoints =
+        checked.flat_map(|(service, plan)| service.endpoints.iter().map(move |endpoint| (plan, endpoint)));
     endpoints.map(|(plan, endpoint)| (Arc::as_ptr(endpoint).addr(), (plan, endpoint))).collect()
 }
 
@@ -161,7 +165,11 @@ impl Prober {
             let result = timeout(plan.rule.timeout, probe::probe(&plan, &self.endpoint.address)).await;
             drop(permit);
             let result = result.unwrap_or(Err(ProbeError::TimedOut));
-            if result.is_ok() { self.passed.inc() } else { self.failed.inc() }
+            if result.is_ok() {
+                self.passed.inc()
+            } else {
+                self.failed.inc()
+            }
             let (up, down) = (plan.rule.healthy_after, plan.rule.unhealthy_after);
             if let Some(verdict) = judge.observe(result.is_ok(), up, down) {
                 self.enact(verdict, &plan, result.err());

@@ -16,9 +16,15 @@ pub(super) struct HostName {
     len: usize,
 }
 
+impl Default for HostName {
+    fn default() -> Self {
+        Self { bytes: [0; LONGEST], len: 0 }
+    }
+}
+
 impl HostName {
     pub(super) fn new(host: &[u8]) -> Self {
-        let mut name = Self { bytes: [0; LONGEST], len: 0 };
+        let mut name = Self::default();
         let host = without_port(host);
         if let Some(ip) = ipv6(host) {
             // The longest form, `[` + 45 bytes + `]`, fits.
@@ -78,6 +84,11 @@ impl Hosts {
             HostPattern::Wildcard(suffix) => *self.wildcard.slot(0, suffix.as_bytes(), new),
             HostPattern::Any => *self.any.get_or_insert(new),
         }
+    }
+
+    /// Whether any pattern names a host.
+    pub(super) fn have_names(&self) -> bool {
+        !(self.exact.is_empty() && self.wildcard.is_empty())
     }
 
     /// The sites that a host belongs to, the most specific first.

@@ -212,7 +212,8 @@ impl Table {
             }
             ControlFlow::Continue(())
         };
-        let host = HostName::new(ask.host);
+        // A table without host names, the usual one behind another gateway, need not read the host.
+        let host = if self.hosts.have_names() { HostName::new(ask.host) } else { HostName::default() };
         for id in self.hosts.matching(host.as_bytes()) {
             if let Some(chain) = self.exact.get(id, ask.path) {
                 visit_chain(chain, &Captures::default())?;

@@ -40,6 +40,11 @@ impl<V: Copy> Words<V> {
         self.find(hash(scope, word), scope, word).ok().map(|at| self.entries[at].value)
     }
 
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The value of `word` in `scope`, which becomes `new` when the word is not known yet.
     pub(super) fn slot(&mut self, scope: u32, word: &[u8], new: V) -> &mut V {
         if (self.entries.len() + 1) * 2 > self.slots.len() {

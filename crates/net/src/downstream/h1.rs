@@ -157,10 +157,9 @@ pub async fn read_request(
         // Parsing is tried on the first read and then only when an empty line has come or no more can, so
         // that a head sent byte by byte is not parsed once for each byte.
         let full = head.filled == head.bytes.len();
-        if head.filled > 0 && (scanned == 0 || full || has_empty_line(&head.bytes[..head.filled], scanned)) {
-            if parse::request(head, limits)? == Progress::Complete {
-                return Ok(ReadRequest::Request);
-            }
+        let ripe = full || scanned == 0 || has_empty_line(&head.bytes[..head.filled], scanned);
+        if ripe && head.filled > 0 && parse::request(head, limits)? == Progress::Complete {
+            return Ok(ReadRequest::Request);
         }
         scanned = head.filled;
         if full {

@@ -33,6 +33,8 @@ static TARGET: [bool; 256] = table(b"!\"", &[(b'$', b'~')]);
 /// what two Host lines that were joined on the way look like, is not one host.
 static HOST: [bool; 256] = table(b"-._~%!$&'()*+;=:[]", &[(b'0', b'9'), (b'a', b'z'), (b'A', b'Z')]);
 
+static PLAIN_HOST: [bool; 256] = table(b"-.", &[(b'0', b'9'), (b'a', b'z'), (b'A', b'Z')]);
+
 #[inline]
 #[must_use]
 pub fn is_token(byte: u8) -> bool {
@@ -57,6 +59,13 @@ pub fn is_target(byte: u8) -> bool {
 #[must_use]
 pub fn is_host(byte: u8) -> bool {
     HOST[byte as usize]
+}
+
+/// Letters, digits, hyphens and dots: what nearly every host consists of.
+#[inline]
+#[must_use]
+pub fn is_plain_host(byte: u8) -> bool {
+    PLAIN_HOST[byte as usize]
 }
 
 /// Whether `byte` may stand in a field value: visible, space, tab, or obs-text.

@@ -2,7 +2,7 @@
 //! whether the connection lives on (RFC 9112 sections 3.2, 6 and 9.3; RFC 9110 sections 7.2, 7.6.1, 10.1.1).
 //! Whatever two readers could understand differently is refused.
 
-use super::bytes::is_host;
+use super::bytes::{is_host, is_plain_host};
 use crate::head::{Body, Field, Known, Method, RequestLine, StatusLine, Version};
 use headgate_model::fault::{Fault, FaultKind};
 use std::net::Ipv6Addr;
@@ -175,7 +175,19 @@ fn host(bytes: &[u8], field: &Field, line: &mut RequestLine) -> Result<(), Fault
 }
 
 /// Whether `value` reads as `uri-host [":" port]`. Empty is a valid Host: it names no authority.
+#[inline]
 pub(crate) fn check_host(value: &[u8]) -> Option<()> {
+    let name_len = value.iter().take_while(|&&byte| is_plain_host(byte)).count();
+    match &value[name_len..] {
+        [] => Some(()),
+        [b':', digits @ ..] if name_len > 0 => check_port(digits),
+        _ => check_rare_host(value),
+    }
+}
+
+/// IPv6 literals, and the punctuation that RFC 3986 lets stand in a name.
+#[cold]
+fn check_rare_host(value: &[u8]) -> Option<()> {
     if !value.iter().all(|&byte| is_host(byte)) {
         return None;
     }
@@ -196,12 +208,18 @@ pub(crate) fn check_host(value: &[u8]) -> Option<()> {
     };
     match port {
         [] => Some(()),
-        [b':', digits @ ..] if digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit) => {
-            let number = digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
-            (number <= u32::from(u16::MAX)).then_some(())
-        }
+        [b':', digits @ ..] => check_port(digits),
         _ => None,
     }
+}
+
+/// Up to five digits, perhaps none, and no more than 65535.
+fn check_port(digits: &[u8]) -> Option<()> {
+    if digits.len() > 5 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+    (number <= u32::from(u16::MAX)).then_some(())
 }
 
 /// Digits only, once: no sign, no blanks, no list, no second field (RFC 9110 section 8.6).

@@ -70,6 +70,8 @@ fn what_a_sink_sends_a_source_receives() {
             while !rest.is_empty() {
                 let (piece, later) = rest.split_at((1 + dice.below(most_at_once) as usize).min(rest.len()));
                 sink.push(piece, &sender.deadline).await.unwrap();
+                // An empty chunk would be the last one.
+                sink.push(b"", &sender.deadline).await.unwrap();
                 if dice.below(9) == 0 {
                     sink.flush(&sender.deadline).await.unwrap();
                 }

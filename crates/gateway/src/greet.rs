@@ -1,0 +1,231 @@
+//! What precedes the first request on a new connection: the PROXY protocol, TLS, and finding out which
+//! HTTP is spoken. Gives up on a client that is not done with it in the listener's head timeout.
+
+use crate::identify::Peer;
+use crate::listener::Listener;
+use headgate_model::fault::{Fault, FaultKind};
+use headgate_net::deadline::Deadline;
+use headgate_net::proxy_protocol::{self, Parsed, V2_MAX_BYTES};
+use headgate_net::stream::{IoFault, Plain, Stream};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio_rustls::{TlsAcceptor, TlsStream};
+
+/// A connection ready for its first request.
+pub(crate) struct Greeted {
+    pub stream: Stream,
+    pub peer: Peer,
+    pub protocol: Protocol,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What every HTTP/2 connection begins with (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Whether a new connection on this listener is plain HTTP/1 from its first byte on.
+pub(crate) fn needs_none(listener: &Listener) -> bool {
+    let spec = &listener.spec;
+    !spec.proxy_protocol && !spec.http2 && spec.tls.is_none()
+}
+
+/// Does what the listener asks for.
+///
+/// # Errors
+/// A fault when the client does not do its part; the connection is then closed without an answer.
+pub(crate) async fn greet(
+    mut stream: Stream,
+    mut address: Option<SocketAddr>,
+    listener: &Listener,
+    deadline: &Deadline,
+) -> Result<Greeted, Fault> {
+    let spec = &listener.spec;
+    deadline.set(spec.timeouts.head.0);
+    if spec.proxy_protocol {
+        let sender = Peer::new(address, &listener.trusted, false);
+        if address.is_some() && !sender.trusted {
+            return Err(Fault::new(
+                FaultKind::BadRequest,
+                "a PROXY protocol listener takes connections from its trusted proxies only",
+            ));
+        }
+        address = proxied_address(&stream, deadline).await?.or(address);
+    }
+    let mut protocol = Protocol::Http1;
+    if let Some(tls) = &listener.tls {
+        let accepted = accept_tls(stream, &tls.config, deadline).await?;
+        if accepted.get_ref().1.alpn_protocol() == Some(b"h2") {
+            protocol = Protocol::Http2;
+        }
+        stream = Stream::from(accepted);
+    } else if spec.http2 && begins_with_preface(&stream, deadline).await? {
+        protocol = Protocol::Http2;
+    }
+    let peer = Peer::new(address, &listener.trusted, listener.tls.is_some());
+    Ok(Greeted { stream, peer, protocol })
+}
+
+async fn accept_tls(
+    stream: Stream,
+    config: &Arc<rustls::ServerConfig>,
+    deadline: &Deadline,
+) -> Result<TlsStream<Plain>, Fault> {
+    const FAILED: Fault = Fault::new(FaultKind::ClientClosed, "the TLS handshake failed");
+    let Ok(socket) = stream.into_socket() else { return Err(FAILED) };
+    let mut accepting = pin!(TlsAcceptor::from(Arc::clone(config)).accept(socket));
+    poll_fn(|cx| match accepting.as_mut().poll(cx) {
+        Poll::Ready(Ok(accepted)) => Poll::Ready(Ok(TlsStream::Server(accepted))),
+        Poll::Ready(Err(_)) => Poll::Ready(Err(FAILED)),
+        Poll::Pending => deadline
+            .poll_due(cx)
+            .map(|()| Err(Fault::new(FaultKind::ClientTimeout, "the TLS handshake took too long"))),
+    })
+    .await
+}
+
+/// Reads a PROXY protocol header, and not a byte more. `None` means that the proxy speaks for itself.
+async fn proxied_address(stream: &Stream, deadline: &Deadline) -> Result<Option<SocketAddr>, Fault> {
+    const BAD: Fault = Fault::new(FaultKind::BadRequest, "the PROXY protocol header is missing or malformed");
+    let mut seen = [0; V2_MAX_BYTES];
+    let mut before = 0;
+    loop {
+        let count = peek_beyond(stream, &mut seen, before, deadline).await?;
+        let (address, consumed) = match proxy_protocol::parse(&seen[..count]) {
+            Ok(Parsed::Incomplete) => {
+                before = count;
+                continue;
+            }
+            Ok(Parsed::Header { source, consumed, .. }) => (Some(source), consumed),
+            Ok(Parsed::Local { consumed }) => (None, consumed),
+            Err(_) => return Err(BAD),
+        };
+        let mut left = consumed;
+        while left > 0 {
+            left -= stream.read(&mut seen[..left], deadline).await.map_err(|fault| gone(&fault))?;
+        }
+        return Ok(address);
+    }
+}
+
+/// Whether the client opens with the HTTP/2 preface; decided at the first byte that differs.
+async fn begins_with_preface(stream: &Stream, deadline: &Deadline) -> Result<bool, Fault> {
+    let mut seen = [0; PREFACE.len()];
+    let mut count = 0;
+    loop {
+        count = peek_beyond(stream, &mut seen, count, deadline).await?;
+        if seen[..count] != PREFACE[..count] {
+            return Ok(false);
+        }
+        if count == PREFACE.len() {
+            return Ok(true);
+        }
+    }
+}
+
+/// Peeks until more than `before` bytes are there. What has arrived stays readable, so that waiting for
+/// more cannot rest on readiness alone: it looks again on each turn of the deadline's clock.
+async fn peek_beyond(
+    stream: &Stream,
+    room: &mut [u8],
+    before: usize,
+    deadline: &Deadline,
+) -> Result<usize, Fault> {
+    loop {
+        let count = poll_fn(|cx| match stream.poll_peek(cx, room) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(gone(&IoFault::Closed))),
+            Poll::Ready(Ok(count)) => Poll::Ready(Ok(count)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(gone(&IoFault::Failed(error)))),
+            Poll::Pending => deadline.poll_due(cx).map(|()| Err(gone(&IoFault::TimedOut))),
+        })
+        .await?;
+        if count > before {
+            return Ok(count);
+        }
+        if deadline.is_due() {
+            return Err(gone(&IoFault::TimedOut));
+        }
+        tokio::time::sleep(headgate_net::deadline::TICK).await;
+    }
+}
+
+fn gone(fault: &IoFault) -> Fault {
+    match fault {
+        IoFault::TimedOut => Fault::new(FaultKind::ClientTimeout, "the client did not begin in time"),
+        _ => Fault::new(FaultKind::ClientClosed, "the client went away before its first request"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headgate_model::spec::ListenSpec;
+    use headgate_net::deadline::Deadlines;
+    use std::io::Write;
+
+    /// Greets a client that writes `pieces` one by one.
+    fn greet_client(spec: ListenSpec, pieces: &'static [&'static [u8]]) -> Result<(Protocol, String), FaultKind> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = Listener::compile("test", &spec, None).unwrap();
+            let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = socket.local_addr().unwrap();
+            let client = std::thread::spawn(move || {
+                let mut client = std::net::TcpStream::connect(address).unwrap();
+                for piece in pieces {
+                    client.write_all(piece).unwrap();
+                    std::thread::yield_now();
+                }
+                client
+            });
+            let (stream, peer) = socket.accept().await.unwrap();
+            let deadlines = Deadlines::new();
+            let deadline = deadlines.deadline();
+            let greeted = tokio::select! {
+                greeted = greet(Stream::from(stream), Some(peer), &listener, &deadline) => greeted,
+                () = deadlines.sweep() => unreachable!("the sweep never ends"),
+            };
+            drop(client.join().unwrap());
+            greeted
+                .map(|greeted| (greeted.protocol, greeted.peer.address.to_string()))
+                .map_err(|fault| fault.kind)
+        })
+    }
+
+    fn proxy_listener(trusted: &str) -> ListenSpec {
+        ListenSpec { proxy_protocol: true, trusted_proxies: vec![trusted.to_owned()], ..ListenSpec::default() }
+    }
+
+    #[test]
+    fn a_proxy_header_names_the_client() {
+        let pieces: &[&[u8]] = &[b"PROXY TCP4 192.0.2.7 ", b"192.0.2.1 4000 80\r", b"\nGET / HTTP/1.1\r\n"];
+        let greeted = greet_client(proxy_listener("127.0.0.0/8"), pieces);
+        assert_eq!(greeted, Ok((Protocol::Http1, "192.0.2.7".to_owned())));
+    }
+
+    #[test]
+    fn a_proxy_header_from_anybody_else_is_refused() {
+        let pieces: &[&[u8]] = &[b"PROXY TCP4 192.0.2.7 192.0.2.1 4000 80\r\n"];
+        assert_eq!(greet_client(proxy_listener("10.0.0.0/8"), pieces), Err(FaultKind::BadRequest));
+        assert_eq!(
+            greet_client(proxy_listener("127.0.0.0/8"), &[b"GET / HTTP/1.1\r\n\r\n"]),
+            Err(FaultKind::BadRequest)
+        );
+    }
+
+    #[test]
+    fn the_preface_tells_http2_from_http1() {
+        let spec = ListenSpec { http2: true, ..ListenSpec::default() };
+        let local = "127.0.0.1".to_owned();
+        let http2 = greet_client(spec.clone(), &[b"PRI * HT", b"TP/2.0\r\n\r\nSM\r\n\r\n"]);
+        assert_eq!(http2, Ok((Protocol::Http2, local.clone())));
+        let http1 = greet_client(spec, &[b"PROPFIND / HTTP/1.1\r\n"]);
+        assert_eq!(http1, Ok((Protocol::Http1, local)));
+    }
+}

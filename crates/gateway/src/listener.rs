@@ -1,0 +1,54 @@
+//! A listener compiled for the hot path: its settings, whom it trusts, its TLS, how many it holds.
+
+use crate::snapshot::{CompileError, Snapshot};
+use headgate_model::address::Network;
+use headgate_model::spec::ListenSpec;
+use headgate_net::tls::server::{ServerTls, server};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+pub struct Listener {
+    pub name: Box<str>,
+    pub spec: ListenSpec,
+    pub trusted: Vec<Network>,
+    pub tls: Option<ServerTls>,
+    /// Connections that are open, over all workers and across reloads.
+    open: Arc<AtomicU32>,
+}
+
+impl Listener {
+    /// Compiles a listener. What `before` had under the same name and with equal TLS settings is kept, so
+    /// that clients can go on resuming their sessions.
+    ///
+    /// # Errors
+    /// Names the setting or file that cannot be used.
+    pub(crate) fn compile(name: &str, spec: &ListenSpec, before: Option<&Snapshot>) -> Result<Self, CompileError> {
+        let error = |key: &str, message: String| CompileError { place: format!("listen.{name}.{key}"), message };
+        let before = before.and_then(|before| before.listeners.iter().find(|known| &*known.name == name));
+        let trusted = spec.trusted_proxies.iter().map(|text| text.parse::<Network>()).collect::<Result<_, _>>();
+        let trusted = trusted.map_err(|bad| error("trusted_proxies", bad.to_string()))?;
+        let kept = before.filter(|known| known.spec.tls == spec.tls && known.spec.http2 == spec.http2);
+        let tls = match (&spec.tls, kept) {
+            (None, _) => None,
+            (Some(_), Some(known)) => known.tls.clone(),
+            (Some(tls), None) => Some(server(tls, spec.http2).map_err(|bad| error("tls", bad.to_string()))?),
+        };
+        let open = before.map_or_else(Arc::default, |known| Arc::clone(&known.open));
+        Ok(Self { name: name.into(), spec: spec.clone(), trusted, tls, open })
+    }
+
+    /// Takes a place for one connection; `None` when the limit is reached.
+    pub(crate) fn enter(&self) -> Option<Place> {
+        let place = Place(Arc::clone(&self.open));
+        (self.open.fetch_add(1, Relaxed) < self.spec.limits.connections).then_some(place)
+    }
+}
+
+/// One connection's place among those that its listener holds; free again when dropped.
+pub(crate) struct Place(Arc<AtomicU32>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
