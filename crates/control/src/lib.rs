@@ -45,3 +45,31 @@ pub async fn run(loops: Loops) {
         }),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Loops, run};
+    use crate::discovery::dns::Resolver;
+    use crate::testkit::{World, until};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    use tokio::sync::mpsc;
+
+    #[tokio::test(start_paused = true)]
+    async fn all_loops_outlive_a_panic() {
+        let world = World::default();
+        let mut context = world.context();
+        let looks = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&looks);
+        context.services = Arc::new(move || match count.fetch_add(1, Relaxed) {
+            0..3 => panic!("made by the test"),
+            _ => Vec::new(),
+        });
+        let resolver = Arc::new(Resolver::with_servers(&[]).unwrap());
+        let (updates, _receiver) = mpsc::channel(1);
+        let running = tokio::spawn(run(Loops { context, resolver, updates, signals: Vec::new() }));
+        until("each began again", || world.metric("headgate_control_restarts_total") == 3).await;
+        until("and goes on", || looks.load(Relaxed) > 100).await;
+        running.abort();
+    }
+}

@@ -99,7 +99,10 @@ impl Ejector {
                 continue;
             };
             let judged = match known {
-                Some(known) if known.serves(service) => Judged { service: Arc::clone(service), ..known },
+                Some(mut known) if known.serves(service) => {
+                    known.service = Arc::clone(service);
+                    known
+                }
                 _ => Judged::new(service, spec, &self.metrics),
             };
             let places = service.endpoints.iter().zip(0..);
@@ -200,6 +203,12 @@ impl Judged {
     /// Lets all endpoints back in.
     fn pardon(&self) {
         self.service.endpoints.iter().for_each(|endpoint| endpoint.eject_until(Tick(0)));
+    }
+}
+
+impl Drop for Judged {
+    /// Endpoints that are gone must not show as ejected for ever; the next tick sets those that stay.
+    fn drop(&mut self) {
         self.ejected.iter().for_each(|gauge| gauge.set(0));
     }
 }
@@ -287,6 +296,8 @@ mod tests {
         assert_eq!(world.metric("headgate_endpoint_ejected"), 1);
         fail(&mut ejector, gone, NOW, 9);
         assert!(!gone.is_ejected(NOW), "what workers still tell of it is nothing");
+        ejector.renew(&[]);
+        assert_eq!(world.metric("headgate_endpoint_ejected"), 0, "the service is gone");
     }
 
     #[test]

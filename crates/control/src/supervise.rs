@@ -36,9 +36,7 @@ where
             pause = FIRST_PAUSE;
         }
         restarts.inc();
-        let fields: log::Fields<'_> =
-            &[("loop", &name), ("panic", &message(&*panic)), ("again_in_s", &pause.as_secs())];
-        log::event(Level::Error, "a control loop panicked", fields);
+        report(name, panic, pause);
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -53,9 +51,11 @@ impl Drop for Running {
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+fn report(name: &str, panic: Box<dyn Any + Send>, pause: Duration) {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or("no message");
+    let fields: log::Fields<'_> = &[("loop", &name), ("panic", &text), ("again_in_s", &pause.as_secs())];
+    log::event(Level::Error, "a control loop panicked", fields);
 }
 
 #[cfg(test)]

@@ -45,12 +45,18 @@ impl Acceptor {
     }
 }
 
-/// Accepts on `socket` for the listener `name`, until it is removed or the worker stops. What already
+/// Accepts on `socket`, which is bound to `bind` for the listener `name`, until that is removed or moved or
+/// the worker stops. What already
 /// waits in the socket's queue by then is still accepted.
 ///
 /// # Errors
 /// When the socket cannot be registered with the runtime.
-pub async fn accept(worker: Rc<Worker>, name: Box<str>, socket: ListenSocket) -> io::Result<()> {
+pub async fn accept(
+    worker: Rc<Worker>,
+    name: Box<str>,
+    bind: Box<str>,
+    socket: ListenSocket,
+) -> io::Result<()> {
     let acceptor = Acceptor::new(socket)?;
     let mut stops = worker.shared.stops();
     let mut changes = worker.shared.changes();
@@ -62,7 +68,10 @@ pub async fn accept(worker: Rc<Worker>, name: Box<str>, socket: ListenSocket) ->
                 continue;
             }
             _ = stops.wait_for(|stopping| *stopping) => true,
-            _ = changes.changed() => !worker.view().snapshot.listeners.iter().any(|one| one.name == name),
+            _ = changes.changed() => {
+                let view = worker.view();
+                !view.snapshot.listeners.iter().any(|one| one.name == name && *one.spec.bind == *bind)
+            }
         };
         if ended {
             while let Some(accepted) = poll_fn(|cx| Poll::Ready(waiting(&acceptor, cx))).await {

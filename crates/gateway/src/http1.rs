@@ -169,10 +169,13 @@ impl Connection {
             Finish::Cut => return After::Close,
             Finish::Switched(tunnel) => return After::Tunnel(tunnel, head.after_head().to_vec()),
         }
-        let finished = body.is_finished();
         if !keep {
+            let unread = match &body {
+                Source::H1(source) => !source.is_finished() || source.has_rest(),
+                _ => !head.after_head().is_empty(),
+            };
             drop(body);
-            if !finished {
+            if unread {
                 self.linger().await;
             }
             return After::Close;

@@ -22,11 +22,17 @@ pub(crate) fn request_fields(x: &Exchange<'_>, route: &Route, endpoint: &[u8], o
     copy_kept(x.head, &drops, out);
     match &route.host {
         Some(host) => out.field(b"host", host),
-        None if x.head.value(Known::Host).is_none() => out.field(b"host", endpoint),
+        None if x.head.value(Known::Host).is_none() => {
+            // An absolute target names the host without a field (RFC 9112 section 3.2.2).
+            out.field(b"host", if x.head.host().is_empty() { endpoint } else { x.head.host() });
+        }
         None => {}
     }
     if x.head.line.te_trailers {
         out.field(b"te", b"trailers");
+        if let HeadOut::H1(lines) = out {
+            lines.field(b"connection", b"te"); // RFC 9110 section 10.1.4
+        }
     }
     forwarding_fields(x, out);
     write_edits(&route.request, out);

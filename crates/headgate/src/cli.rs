@@ -1,9 +1,15 @@
 //! The command line: what can be asked, and nothing of how it is done.
 
+use crate::import::Format;
 use crate::run::{self, RunFlags};
+use crate::service::ServiceOptions;
+use crate::{demo, explain, import};
 use clap::{Args, Parser, Subcommand};
+use headgate_model::spec::parse_duration;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[derive(Parser)]
 #[command(name = "headgate", version, about = "A gateway, load balancer and cache that learns. See docs/ for the manual.")]
@@ -21,6 +27,33 @@ enum Command {
         /// The configuration file.
         file: PathBuf,
     },
+    /// Say which listener, route, service and policies a request would meet, and why.
+    Explain {
+        /// The configuration file.
+        file: PathBuf,
+        /// For example 'GET https://shop.example/path'.
+        request: String,
+        /// A request header, `name: value`; may be repeated.
+        #[arg(short = 'H', long = "header")]
+        headers: Vec<String>,
+    },
+    /// Translate the configuration of another gateway; what cannot be translated is listed.
+    Import {
+        format: Format,
+        /// Its configuration file.
+        file: PathBuf,
+    },
+    /// Start three small services and the gateway in front of them.
+    Demo {
+        /// Where the gateway listens.
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: String,
+        /// Where metrics are served.
+        #[arg(long, default_value = "127.0.0.1:9090")]
+        admin: String,
+    },
+    /// Run a small HTTP service with a chosen behaviour, for demos and studies.
+    Service(Service),
     /// Print the JSON Schema of the configuration file.
     Schema,
 }
@@ -53,6 +86,65 @@ struct Run {
     admin: Option<String>,
 }
 
+/// The options of `headgate service`; see [`ServiceOptions`].
+#[derive(Args)]
+struct Service {
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// Sent as `x-served-by` and in the body.
+    #[arg(long, default_value = "service")]
+    name: String,
+    /// Mean time of its own work for a request.
+    #[arg(long, default_value = "5ms", value_parser = parse_duration)]
+    mean: Duration,
+    /// Standard deviation of that time over its mean; zero: constant.
+    #[arg(long, default_value_t = 0.0)]
+    variation: f64,
+    /// Mean bytes of the body.
+    #[arg(long, default_value_t = 512)]
+    payload: usize,
+    /// Bodies are uniform within this share of the mean around it.
+    #[arg(long, default_value_t = 0.0)]
+    payload_jitter: f64,
+    /// Requests worked on at once.
+    #[arg(long, default_value_t = 64)]
+    concurrency: usize,
+    /// Requests that may wait; beyond it 503.
+    #[arg(long, default_value_t = 10_000)]
+    queue: usize,
+    /// URLs of the services that each request calls.
+    #[arg(long, value_delimiter = ',')]
+    calls: Vec<String>,
+    /// Call them at the same time instead of one after the other.
+    #[arg(long)]
+    parallel: bool,
+    /// Share of requests answered 500.
+    #[arg(long, default_value_t = 0.0)]
+    error_rate: f64,
+    /// Of the dice for times, sizes and errors.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl From<Service> for ServiceOptions {
+    fn from(args: Service) -> Self {
+        Self {
+            listen: args.listen,
+            name: args.name,
+            mean: args.mean,
+            variation: args.variation,
+            payload: args.payload,
+            payload_jitter: args.payload_jitter,
+            concurrency: args.concurrency,
+            queue: args.queue,
+            downstream: args.calls,
+            parallel: args.parallel,
+            error_rate: args.error_rate,
+            seed: args.seed,
+        }
+    }
+}
+
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(run) => {
@@ -68,6 +160,10 @@ pub(crate) fn main() -> ExitCode {
             run::run(run.file, &flags)
         }
         Command::Check { file } => run::check(&file),
+        Command::Explain { file, request, headers } => explain::explain(&file, &request, &headers),
+        Command::Import { format, file } => import::import(format, &file),
+        Command::Demo { listen, admin } => demo::demo(&listen, &admin),
+        Command::Service(service) => run::service(service.into()),
         Command::Schema => run::schema(),
     };
     match result {

@@ -1,7 +1,8 @@
 //! `headgate run`, `check` and `schema`: from a file or flags to a configuration, and from there to a
 //! running server.
 
-use crate::server::Server;
+use crate::service::{self, ServiceOptions};
+use crate::supervisor;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_model::spec::{
     AdminSpec, Balance, BalancePolicy, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
@@ -10,7 +11,6 @@ use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Whatever ends a command; printed with its causes.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -37,22 +37,12 @@ pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure
     if let Some(bind) = &flags.admin {
         config.admin = Some(AdminSpec { bind: bind.clone() });
     }
-    let snapshot = Snapshot::compile(Arc::new(config), &Discovered::new(), None)?;
-    let server = Server::start(snapshot)?;
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(stop_signal())?;
-    server.stop()?;
-    Ok(())
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn stop_signal() -> std::io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    supervisor::run(file, config, |running| {
+        for (name, address) in running.addresses() {
+            say(&format!("listening on {address} [{name}]"))?;
+        }
+        Ok(())
+    })
 }
 
 pub(crate) fn check(file: &Path) -> Result<(), Failure> {
@@ -62,11 +52,16 @@ pub(crate) fn check(file: &Path) -> Result<(), Failure> {
     say(&format!("{}: fine ({listeners} listeners, {services} services, {routes} routes)", file.display()))
 }
 
+pub(crate) fn service(options: ServiceOptions) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(service::run(options))?)
+}
+
 pub(crate) fn schema() -> Result<(), Failure> {
     say(&format!("{:#}", headgate_model::schema::json_schema()))
 }
 
-fn load(file: &Path) -> Result<Config, Failure> {
+pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
     headgate_model::load(&text, &name, &|variable| std::env::var(variable).ok()).map_err(|errors| {

@@ -1,13 +1,19 @@
-//! A running Headgate: binds the listeners, starts one thread per worker, follows configuration changes,
-//! stops cleanly. The only place where the crates are wired together.
+//! A running Headgate: listening sockets, one thread per worker, and the swap to another configuration.
+//! The only place where the crates are wired together.
 
 use headgate_gateway::accept::accept;
-use headgate_gateway::snapshot::Snapshot;
+use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_gateway::worker::{Shared, Worker};
 use headgate_model::address::BindAddress;
+use headgate_model::signal::{self, SignalReceiver, SignalSender};
+use headgate_model::spec::Config;
 use headgate_net::listener::{self, ListenSocket};
 use headgate_observe::registry::Registry;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::runtime::{Builder, LocalOptions};
@@ -21,15 +27,29 @@ const LABEL_SETS: usize = 20_000;
 /// a batch still lasts well under a millisecond.
 const TASKS_PER_POLL: u32 = 256;
 
+/// Listening sockets that another process handed over, by listener name.
+pub(crate) type Inherited = BTreeMap<String, Vec<ListenSocket>>;
+
 /// A socket that a worker shall accept on.
 struct Listen {
     name: Box<str>,
+    bind: Box<str>,
     socket: ListenSocket,
 }
 
 pub(crate) struct Server {
-    pub shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     workers: Vec<WorkerThread>,
+    /// A second handle on each listener's sockets, to hand over to a successor.
+    sockets: BTreeMap<String, Sockets>,
+    discovered: Discovered,
+    /// The control loops' end of each worker's queue of outcomes.
+    signals: Vec<SignalReceiver>,
+}
+
+struct Sockets {
+    bind: String,
+    sockets: Vec<ListenSocket>,
 }
 
 struct WorkerThread {
@@ -38,44 +58,116 @@ struct WorkerThread {
 }
 
 impl Server {
-    /// Binds all listeners and starts the workers.
+    /// Binds all listeners and starts the workers. What is `inherited` is not bound again.
     ///
     /// # Errors
     /// Names the listener that could not be bound, before any worker starts.
-    pub(crate) fn start(snapshot: Snapshot) -> io::Result<Self> {
+    pub(crate) fn start(snapshot: Snapshot, mut inherited: Inherited) -> io::Result<Self> {
         let config = Arc::clone(&snapshot.config);
         let count = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let shared = Shared::new(snapshot, Registry::new(LABEL_SETS));
-        let mut sockets: Vec<Vec<Listen>> = (0..count).map(|_| Vec::new()).collect();
+        let mut sockets = BTreeMap::new();
         for (name, spec) in &config.listeners {
-            let address: BindAddress = spec.bind.parse().map_err(|error| {
-                io::Error::new(io::ErrorKind::InvalidInput, format!("[listen.{name}]: {error}"))
-            })?;
-            for socket in bind_for_all(&address, count).map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot listen on {} for [listen.{name}]: {error}", spec.bind))
-            })?.into_iter().zip(&mut sockets) {
-                let (socket, listens) = socket;
-                listens.push(Listen { name: name.as_str().into(), socket });
-            }
+            let kept = inherited.remove(name).unwrap_or_default();
+            sockets.insert(name.clone(), Sockets::open(name, &spec.bind, count, kept)?);
         }
+        let shared = Shared::new(snapshot, Registry::new(LABEL_SETS));
         let mut workers = Vec::with_capacity(count);
-        for (id, listens) in sockets.into_iter().enumerate() {
+        let mut signals = Vec::with_capacity(count);
+        for id in 0..count {
             let (listen, commands) = mpsc::unbounded_channel();
-            for one in listens {
-                // The receiver is right here.
-                let _ = listen.send(one);
-            }
+            let (outcomes, receiver) = signal::queue();
+            signals.push(receiver);
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{id}"))
-                .spawn(move || work(id, shared, commands))?;
+                .spawn(move || work(id, shared, outcomes, commands))?;
             workers.push(WorkerThread { listen, thread });
         }
-        Ok(Self { shared, workers })
+        let server = Self { shared, workers, sockets, discovered: Discovered::new(), signals };
+        for (name, sockets) in &server.sockets {
+            server.listen(name, sockets)?;
+        }
+        Ok(server)
+    }
+
+    /// Swaps another configuration in: all of it, or nothing. Open connections stay; listeners that are gone
+    /// stop accepting, new ones begin.
+    ///
+    /// # Errors
+    /// Says what cannot be used; the configuration in force is then untouched.
+    pub(crate) fn apply(&mut self, config: Arc<Config>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let before = self.shared.snapshot();
+        let snapshot = Snapshot::compile(Arc::clone(&config), &self.discovered, Some(&before))?;
+        let mut opened = BTreeMap::new();
+        for (name, spec) in &config.listeners {
+            if self.sockets.get(name).is_none_or(|known| known.bind != spec.bind) {
+                opened.insert(name.clone(), Sockets::open(name, &spec.bind, self.workers.len(), Vec::new())?);
+            }
+        }
+        self.shared.publish(snapshot);
+        self.sockets.retain(|name, _| config.listeners.contains_key(name));
+        for (name, sockets) in opened {
+            self.listen(&name, &sockets)?;
+            self.sockets.insert(name, sockets);
+        }
+        Ok(())
+    }
+
+    /// Takes over what discovery found for a service.
+    ///
+    /// # Errors
+    /// When the configuration cannot be compiled with it; what was in force stays.
+    pub(crate) fn discovered(
+        &mut self,
+        service: String,
+        endpoints: Vec<(headgate_model::address::EndpointAddress, u16)>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.discovered.insert(service, endpoints);
+        let before = self.shared.snapshot();
+        let snapshot = Snapshot::compile(Arc::clone(&before.config), &self.discovered, Some(&before))?;
+        self.shared.publish(snapshot);
+        Ok(())
+    }
+
+    /// The control loops' end of each worker's queue; empty when they were taken already.
+    pub(crate) fn take_signals(&mut self) -> Vec<SignalReceiver> {
+        std::mem::take(&mut self.signals)
+    }
+
+    /// Hands each worker its socket.
+    fn listen(&self, name: &str, sockets: &Sockets) -> io::Result<()> {
+        for (at, socket) in sockets.sockets.iter().enumerate() {
+            // More sockets than workers come from a predecessor that had more; each must be accepted on.
+            let worker = &self.workers[at % self.workers.len()];
+            let socket = duplicate(socket)?;
+            let listen = Listen { name: name.into(), bind: sockets.bind.as_str().into(), socket };
+            worker.listen.send(listen).map_err(|_| io::Error::other("a worker has ended"))?;
+        }
+        Ok(())
+    }
+
+    /// The listening sockets, for a successor.
+    pub(crate) fn sockets(&self) -> Vec<(&str, &[ListenSocket])> {
+        self.sockets.iter().map(|(name, sockets)| (name.as_str(), &sockets.sockets[..])).collect()
+    }
+
+    /// The addresses that are listened on, by listener name.
+    pub(crate) fn addresses(&self) -> Vec<(String, String)> {
+        let address = |sockets: &Sockets| match sockets.sockets.first() {
+            Some(ListenSocket::Tcp(socket)) => {
+                socket.local_addr().map_or_else(|_| sockets.bind.clone(), |address| address.to_string())
+            }
+            _ => sockets.bind.clone(),
+        };
+        self.sockets.iter().map(|(name, sockets)| (name.clone(), address(sockets))).collect()
     }
 
     /// Stops accepting, lets what is under way finish, and waits for the workers.
+    ///
+    /// # Errors
+    /// When a worker failed.
     pub(crate) fn stop(self) -> io::Result<()> {
+        drop(self.sockets);
         self.shared.stop();
         for worker in self.workers {
             drop(worker.listen);
@@ -85,26 +177,56 @@ impl Server {
     }
 }
 
-/// One socket for each worker: the kernel spreads connections over them. A Unix socket cannot be bound
-/// twice and is shared.
-fn bind_for_all(address: &BindAddress, workers: usize) -> io::Result<Vec<ListenSocket>> {
-    let first = listener::bind(address, workers > 1, BACKLOG)?;
-    let mut sockets = vec![first];
-    while sockets.len() < workers {
-        let next = match &sockets[0] {
-            ListenSocket::Unix(socket) => ListenSocket::Unix(socket.try_clone()?),
-            ListenSocket::Tcp(socket) => {
-                // Port zero was settled by the first.
-                listener::bind(&BindAddress::Ip(socket.local_addr()?), true, BACKLOG)?
-            }
+impl Sockets {
+    /// One socket for each worker: the kernel spreads connections over them.
+    fn open(name: &str, bind: &str, workers: usize, kept: Vec<ListenSocket>) -> io::Result<Self> {
+        let in_place = |error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot listen on {bind} for [listen.{name}]: {error}"))
         };
-        sockets.push(next);
+        let address: BindAddress =
+            bind.parse().map_err(|bad| in_place(io::Error::new(io::ErrorKind::InvalidInput, format!("{bad}"))))?;
+        let mut sockets: Vec<_> = kept.into_iter().filter(|socket| socket.is_bound_to(&address)).collect();
+        if sockets.is_empty() {
+            // Sharing a port would be allowed between two processes of one user, by accident too: a first
+            // bind without it finds out.
+            drop(listener::bind(&address, false, BACKLOG).map_err(in_place)?);
+            sockets.push(listener::bind(&address, workers > 1, BACKLOG).map_err(in_place)?);
+        }
+        while sockets.len() < workers {
+            let bound = match &sockets[0] {
+                ListenSocket::Unix(_) => None,
+                ListenSocket::Tcp(socket) => {
+                    let address = match address {
+                        BindAddress::Every { .. } => BindAddress::Every { port: socket.local_addr()?.port() },
+                        _ => BindAddress::Ip(socket.local_addr()?),
+                    };
+                    listener::bind(&address, true, BACKLOG).ok()
+                }
+            };
+            // What cannot be bound twice is shared.
+            let next = match bound {
+                Some(socket) => socket,
+                None => duplicate(&sockets[0]).map_err(in_place)?,
+            };
+            sockets.push(next);
+        }
+        Ok(Self { bind: bind.to_owned(), sockets })
     }
-    Ok(sockets)
+}
+
+fn duplicate(socket: &ListenSocket) -> io::Result<ListenSocket> {
+    use std::os::fd::AsFd;
+    let copy: OwnedFd = socket.as_fd().try_clone_to_owned()?;
+    ListenSocket::try_from(copy)
 }
 
 /// One worker's thread.
-fn work(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiver<Listen>) -> io::Result<()> {
+fn work(
+    id: usize,
+    shared: Arc<Shared>,
+    outcomes: SignalSender,
+    mut commands: mpsc::UnboundedReceiver<Listen>,
+) -> io::Result<()> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -117,8 +239,8 @@ fn work(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiver<Li
         loop {
             tokio::select! {
                 command = commands.recv() => {
-                    let Some(Listen { name, socket }) = command else { break };
-                    tokio::task::spawn_local(accept(Rc::clone(&worker), name, socket));
+                    let Some(Listen { name, bind, socket }) = command else { break };
+                    tokio::task::spawn_local(accept(Rc::clone(&worker), name, bind, socket));
                 }
                 _ = stops.wait_for(|stopping| *stopping) => break,
             }
@@ -128,10 +250,7 @@ fn work(id: usize, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiver<Li
     })
 }
 
-use std::rc::Rc;
-
 /// Different in every worker and every run: balancing must not repeat itself across restarts.
-fn seed(id: usize) -> u64 {
-    use std::hash::{BuildHasher, RandomState};
+pub(crate) fn seed(id: usize) -> u64 {
     RandomState::new().hash_one(id)
 }

@@ -108,8 +108,12 @@ impl Deadline {
     #[must_use]
     pub fn at(&self, after: Duration) -> DueAt {
         // The sweep's own lateness and the started tick are added, so that it never fires early.
-        let ticks = (after.as_millis() / TICK.as_millis()).min(u128::from(NEVER / 2)) as u32;
-        DueAt(self.owner.now.get().saturating_add(ticks).saturating_add(2))
+        const PER_SECOND: u64 = 1_000 / TICK.as_millis() as u64;
+        let ticks = after
+            .as_secs()
+            .saturating_mul(PER_SECOND)
+            .saturating_add(u64::from(after.subsec_millis() / TICK.as_millis() as u32));
+        DueAt(self.owner.now.get().saturating_add(ticks.min(u64::from(NEVER / 2)) as u32).saturating_add(2))
     }
 
     #[inline]

@@ -199,9 +199,10 @@ impl Version {
 }
 
 /// Whether the token `name` is `lower` in any case; eight bytes at a time. Setting bit 5 makes letters
-/// lower case, and turns no other byte of a token into a letter or a hyphen, which is all `lower` has.
+/// lower case, and turns no other byte but controls into a letter or a hyphen, which is all `lower` has;
+/// controls were refused before anything gets here.
 #[inline]
-fn is_same_name(name: &[u8], lower: &[u8]) -> bool {
+pub(crate) fn is_same_name(name: &[u8], lower: &[u8]) -> bool {
     const LOWER: u64 = 0x2020_2020_2020_2020;
     if name.len() != lower.len() {
         return false;

@@ -18,6 +18,8 @@ use tokio::task::JoinSet;
 
 /// Names of one SRV answer that are looked up at the same time.
 const TARGETS_AT_ONCE: usize = 16;
+/// How long an answer may be used that has the addresses of one family only because the other failed.
+const HALF_ANSWER_TTL: Duration = Duration::from_secs(5);
 /// The largest weight of an endpoint.
 const WEIGHT_MAX: u32 = 1_000;
 
@@ -97,7 +99,7 @@ impl Resolver {
                 }
                 Err(source) => {
                     answer.found.extend(known.iter().filter(|address| address.is_ipv4() == is_v4));
-                    answer.ttl = Duration::ZERO;
+                    answer.ttl = answer.ttl.min(HALF_ANSWER_TTL);
                     if answer.found.is_empty() {
                         return Err(self.failed(host, source));
                     }

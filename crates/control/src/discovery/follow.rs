@@ -128,8 +128,8 @@ pub(super) async fn follow_dns(
 /// Reads the file now and after each change until it is dropped.
 pub(super) async fn follow_file(service: String, path: PathBuf, mut tell: Tell) {
     let mut known = Vec::new();
-    // Blocking for once: no loop depends on this file system yet.
-    let mut watch = Watch::new([path.clone()]);
+    let first = path.clone();
+    let mut watch = tokio::task::spawn_blocking(move || Watch::new([first])).await.unwrap_or_default();
     loop {
         let file = path.clone();
         let read = tokio::task::spawn_blocking(move || file::read(&file)).await;
@@ -161,8 +161,14 @@ pub(super) struct Tell {
 }
 
 impl Tell {
-    pub(super) fn new(context: &Context, source: String, updates: mpsc::Sender<Update>) -> Self {
-        let labels = &[("source", source.as_str())];
+    /// `service` is empty for the name of an endpoint, which several services may share.
+    pub(super) fn new(
+        context: &Context,
+        service: &str,
+        source: String,
+        updates: mpsc::Sender<Update>,
+    ) -> Self {
+        let labels = &[("service", service), ("source", source.as_str())];
         let metrics = &context.metrics;
         let failures = "Lookups or readings that failed; what was known before stays.";
         let dropped = "Endpoints left out of an answer because one source may have no more.";

@@ -20,6 +20,7 @@ use headgate_model::discover::Discover;
 use headgate_model::state::ServiceState;
 use headgate_observe::log::{self, Level};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,7 @@ pub async fn run(context: Context, resolver: Arc<Resolver>, updates: mpsc::Sende
         followed.retain(|source| wanted.contains(source));
         for source in wanted {
             if followed.get(&source).is_none() {
-                let tell = Tell::new(&context, source.to_string(), updates.clone());
+                let tell = Tell::new(&context, source.service(), source.to_string(), updates.clone());
                 let task = follow(source.clone(), Arc::clone(&resolver), tell, Dice::new(dice.bits()));
                 followed.start(source, (), task);
             }
@@ -84,8 +85,17 @@ enum Source {
     Name { host: String },
 }
 
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Source {
+    fn service(&self) -> &str {
+        match self {
+            Self::Service { service, .. } => service,
+            Self::Name { .. } => "",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service { discover, .. } => f.write_str(discover),
             Self::Name { host } => write!(f, "name:{host}"),

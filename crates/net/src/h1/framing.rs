@@ -3,7 +3,7 @@
 //! Whatever two readers could understand differently is refused.
 
 use super::bytes::{is_host, is_plain_host};
-use crate::head::{Body, Field, Known, Method, RequestLine, StatusLine, Version};
+use crate::head::{Body, Field, Known, Method, RequestLine, StatusLine, Version, is_same_name};
 use headgate_model::fault::{Fault, FaultKind};
 use std::net::Ipv6Addr;
 

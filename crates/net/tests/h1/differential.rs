@@ -6,8 +6,9 @@ use crate::transcript;
 use crate::wire::{LIMITS, Pieces, Wire, run};
 use headgate_model::dice::Dice;
 use headgate_model::fault::Fault;
+use headgate_net::h1::bytes::is_value;
 use headgate_net::h1::parse::{self, Progress};
-use headgate_net::head::{Flat, RequestHead, ResponseHead};
+use headgate_net::head::{Flat, Known, RequestHead, ResponseHead};
 use std::collections::BTreeMap;
 
 const ROUNDS: u64 = 60_000;
@@ -226,6 +227,27 @@ fn no_bytes_make_the_parsers_panic_or_take_more_than_there_is() {
         let mut head: ResponseHead = filled(&bytes);
         if parse::response(&mut head, seed % 2 == 0, &LIMITS) == Ok(Progress::Complete) {
             assert!(head.head_len <= bytes.len() && (100..600).contains(&head.line.status), "seed {seed}");
+        }
+    }
+}
+
+/// Names are compared in words, not byte by byte: every name one byte away from a known one has to stay another.
+#[test]
+fn known_names_are_told_from_their_neighbours() {
+    let plainly = |name: &[u8]| {
+        let known = Known::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(name));
+        known.copied().unwrap_or(Known::Other)
+    };
+    for known in Known::ALL {
+        for at in 0..known.name().len() {
+            for byte in (0..=255).filter(|&byte| is_value(byte)) {
+                let mut name = known.name().to_vec();
+                name[at] = byte;
+                assert_eq!(Known::of(&name), plainly(&name), "{}", name.escape_ascii());
+            }
+        }
+        for other in [&known.name()[1..], &[known.name(), b"x"].concat()] {
+            assert_eq!(Known::of(other), plainly(other), "{}", other.escape_ascii());
         }
     }
 }

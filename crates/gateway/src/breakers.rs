@@ -1,0 +1,133 @@
+//! The circuit breakers of one service on one worker: one for the service as a whole, one for each of its
+//! endpoints. Each worker finds out for itself, so that they share nothing.
+
+use headgate_model::spec;
+use headgate_model::state::{EndpointState, ServiceState};
+use headgate_model::units::Tick;
+use headgate_observe::counter::{Counter, Gauge};
+use headgate_observe::log::{self, Level, PeerEvent};
+use headgate_observe::registry::WorkerMetrics;
+use headgate_policy::breaker::{Admission, Breaker, Change, Condition, Outcome};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// States that a breaker can change to, as labels of its counter.
+const STATES: &[&str; 3] = &["open", "half_open", "closed"];
+
+pub(crate) struct Breakers {
+    spec: spec::Breaker,
+    pub service: Rc<Guard>,
+    /// In the order of the service's endpoints.
+    pub endpoints: Vec<Rc<Guard>>,
+    guarded: Vec<Arc<EndpointState>>,
+}
+
+impl Breakers {
+    /// `None` when the service has none. What `before` had under the same settings is kept as it stands.
+    pub(crate) fn build(state: &ServiceState, metrics: &WorkerMetrics, before: Option<&Self>) -> Option<Self> {
+        let spec = state.spec.breaker.as_ref()?;
+        let before = before.filter(|before| before.spec == *spec);
+        let new = |endpoint: &str| Rc::new(Guard::new(spec, metrics, &state.name, endpoint));
+        let endpoints = state.endpoints.iter().map(|endpoint| {
+            let same = |before: &Self| {
+                let index = before.guarded.iter().position(|known| Arc::ptr_eq(known, endpoint))?;
+                Some(Rc::clone(&before.endpoints[index]))
+            };
+            before.and_then(same).unwrap_or_else(|| new(&endpoint.name))
+        });
+        Some(Self {
+            spec: spec.clone(),
+            service: before.map_or_else(|| new(""), |before| Rc::clone(&before.service)),
+            endpoints: endpoints.collect(),
+            guarded: state.endpoints.clone(),
+        })
+    }
+}
+
+/// One breaker and what is told of it.
+pub(crate) struct Guard {
+    breaker: RefCell<Breaker>,
+    service: Box<str>,
+    /// Empty for the service's own.
+    endpoint: Box<str>,
+    open: Arc<Gauge>,
+    changes: Arc<[Counter]>,
+}
+
+impl Guard {
+    fn new(spec: &spec::Breaker, metrics: &WorkerMetrics, service: &str, endpoint: &str) -> Self {
+        let labels = &[("service", service), ("endpoint", endpoint)];
+        let open = "Workers whose circuit breaker is open or half open.";
+        let changes = "Changes of circuit breakers, by the state that they changed to.";
+        Self {
+            breaker: RefCell::new(Breaker::new(spec)),
+            service: service.into(),
+            endpoint: endpoint.into(),
+            open: metrics.gauge("headgate_breaker_open", open, labels),
+            changes: metrics.counters("headgate_breaker_changes_total", changes, labels, ("to", STATES)),
+        }
+    }
+
+    /// Whether a request would be let through, for the balancer that looks around.
+    pub(crate) fn admits(&self, now: Tick) -> bool {
+        self.breaker.borrow().admits(now)
+    }
+
+    /// Asks to let one request through.
+    pub(crate) fn admit(&self, now: Tick) -> Admission {
+        let mut breaker = self.breaker.borrow_mut();
+        let was_open = breaker.condition() == Condition::Open;
+        let admission = breaker.admit(now);
+        if was_open && breaker.condition() == Condition::HalfOpen {
+            self.changes[1].inc();
+        }
+        admission
+    }
+
+    /// Takes the outcome of a request that was let through.
+    pub(crate) fn record(&self, now: Tick, admission: Admission, outcome: Outcome) {
+        let change = self.breaker.borrow_mut().record(now, admission, outcome);
+        if let Some(change) = change {
+            self.tell(change, now);
+        }
+    }
+
+    #[cold]
+    fn tell(&self, change: Change, now: Tick) {
+        static CHANGED: PeerEvent = PeerEvent::new("breaker");
+        let (service, endpoint) = (&self.service, &self.endpoint);
+        self.open.set(i64::from(change != Change::Closed));
+        self.changes[if change == Change::Closed { 2 } else { 0 }].inc();
+        match change {
+            Change::Opened { failed, requests, until } => {
+                let open_ms = until.since(now).as_millis();
+                let fields: log::Fields<'_> = &[
+                    ("service", service),
+                    ("endpoint", endpoint),
+                    ("failed", &failed),
+                    ("requests", &requests),
+                    ("open_ms", &open_ms),
+                ];
+                log::peer_event(&CHANGED, Level::Warn, "a circuit breaker opened", fields);
+            }
+            Change::Reopened { until } => {
+                let open_ms = until.since(now).as_millis();
+                let fields: log::Fields<'_> =
+                    &[("service", service), ("endpoint", endpoint), ("open_ms", &open_ms)];
+                log::peer_event(&CHANGED, Level::Warn, "a circuit breaker stays open: its probe failed", fields);
+            }
+            Change::Closed => {
+                let fields: log::Fields<'_> = &[("service", service), ("endpoint", endpoint)];
+                log::peer_event(&CHANGED, Level::Info, "a circuit breaker closed", fields);
+            }
+        }
+    }
+}
+
+impl Drop for Guard {
+    /// A breaker that is gone, with its endpoint or its settings, must not be shown as open.
+    fn drop(&mut self) {
+        self.open.set(0);
+    }
+}

@@ -1,0 +1,197 @@
+//! The places of one service over all workers, and the queue for them. Free places are taken by one atomic
+//! step. Who finds none waits in one queue for all workers, in order of arrival; its lock is taken only by
+//! those who find no place and by those who leave while somebody waits.
+
+use headgate_model::fault::{Fault, FaultKind};
+use headgate_net::deadline::{Deadline, DueAt};
+use headgate_policy::bulkhead::{Bulkhead, Entry};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// Shared by all workers, and by one configuration after the other.
+pub(crate) struct Gate {
+    in_flight: Arc<AtomicU32>,
+    /// Length of the queue. Like `in_flight` it is written before the other is read on either side, in the
+    /// one order of sequential consistency: who leaves sees who waits, or who waits sees the free place.
+    queued: AtomicU32,
+    queue: Mutex<Queue>,
+}
+
+struct Queue {
+    limits: Bulkhead,
+    /// In order of their tickets.
+    waiting: VecDeque<Waiting>,
+    next_ticket: u64,
+}
+
+struct Waiting {
+    ticket: u64,
+    waker: Waker,
+}
+
+/// A place in the service; free again when dropped.
+pub(crate) struct Place<'g>(&'g Gate);
+
+/// What comes of a request that finds no free place.
+enum Arrival<'g> {
+    /// One became free meanwhile.
+    Place(Place<'g>),
+    Ticket(Ticket<'g>),
+    Refused,
+}
+
+impl Gate {
+    /// `in_flight` counts the places taken.
+    pub(crate) fn new(in_flight: Arc<AtomicU32>, limits: Bulkhead) -> Self {
+        let queue = Queue { limits, waiting: VecDeque::new(), next_ticket: 0 };
+        Self { in_flight, queued: AtomicU32::new(0), queue: Mutex::new(queue) }
+    }
+
+    /// Goes on under the limits of a newer configuration.
+    pub(crate) fn follow(&self, limits: Bulkhead) {
+        let mut queue = self.lock();
+        queue.limits = limits;
+        self.promote(&mut queue);
+    }
+
+    /// Takes a place if one is free and nobody waits for it.
+    #[inline]
+    pub(crate) fn try_enter(&self, limits: &Bulkhead) -> Option<Place<'_>> {
+        (self.queued.load(SeqCst) == 0 && self.take(limits)).then_some(Place(self))
+    }
+
+    /// Waits for a place until `deadline`, whose owner has set it.
+    ///
+    /// # Errors
+    /// `Overloaded` when the queue is full, `QueueTimeout` when no place became free in time.
+    pub(crate) async fn wait(&self, deadline: &Deadline) -> Result<Place<'_>, Fault> {
+        let ticket = match self.arrive() {
+            Arrival::Place(place) => return Ok(place),
+            Arrival::Ticket(ticket) => ticket,
+            Arrival::Refused => {
+                return Err(Fault::new(FaultKind::Overloaded, "the service and its queue are full"));
+            }
+        };
+        poll_fn(|cx| match ticket.poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Ok(())),
+            Poll::Pending => deadline.poll_due(cx).map(|()| {
+                Err(Fault::new(FaultKind::QueueTimeout, "no place in the service became free in time"))
+            }),
+        })
+        .await?;
+        Ok(ticket.redeem())
+    }
+
+    fn arrive(&self) -> Arrival<'_> {
+        let mut queue = self.lock();
+        self.promote(&mut queue);
+        if queue.waiting.is_empty() && self.take(&queue.limits) {
+            return Arrival::Place(Place(self));
+        }
+        let queued = queue.waiting.len() as u32;
+        if queue.limits.enter(self.in_flight.load(SeqCst), queued) == Entry::Refused {
+            return Arrival::Refused;
+        }
+        let ticket = queue.next_ticket;
+        queue.next_ticket += 1;
+        queue.waiting.push_back(Waiting { ticket, waker: Waker::noop().clone() });
+        self.queued.store(queued + 1, SeqCst);
+        self.promote(&mut queue);
+        Arrival::Ticket(Ticket { gate: self, number: ticket, redeemed: false })
+    }
+
+    fn take(&self, limits: &Bulkhead) -> bool {
+        let one_more = |now| limits.leaves_queue(now).then_some(now + 1);
+        self.in_flight.fetch_update(SeqCst, SeqCst, one_more).is_ok()
+    }
+
+    fn leave(&self) {
+        self.in_flight.fetch_sub(1, SeqCst);
+        if self.queued.load(SeqCst) > 0 {
+            self.promote(&mut self.lock());
+        }
+    }
+
+    /// Hands free places to the first in the queue.
+    fn promote(&self, queue: &mut Queue) {
+        while !queue.waiting.is_empty() && self.take(&queue.limits) {
+            if let Some(first) = queue.waiting.pop_front() {
+                first.waker.wake();
+            }
+        }
+        self.queued.store(queue.waiting.len() as u32, SeqCst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing in between can panic and leave the queue half changed.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn find(&self, ticket: u64) -> Option<usize> {
+        self.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket).ok()
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// One request's turn in the queue. It has a place as soon as it is no longer in the queue.
+struct Ticket<'g> {
+    gate: &'g Gate,
+    number: u64,
+    redeemed: bool,
+}
+
+impl<'g> Ticket<'g> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut queue = self.gate.lock();
+        let Some(index) = queue.find(self.number) else { return Poll::Ready(()) };
+        let waker = &mut queue.waiting[index].waker;
+        if !waker.will_wake(cx.waker()) {
+            waker.clone_from(cx.waker());
+        }
+        Poll::Pending
+    }
+
+    fn redeem(mut self) -> Place<'g> {
+        self.redeemed = true;
+        Place(self.gate)
+    }
+}
+
+impl Drop for Ticket<'_> {
+    /// Gives up: leaves the queue, or the place that it was handed meanwhile.
+    fn drop(&mut self) {
+        if self.redeemed {
+            return;
+        }
+        let mut queue = self.gate.lock();
+        match queue.find(self.number) {
+            Some(index) => {
+                queue.waiting.remove(index);
+                self.gate.queued.store(queue.waiting.len() as u32, SeqCst);
+            }
+            None => {
+                drop(queue);
+                self.gate.leave();
+            }
+        }
+    }
+}
+
+/// When a request that begins to wait now gives up, but no later than `until`.
+pub(crate) fn give_up_at(deadline: &Deadline, limits: &Bulkhead, until: DueAt) -> DueAt {
+    let zero = headgate_model::units::Tick(0);
+    deadline.at(limits.deadline(zero).since(zero)).min(until)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! A new binary takes over without losing a connection: it is started as a child that inherits the
+//! listening sockets, and when it listens it asks its predecessor to stop, which then finishes what it has.
+
+use crate::server::{Inherited, Server};
+use headgate_net::listener::{LISTENERS_VARIABLE, inherit, pass_on};
+use headgate_observe::log::{self, Level};
+use rustix::process::{Pid, Signal, getppid, kill_process};
+use std::io;
+use std::process::Command;
+use tokio::process::Child;
+
+/// Names the process that handed its sockets over.
+const PREDECESSOR_VARIABLE: &str = "HEADGATE_PREDECESSOR";
+
+/// The sockets that a predecessor handed over; empty for a first start.
+///
+/// # Errors
+/// When the variable that names them does not fit what is open.
+pub(crate) fn inherited() -> Result<Inherited, headgate_net::listener::InheritError> {
+    inherit(&std::env::var(LISTENERS_VARIABLE).unwrap_or_default())
+}
+
+/// Starts the present binary with the same arguments and our sockets. A second call while the first child
+/// is not ready yet starts another; the first to be ready wins.
+pub(crate) fn start_successor(server: &Server) -> io::Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(std::env::args_os().skip(1));
+    command.env(PREDECESSOR_VARIABLE, std::process::id().to_string());
+    pass_on(&server.sockets(), &mut command)?;
+    let child = tokio::process::Command::from(command).spawn()?;
+    log::event(Level::Info, "successor started", &[("pid", &child.id().unwrap_or_default())]);
+    Ok(child)
+}
+
+/// Ends when the successor ended, which it only does when it failed: one that is ready stops us first.
+pub(crate) async fn failed(successor: &mut Option<Child>) {
+    match successor {
+        None => std::future::pending().await,
+        Some(child) => {
+            // Whatever it ended with, it is gone.
+            let _ = child.wait().await;
+            *successor = None;
+        }
+    }
+}
+
+/// Tells the predecessor, if there is one and it is still our parent, that we listen.
+pub(crate) fn take_over() {
+    let named = std::env::var(PREDECESSOR_VARIABLE).ok().and_then(|pid| pid.parse().ok());
+    let Some(predecessor) = named.and_then(Pid::from_raw).filter(|&pid| getppid() == Some(pid)) else {
+        return;
+    };
+    if let Err(error) = kill_process(predecessor, Signal::TERM) {
+        log::event(Level::Error, "the predecessor cannot be told to stop", &[("error", &error)]);
+    }
+}

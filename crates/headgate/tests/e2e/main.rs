@@ -1,0 +1,22 @@
+//! The real binary between real sockets: what a client and an origin see of it. Each test plays both sides
+//! itself, so that every order of events is chosen and not hoped for.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(clippy::print_stderr, reason = "says why a test is skipped and what the process complained of")]
+
+mod balancing;
+mod bodies;
+mod command;
+mod failures;
+mod fields;
+mod keep_alive;
+mod limits;
+mod listeners;
+mod load;
+mod pool;
+mod routes;
+mod smuggling;
+mod stopping;
+mod streaming;
+mod support;
+mod tunnels;

@@ -1,0 +1,38 @@
+//! What the tests are made of: the real binary, wires with raw bytes on both sides of it, and origins.
+
+mod gateway;
+mod message;
+mod origin;
+mod service;
+mod wire;
+
+pub(crate) use gateway::{Headgate, LISTEN, Port, headgate, one_service, scratch};
+pub(crate) use message::{Head, Response};
+pub(crate) use origin::Origin;
+pub(crate) use service::{Request, Service, response};
+pub(crate) use wire::Wire;
+
+use headgate_model::dice::Dice;
+use std::time::Duration;
+
+/// How long anything may take before the test fails. Generous: a test never waits for it to pass.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// `len` bytes that differ for each seed.
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut dice = Dice::new(seed);
+    let mut bytes: Vec<u8> = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        bytes.extend_from_slice(&dice.bits().to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Compares long contents without printing them.
+#[track_caller]
+pub(crate) fn assert_same(got: &[u8], want: &[u8], what: &str) {
+    assert_eq!(got.len(), want.len(), "{what}: length");
+    let differs = got.iter().zip(want).position(|(got, want)| got != want);
+    assert_eq!(differs, None, "{what}: first byte that differs");
+}
