@@ -1,1 +1,47 @@
-//! Placeholder head; replaced by the first real lines.
+//! The admin listener: metrics, health, the configuration in force, and reload, for operators and their
+//! tools. It carries no traffic, knows nothing of the gateway but [`State`], and has no login of its own.
+//!
+//! It belongs on a runtime and a thread that is no worker's, so that a slow scrape never delays a request.
+
+mod answer;
+mod effective;
+mod sample;
+mod serve;
+mod site;
+
+pub use serve::serve;
+
+use headgate_model::spec::Config;
+use headgate_observe::process::ProcessMetrics;
+use headgate_observe::registry::Registry;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// What is served.
+pub struct Admin {
+    pub registry: Registry,
+    /// Refreshed before each scrape.
+    pub process: ProcessMetrics,
+    /// Host names that a request may name beside IP addresses and `localhost`; without ports.
+    pub hosts: Vec<String>,
+    pub state: Arc<dyn State>,
+}
+
+/// What the admin listener must know of the rest and may ask of it.
+pub trait State: Send + Sync {
+    /// Whether new traffic is welcome.
+    ///
+    /// # Errors
+    /// The reason why not, in one line.
+    fn ready(&self) -> Result<(), String>;
+
+    /// Loads the configuration again. What is begun is run to its end, also when the client goes away;
+    /// several may be asked for at once.
+    fn reload(&self) -> Reload;
+
+    /// The configuration in force. Secrets are taken out here, not there.
+    fn config(&self) -> Arc<Config>;
+}
+
+/// Becomes a summary of what is now in force, or all that is wrong with the new configuration.
+pub type Reload = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;

@@ -4,16 +4,13 @@
 use headgate_model::spec;
 use headgate_model::state::{EndpointState, ServiceState};
 use headgate_model::units::Tick;
-use headgate_observe::counter::{Counter, Gauge};
 use headgate_observe::log::{self, Level, PeerEvent};
 use headgate_observe::registry::WorkerMetrics;
+use headgate_observe::resilience_metrics::{BreakerMetrics, BreakerState};
 use headgate_policy::breaker::{Admission, Breaker, Change, Condition, Outcome};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// States that a breaker can change to, as labels of its counter.
-const STATES: &[&str; 3] = &["open", "half_open", "closed"];
 
 pub(crate) struct Breakers {
     spec: spec::Breaker,
@@ -25,7 +22,11 @@ pub(crate) struct Breakers {
 
 impl Breakers {
     /// `None` when the service has none. What `before` had under the same settings is kept as it stands.
-    pub(crate) fn build(state: &ServiceState, metrics: &WorkerMetrics, before: Option<&Self>) -> Option<Self> {
+    pub(crate) fn build(
+        state: &ServiceState,
+        metrics: &WorkerMetrics,
+        before: Option<&Self>,
+    ) -> Option<Self> {
         let spec = state.spec.breaker.as_ref()?;
         let before = before.filter(|before| before.spec == *spec);
         let new = |endpoint: &str| Rc::new(Guard::new(spec, metrics, &state.name, endpoint));
@@ -51,21 +52,16 @@ pub(crate) struct Guard {
     service: Box<str>,
     /// Empty for the service's own.
     endpoint: Box<str>,
-    open: Arc<Gauge>,
-    changes: Arc<[Counter]>,
+    metrics: BreakerMetrics,
 }
 
 impl Guard {
     fn new(spec: &spec::Breaker, metrics: &WorkerMetrics, service: &str, endpoint: &str) -> Self {
-        let labels = &[("service", service), ("endpoint", endpoint)];
-        let open = "Workers whose circuit breaker is open or half open.";
-        let changes = "Changes of circuit breakers, by the state that they changed to.";
         Self {
             breaker: RefCell::new(Breaker::new(spec)),
             service: service.into(),
             endpoint: endpoint.into(),
-            open: metrics.gauge("headgate_breaker_open", open, labels),
-            changes: metrics.counters("headgate_breaker_changes_total", changes, labels, ("to", STATES)),
+            metrics: BreakerMetrics::new(metrics, service, endpoint),
         }
     }
 
@@ -74,31 +70,23 @@ impl Guard {
         self.breaker.borrow().admits(now)
     }
 
-    /// Asks to let one request through.
-    pub(crate) fn admit(&self, now: Tick) -> Admission {
+    /// Asks to let one request through; `None` when it must not pass.
+    pub(crate) fn pass(&self, now: Tick) -> Option<Pass<'_>> {
         let mut breaker = self.breaker.borrow_mut();
         let was_open = breaker.condition() == Condition::Open;
         let admission = breaker.admit(now);
         if was_open && breaker.condition() == Condition::HalfOpen {
-            self.changes[1].inc();
+            self.metrics.changed(BreakerState::HalfOpen);
         }
-        admission
-    }
-
-    /// Takes the outcome of a request that was let through.
-    pub(crate) fn record(&self, now: Tick, admission: Admission, outcome: Outcome) {
-        let change = self.breaker.borrow_mut().record(now, admission, outcome);
-        if let Some(change) = change {
-            self.tell(change, now);
-        }
+        (admission != Admission::Refused).then_some(Pass { guard: self, admission })
     }
 
     #[cold]
     fn tell(&self, change: Change, now: Tick) {
         static CHANGED: PeerEvent = PeerEvent::new("breaker");
         let (service, endpoint) = (&self.service, &self.endpoint);
-        self.open.set(i64::from(change != Change::Closed));
-        self.changes[if change == Change::Closed { 2 } else { 0 }].inc();
+        let closed = change == Change::Closed;
+        self.metrics.changed(if closed { BreakerState::Closed } else { BreakerState::Open });
         match change {
             Change::Opened { failed, requests, until } => {
                 let open_ms = until.since(now).as_millis();
@@ -115,7 +103,12 @@ impl Guard {
                 let open_ms = until.since(now).as_millis();
                 let fields: log::Fields<'_> =
                     &[("service", service), ("endpoint", endpoint), ("open_ms", &open_ms)];
-                log::peer_event(&CHANGED, Level::Warn, "a circuit breaker stays open: its probe failed", fields);
+                log::peer_event(
+                    &CHANGED,
+                    Level::Warn,
+                    "a circuit breaker stays open: its probe failed",
+                    fields,
+                );
             }
             Change::Closed => {
                 let fields: log::Fields<'_> = &[("service", service), ("endpoint", endpoint)];
@@ -125,9 +118,25 @@ impl Guard {
     }
 }
 
+/// One request that was let through. A probe that is dropped without an outcome, because its client reset
+/// the stream, is given up by the breaker after the open time.
+pub(crate) struct Pass<'g> {
+    guard: &'g Guard,
+    admission: Admission,
+}
+
+impl Pass<'_> {
+    pub(crate) fn conclude(self, now: Tick, outcome: Outcome) {
+        let change = self.guard.breaker.borrow_mut().record(now, self.admission, outcome);
+        if let Some(change) = change {
+            self.guard.tell(change, now);
+        }
+    }
+}
+
 impl Drop for Guard {
     /// A breaker that is gone, with its endpoint or its settings, must not be shown as open.
     fn drop(&mut self) {
-        self.open.set(0);
+        self.metrics.retire();
     }
 }

@@ -2,14 +2,88 @@
 //! step. Who finds none waits in one queue for all workers, in order of arrival; its lock is taken only by
 //! those who find no place and by those who leave while somebody waits.
 
+use crate::snapshot::Service;
 use headgate_model::fault::{Fault, FaultKind};
+use headgate_model::units::Tick;
 use headgate_net::deadline::{Deadline, DueAt};
+use headgate_observe::counter::Gauge;
+use headgate_observe::registry::WorkerMetrics;
+use headgate_observe::resilience_metrics::{BulkheadMetrics, Refusal};
 use headgate_policy::bulkhead::{Bulkhead, Entry};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+/// One worker's side of a gate.
+pub(crate) struct Entrance {
+    gate: Arc<Gate>,
+    limits: Bulkhead,
+    metrics: BulkheadMetrics,
+}
+
+/// A request that has its place.
+pub(crate) struct Entered<'g> {
+    pub place: Place<'g>,
+    /// It had to wait for it.
+    pub waited: bool,
+}
+
+impl Entrance {
+    /// `None` when the service has no bulkhead.
+    pub(crate) fn build(service: &Service, metrics: &WorkerMetrics) -> Option<Self> {
+        let spec = service.state.spec.bulkhead.as_ref()?;
+        let gate = Arc::clone(service.gate.as_ref()?);
+        let limits = Bulkhead::new(spec);
+        gate.follow(limits);
+        Some(Self { gate, limits, metrics: BulkheadMetrics::new(metrics, &service.state.name) })
+    }
+
+    /// Takes a place, or waits for one until the queue's timeout or `until`.
+    ///
+    /// # Errors
+    /// As [`Gate::wait`].
+    #[inline]
+    pub(crate) async fn enter(&self, deadline: &Deadline, until: DueAt) -> Result<Entered<'_>, Fault> {
+        match self.gate.try_enter(&self.limits) {
+            Some(place) => Ok(Entered { place, waited: false }),
+            None => self.wait(deadline, until).await,
+        }
+    }
+
+    #[cold]
+    async fn wait(&self, deadline: &Deadline, until: DueAt) -> Result<Entered<'_>, Fault> {
+        let queued = Queued::count(&self.metrics.queued);
+        deadline.set_at(give_up_at(deadline, &self.limits, until));
+        let waited = self.gate.wait(deadline).await;
+        drop(queued);
+        match waited {
+            Ok(place) => Ok(Entered { place, waited: true }),
+            Err(fault) => {
+                let timed_out = fault.kind == FaultKind::QueueTimeout;
+                self.metrics.refused(if timed_out { Refusal::Timeout } else { Refusal::Full });
+                Err(fault)
+            }
+        }
+    }
+}
+
+/// One request in the count of those that wait.
+struct Queued<'g>(&'g Gauge);
+
+impl<'g> Queued<'g> {
+    fn count(gauge: &'g Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
 
 /// Shared by all workers, and by one configuration after the other.
 pub(crate) struct Gate {
@@ -60,7 +134,7 @@ impl Gate {
     /// Takes a place if one is free and nobody waits for it.
     #[inline]
     pub(crate) fn try_enter(&self, limits: &Bulkhead) -> Option<Place<'_>> {
-        (self.queued.load(SeqCst) == 0 && self.take(limits)).then_some(Place(self))
+        (self.queued.load(SeqCst) == 0 && self.take(limits)).then(|| Place(self))
     }
 
     /// Waits for a place until `deadline`, whose owner has set it.
@@ -188,9 +262,9 @@ impl Drop for Ticket<'_> {
 }
 
 /// When a request that begins to wait now gives up, but no later than `until`.
-pub(crate) fn give_up_at(deadline: &Deadline, limits: &Bulkhead, until: DueAt) -> DueAt {
-    let zero = headgate_model::units::Tick(0);
-    deadline.at(limits.deadline(zero).since(zero)).min(until)
+fn give_up_at(deadline: &Deadline, limits: &Bulkhead, until: DueAt) -> DueAt {
+    let start = Tick(0);
+    deadline.at(limits.deadline(start).since(start)).min(until)
 }
 
 #[cfg(test)]

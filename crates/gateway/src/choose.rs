@@ -1,5 +1,7 @@
 //! Which endpoint takes the request: shows the balancer what it may see of the endpoints.
 
+use crate::breakers::Breakers;
+use crate::client;
 use crate::exchange::Exchange;
 use crate::snapshot::Service;
 use crate::view::{Link, ServiceView};
@@ -25,7 +27,7 @@ pub(crate) struct Tried {
 impl Tried {
     const MOST: usize = 8;
 
-    pub fn add(&mut self, index: usize) {
+    pub(crate) fn add(&mut self, index: usize) {
         if let Some(slot) = self.indices.get_mut(self.count) {
             *slot = index as u32;
             self.count += 1;
@@ -39,6 +41,7 @@ impl Tried {
 
 struct Candidates<'a> {
     links: &'a [Rc<Link>],
+    breakers: Option<&'a Breakers>,
     tried: &'a Tried,
     panics: bool,
     now: Tick,
@@ -55,6 +58,7 @@ impl Endpoints for Candidates<'_> {
         !endpoint.is_draining()
             && !self.tried.has(index)
             && (self.panics || is_well(&self.links[index], self.now))
+            && self.breakers.is_none_or(|breakers| breakers.endpoints[index].admits(self.now))
     }
 
     fn weight(&self, index: usize) -> u32 {
@@ -86,25 +90,35 @@ fn is_well(link: &Link, now: Tick) -> bool {
 /// How long a judgement of the panic threshold stands.
 const PANIC_CHECK_EVERY: Duration = Duration::from_millis(100);
 
+/// What a choice is made for.
+pub(crate) struct Choice<'a> {
+    pub service: &'a Service,
+    pub view: &'a ServiceView,
+    /// Index of the endpoint that the client's cookie names.
+    pub named: Option<usize>,
+    pub now: Tick,
+}
+
 /// Index of the endpoint for this attempt; `None` when none may be used.
 #[inline]
-pub(crate) fn choose(
-    x: &Exchange<'_>,
-    service: &Service,
-    view: &ServiceView,
-    tried: &Tried,
-) -> Option<usize> {
-    let now = x.started;
+pub(crate) fn choose(x: &Exchange<'_>, choice: &Choice<'_>, tried: &Tried) -> Option<usize> {
+    let Choice { service, view, named, now } = *choice;
     if now.since(view.panic_checked.get()) >= PANIC_CHECK_EVERY {
         check_panic(service, view, now);
     }
     let candidates = Candidates {
         links: &view.links,
+        breakers: view.breakers.as_ref(),
         tried,
         panics: view.panics.get(),
         now,
         slow_start: service.state.spec.slow_start.0,
     };
+    if let Some(named) = named
+        && candidates.usable(named)
+    {
+        return Some(named);
+    }
     let hash = if service.balance.hashes() { key_hash(x, &service.hash_key) } else { 0 };
     let dice = &mut *x.worker.dice.borrow_mut();
     view.balancer.borrow_mut().choose(&Ask { now, hash }, &candidates, dice)
@@ -122,15 +136,24 @@ fn check_panic(service: &Service, view: &ServiceView, now: Tick) {
 
 fn key_hash(x: &Exchange<'_>, key: &HashKey) -> u64 {
     match key {
-        HashKey::ClientAddress => hash(x.peer.text()),
+        HashKey::ClientAddress => {
+            client::address_hash(x.peer, &x.view.snapshot.listeners[x.listener].trusted, x.head)
+        }
         HashKey::Path => hash(x.head.path()),
         HashKey::Header(name) => hash(x.head.value_of(name.as_bytes()).unwrap_or_default()),
         HashKey::Cookie(name) => hash(cookie(x, name.as_bytes()).unwrap_or_default()),
     }
 }
 
+/// Index of the endpoint that the client is kept on, if it shows a cookie of our making.
+#[inline]
+pub(crate) fn named_by_cookie(x: &Exchange<'_>, view: &ServiceView, now: Tick) -> Option<usize> {
+    let sticky = view.sticky.as_ref()?;
+    sticky.endpoint(cookie(x, &sticky.cookie)?, x.worker.wall.unix_us(now) / 1_000_000)
+}
+
 /// Value of the first cookie of that name (RFC 6265 section 4.2).
-pub(crate) fn cookie<'x>(x: &'x Exchange<'_>, name: &[u8]) -> Option<&'x [u8]> {
+fn cookie<'x>(x: &'x Exchange<'_>, name: &[u8]) -> Option<&'x [u8]> {
     x.head.values(Known::Cookie).flat_map(|value| value.split(|&byte| byte == b';')).find_map(|pair| {
         let pair = pair.trim_ascii();
         let value = pair.strip_prefix(name)?.strip_prefix(b"=")?;

@@ -1,21 +1,29 @@
 //! Gets a request answered by a service: attempts one endpoint after the other for as long as that is
-//! safe, wanted and paid for.
+//! safe, wanted and paid for. The bulkhead and the service's breaker stand before the first attempt.
 
 use crate::attempt::{self, Attempt};
-use crate::choose::{Tried, choose};
+use crate::choose::{Choice, Tried, choose, named_by_cookie};
+use crate::client;
 use crate::exchange::{Exchange, Failure, Finish};
+use crate::outcome;
 use crate::record::Record;
 use crate::snapshot::Route;
-use headgate_model::fault::{Fault, FaultKind};
+use crate::view::{Link, ServiceView};
+use headgate_model::fault::{Blame, Fault, FaultKind};
+use headgate_model::spec::RetrySpec;
+use headgate_model::state::InFlight;
+use headgate_model::units::Tick;
 use headgate_net::body::Source;
+use headgate_net::buffer::Lent;
 use headgate_net::deadline::DueAt;
 use headgate_net::downstream::Downstream;
-use headgate_observe::request_metrics::Outcome;
+use headgate_net::head::Body;
+use headgate_observe::counter::Gauge;
 use headgate_policy::retry::backoff;
 use headgate_policy::retry::decide::{self, Decision};
 use std::time::Duration;
 
-/// Sends the request to `service` and brings a response back.
+/// Sends the request to the service of that index and brings a response back.
 #[inline]
 pub(crate) async fn dispatch(
     x: &Exchange<'_>,
@@ -26,60 +34,101 @@ pub(crate) async fn dispatch(
     record: &mut Record,
 ) -> Result<Finish, Failure> {
     let view = &x.view.services[service];
-    let service = &x.view.snapshot.services[service];
-    let spec = &service.state.spec;
+    let spec = &x.view.snapshot.services[service].state.spec;
     let total = if route.timeout.is_zero() { spec.timeouts.total.0 } else { route.timeout };
     let until = if total.is_zero() { DueAt::NEVER } else { x.timers.download.at(total) };
-    view.budget.borrow_mut().deposit(x.started);
+    record.service = Some(service);
+    record.endpoint = None;
+    let mut now = if record.ended == Tick(0) { x.started } else { record.ended };
+    let mut place = None;
+    if let Some(bulkhead) = &view.bulkhead {
+        let entered = bulkhead.enter(x.timers.download, until).await?;
+        if entered.waited {
+            now = x.worker.now();
+        }
+        place = Some(entered.place);
+    }
+    let pass = match &view.breakers {
+        None => None,
+        Some(breakers) => Some(breakers.service.pass(now).ok_or_else(|| {
+            Fault::new(FaultKind::BreakerOpen, "the service failed too often and is left alone for a while")
+        })?),
+    };
+    let result = attempts(x, route, service, (now, until), body, client, record).await;
+    if let Some(pass) = pass {
+        pass.conclude(record.ended.max(now), outcome::of(&result, record.status));
+    }
+    drop(place);
+    result
+}
+
+/// One attempt after the other, until one succeeds or the next is not worth it.
+#[inline]
+async fn attempts(
+    x: &Exchange<'_>,
+    route: &Route,
+    service: usize,
+    (mut now, until): (Tick, DueAt),
+    body: &mut Source<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Result<Finish, Failure> {
+    let view = &x.view.services[service];
+    let service = &x.view.snapshot.services[service];
+    let spec = &service.state.spec;
+    let named = named_by_cookie(x, view, now);
+    view.budget.borrow_mut().deposit(now);
     let mut tried = Tried::default();
     let mut used = 0;
     let mut fresh = false;
     loop {
-        let choice = choose(x, service, view, &tried)
-            .or_else(|| choose(x, service, view, &Tried::default()).filter(|_| used > 0));
-        let Some(index) = choice else {
+        let choice = Choice { service, view, named, now };
+        let index =
+            choose(x, &choice, &tried).or_else(|| choose(x, &choice, &Tried::default()).filter(|_| used > 0));
+        let Some(index) = index else {
             return Err(Fault::new(FaultKind::NoEndpoint, "no endpoint of the service is usable").into());
         };
         let link = &view.links[index];
-        let in_flight = link.endpoint.enter();
-        let began = if used == 0 { x.started } else { record.ended };
-        let attempt = Attempt { x, route, service, view, link, until, fresh };
+        record.endpoint = Some(index);
+        let pass = view.breakers.as_ref().and_then(|breakers| breakers.endpoints[index].pass(now));
+        let cookie = new_cookie(x, view, index, named, now);
+        let under_way = UnderWay::begin(link, used > 0);
+        let put_aside = statuses_to_put_aside(x, &spec.retry, used + 1);
+        let set_cookie = cookie.as_deref().map(Vec::as_slice);
+        let attempt = Attempt { x, route, service, view, link, until, fresh, put_aside, set_cookie };
         let result = attempt::http1(&attempt, body, client, record).await;
-        drop(in_flight);
+        drop(under_way);
         used += 1;
         if result.is_err() {
             record.ended = x.worker.now();
         }
-        let outcome = match &result {
-            Ok(_) => Outcome::Ok,
-            Err(failure) => outcome_of(failure.fault.kind),
-        };
-        link.metrics.record(outcome, record.ended.since(began).as_micros() as u64);
+        let outcome = outcome::of(&result, record.status);
+        outcome::count(x.worker, service, view, link, &result, outcome, (now, record.ended));
+        record.upstream_us += record.ended.since(now).as_micros() as u64;
+        if let Some(pass) = pass {
+            pass.conclude(record.ended, outcome);
+        }
         let failure = match result {
             Err(failure) if !failure.committed => failure,
             result => return result,
         };
-        let attempt = decide::Attempt {
-            idempotent: x.head.line.method.is_idempotent(),
-            body_replayable: body.rewind(),
-            used,
-            failure: decide::Failure::Fault(failure.fault.kind),
-        };
-        let wait = match decide::decide(&spec.retry, &attempt) {
-            Decision::Stop(_) => return Err(failure),
+        let wait = match decision(x, &spec.retry, &failure, body.rewind(), used) {
+            Decision::Stop(_) => return Err(in_time(x, until, failure)),
             Decision::Now => Duration::ZERO,
             Decision::AfterBackoff => {
                 let dice = &mut *x.worker.dice.borrow_mut();
                 backoff::wait(u32::from(used), spec.retry.backoff.0, spec.retry.backoff_max.0, dice)
             }
         };
-        if !view.budget.borrow_mut().withdraw(record.ended) {
-            return Err(failure);
+        let is_paid = failure.put_aside.is_some() || view.budget.borrow_mut().withdraw(record.ended);
+        if !is_paid || is_past(x, until) {
+            return Err(in_time(x, until, failure));
         }
         record.retries += 1;
-        link.metrics.retries.inc();
+        now = record.ended;
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
+            now = x.worker.now();
         }
         fresh = failure.fault.kind == FaultKind::StaleConnection;
         if !fresh {
@@ -88,9 +137,88 @@ pub(crate) async fn dispatch(
     }
 }
 
-fn outcome_of(kind: FaultKind) -> Outcome {
-    match kind {
-        FaultKind::ConnectFailed | FaultKind::ConnectTimeout | FaultKind::TlsFailed => Outcome::ConnectFailed,
-        _ => Outcome::Failed,
+/// Whether another attempt follows. What was put aside was decided on when its head came.
+fn decision(
+    x: &Exchange<'_>,
+    spec: &RetrySpec,
+    failure: &Failure,
+    body_replayable: bool,
+    used: u8,
+) -> Decision {
+    if failure.put_aside.is_some() {
+        return Decision::AfterBackoff;
+    }
+    let idempotent = x.head.line.method.is_idempotent();
+    let failure = decide::Failure::Fault(failure.fault.kind);
+    decide::decide(spec, &decide::Attempt { idempotent, body_replayable, used, failure })
+}
+
+/// Statuses whose response is put aside in favour of another attempt, for the attempt of this number: none
+/// when there could be no further one. What was put aside cannot be brought back, so the body counts as
+/// replayable only when all of it came with the head.
+#[inline]
+fn statuses_to_put_aside<'s>(x: &Exchange<'_>, spec: &'s RetrySpec, used: u8) -> &'s [u16] {
+    let Some(&status) = spec.statuses.first() else { return &[] };
+    let body_replayable = match x.head.line.body {
+        Body::None => true,
+        Body::Length(length) => length <= x.head.after_head().len() as u64,
+        Body::Chunked | Body::UntilClose => false,
+    };
+    let idempotent = x.head.line.method.is_idempotent();
+    let failure = decide::Failure::Status(status);
+    match decide::decide(spec, &decide::Attempt { idempotent, body_replayable, used, failure }) {
+        Decision::Stop(_) => &[],
+        _ => &spec.statuses,
+    }
+}
+
+/// The failure as the client is told it: beyond the total deadline that is the cause, whatever broke.
+fn in_time(x: &Exchange<'_>, until: DueAt, failure: Failure) -> Failure {
+    if failure.fault.kind.blame() == Blame::Upstream && is_past(x, until) {
+        return Fault::new(FaultKind::Deadline, "the request took longer than its total timeout").into();
+    }
+    failure
+}
+
+fn is_past(x: &Exchange<'_>, until: DueAt) -> bool {
+    until < x.timers.download.at(Duration::ZERO)
+}
+
+/// A `Set-Cookie` value where the service keeps its clients and this one comes to another endpoint than its
+/// cookie names.
+#[inline]
+fn new_cookie(
+    x: &Exchange<'_>,
+    view: &ServiceView,
+    index: usize,
+    named: Option<usize>,
+    now: Tick,
+) -> Option<Lent<Vec<u8>>> {
+    let sticky = view.sticky.as_ref().filter(|_| named != Some(index))?;
+    let mut cookie = x.worker.buffers.out();
+    let secure = client::is_encrypted(x.peer, x.head);
+    sticky.write(index, x.worker.wall.unix_us(now) / 1_000_000, secure, &mut cookie);
+    Some(cookie)
+}
+
+/// One attempt in the counts of what is under way at an endpoint.
+struct UnderWay<'l> {
+    gauge: &'l Gauge,
+    _in_flight: InFlight,
+}
+
+impl<'l> UnderWay<'l> {
+    fn begin(link: &'l Link, is_retry: bool) -> Self {
+        if is_retry {
+            link.metrics.retries.inc();
+        }
+        link.metrics.in_flight.inc();
+        Self { gauge: &link.metrics.in_flight, _in_flight: link.endpoint.enter() }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.gauge.dec();
     }
 }

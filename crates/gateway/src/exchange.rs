@@ -1,7 +1,8 @@
 //! One request through all phases, in order; and what comes of it.
 
-use crate::dispatch::dispatch;
+use crate::fallback::dispatch_or_fall_back;
 use crate::identify::Peer;
+use crate::path::has_dot_segment;
 use crate::record::Record;
 use crate::respond::{self, Answer};
 use crate::route::{Ask, Expansion, Match};
@@ -50,7 +51,7 @@ pub(crate) enum TargetPlan {
 impl TargetPlan {
     /// The target, in two pieces to be written one after the other.
     #[inline]
-    pub fn parts<'a>(&'a self, head: &'a RequestHead) -> [&'a [u8]; 2] {
+    pub(crate) fn parts<'a>(&'a self, head: &'a RequestHead) -> [&'a [u8]; 2] {
         match self {
             Self::AsSent => [head.target(), b""],
             Self::Stripped(len) => match &head.target()[*len..] {
@@ -77,11 +78,27 @@ pub(crate) struct Failure {
     pub fault: Fault,
     /// The response had begun: it can only be cut.
     pub committed: bool,
+    /// The attempt brought a response of this status, put aside for another attempt that is paid for.
+    pub put_aside: Option<u16>,
+}
+
+impl Failure {
+    /// Within a response that had begun.
+    pub(crate) fn committed(fault: Fault) -> Self {
+        Self { fault, committed: true, put_aside: None }
+    }
+
+    /// A response of this status was put aside.
+    pub(crate) fn put_aside(status: u16) -> Self {
+        let fault =
+            Fault::new(FaultKind::BadResponse, "the upstream answered with a status to be tried again");
+        Self { fault, committed: false, put_aside: Some(status) }
+    }
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, committed: false }
+        Self { fault, committed: false, put_aside: None }
     }
 }
 
@@ -93,21 +110,35 @@ pub(crate) async fn run(
     client: &mut Downstream<'_>,
     record: &mut Record,
 ) -> Finish {
-    let failure = match phases(x, body, client, record).await {
-        Ok(finish) => return finish,
-        Err(failure) => failure,
+    let finish = match phases(x, body, client, record).await {
+        Ok(finish) => finish,
+        Err(failure) if failure.committed => {
+            record.fault = Some(failure.fault.kind);
+            x.worker.faults.record(failure.fault.kind);
+            Finish::Cut
+        }
+        Err(failure) => answer_fault(x, failure.fault, body, client, record).await,
     };
-    if failure.committed {
-        record.fault = Some(failure.fault.kind);
-        x.worker.faults.record(failure.fault.kind);
-        return Finish::Cut;
-    }
-    refuse(x, failure.fault, body, client, record).await
+    record.conclude(x, body);
+    finish
 }
 
-/// Answers with a fault in place of a response.
+/// Answers with a fault in place of a response, before any phase.
 #[cold]
 pub(crate) async fn refuse(
+    x: &Exchange<'_>,
+    fault: Fault,
+    body: &Source<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Finish {
+    let finish = answer_fault(x, fault, body, client, record).await;
+    record.conclude(x, body);
+    finish
+}
+
+#[cold]
+async fn answer_fault(
     x: &Exchange<'_>,
     fault: Fault,
     body: &Source<'_>,
@@ -117,8 +148,13 @@ pub(crate) async fn refuse(
     record.fault = Some(fault.kind);
     record.status = fault.kind.status();
     x.worker.faults.record(fault.kind);
-    match respond::fault(&fault, body, client, x.timers.download, x.pause).await {
-        Ok(()) => Finish::Done,
+    let id = x.view.tracing.as_ref().and_then(|tracing| tracing.id(&record.traced, x.head));
+    let to = respond::To { client, wall: &x.worker.wall, deadline: x.timers.download, pause: x.pause };
+    match respond::fault(&fault, body, id, to).await {
+        Ok(sent) => {
+            record.bytes_out = sent;
+            Finish::Done
+        }
         Err(_) => Finish::Cut,
     }
 }
@@ -129,6 +165,9 @@ async fn phases(
     client: &mut Downstream<'_>,
     record: &mut Record,
 ) -> Result<Finish, Failure> {
+    if let Some(tracing) = &x.view.tracing {
+        record.traced = tracing.identify(x.head, &mut x.worker.dice.borrow_mut());
+    }
     admit(x)?;
     let ask = Ask {
         listener: x.listener as u32,
@@ -145,14 +184,18 @@ async fn phases(
     let route = &x.view.snapshot.routes[matched.route];
     match &route.action {
         Action::Service(service) => {
-            x.target = plan_target(x, route, &ask, &matched);
-            dispatch(x, route, *service, body, client, record).await
+            x.target = plan_target(x, route, &ask, &matched)?;
+            dispatch_or_fall_back(x, route, *service, body, client, record).await
         }
         Action::Respond { status, body: text, content_type } => {
             let answer = Answer { status: *status, content_type, body: text, fields: &[] };
             answer_directly(x, route, &answer, body, client, record).await
         }
-        Action::Redirect { to, status } => {
+        Action::Redirect { needs_host: true, .. } if x.head.host().is_empty() => {
+            let detail = "this redirect needs to know the host; send a Host header";
+            Err(Fault::new(FaultKind::BadRequest, detail).into())
+        }
+        Action::Redirect { to, status, .. } => {
             let location = filled(x, to, &ask, &matched);
             let fields: &[(&[u8], &[u8])] = &[(b"location", &location)];
             let answer = Answer { status: *status, content_type: b"", body: b"", fields };
@@ -168,7 +211,6 @@ fn admit(x: &Exchange<'_>) -> Result<(), Fault> {
         return Err(Fault::new(FaultKind::Draining, "this Headgate is stopping"));
     }
     if has_dot_segment(x.head.path()) {
-        // Two readers that resolve dots differently see two different paths (RFC 3986 section 5.2.4).
         return Err(Fault::new(
             FaultKind::BadRequest,
             "a dot segment in the path; resolve it before sending",
@@ -177,29 +219,8 @@ fn admit(x: &Exchange<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether a segment of `path` is `.` or `..`, percent-encoded or not.
-fn has_dot_segment(path: &[u8]) -> bool {
-    let mut from = 0;
-    while let Some(slash) = path[from..].iter().position(|&byte| byte == b'/') {
-        from += slash + 1;
-        let mut rest = &path[from..];
-        let mut dots = 0;
-        loop {
-            rest = match rest {
-                [b'.', rest @ ..] | [b'%', b'2', b'e' | b'E', rest @ ..] => rest,
-                _ => break,
-            };
-            dots += 1;
-        }
-        let ends = matches!(rest, [] | [b'/' | b'\\' | b';', ..] | [b'%', b'2' | b'5', ..]);
-        if (1..=2).contains(&dots) && ends {
-            return true;
-        }
-    }
-    false
-}
-
-async fn answer_directly(
+/// Answers in place of an endpoint, with the route's edits.
+pub(crate) async fn answer_directly(
     x: &Exchange<'_>,
     route: &Route,
     answer: &Answer<'_>,
@@ -218,22 +239,34 @@ async fn answer_directly(
         .chain(route.response.write.iter().map(|(name, value)| (&**name, &**value)))
         .collect();
     let answer = Answer { fields: &edited, ..*answer };
-    answer.send(client, x.timers.download, x.pause).await?;
+    let to = respond::To { client, wall: &x.worker.wall, deadline: x.timers.download, pause: x.pause };
+    record.bytes_out = answer.send(to).await?;
     Ok(Finish::Done)
 }
 
-fn plan_target(x: &Exchange<'_>, route: &Route, ask: &Ask<'_>, matched: &Match) -> TargetPlan {
+/// What the endpoint shall see as the target: a path that begins with a slash and means one thing.
+#[inline]
+fn plan_target(x: &Exchange<'_>, route: &Route, ask: &Ask<'_>, matched: &Match) -> Result<TargetPlan, Fault> {
+    const BAD: Fault =
+        Fault::new(FaultKind::BadRequest, "this path would become another one at the endpoint");
     if let Some(rewrite) = &route.rewrite {
         let mut target = filled(x, rewrite, ask, matched);
+        if !target.starts_with(b"/") || has_dot_segment(&target) {
+            return Err(BAD);
+        }
         if let Some(query) = ask.query {
             target.push(b'?');
             target.extend_from_slice(query);
         }
-        return TargetPlan::Rewritten(target);
+        return Ok(TargetPlan::Rewritten(target));
     }
     match &route.strip {
-        Some(strip) if ask.path.starts_with(strip) => TargetPlan::Stripped(strip.len()),
-        _ => TargetPlan::AsSent,
+        // What is left of a segment that was cut through may be dots.
+        Some(strip) if ask.path.starts_with(strip) => {
+            let left = &ask.path[strip.len()..];
+            if has_dot_segment(left) { Err(BAD) } else { Ok(TargetPlan::Stripped(strip.len())) }
+        }
+        _ => Ok(TargetPlan::AsSent),
     }
 }
 
@@ -241,30 +274,4 @@ fn filled(x: &Exchange<'_>, expansion: &Expansion, ask: &Ask<'_>, matched: &Matc
     let mut out = x.worker.buffers.out();
     expansion.expand(ask, &matched.captures, &mut out);
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::has_dot_segment;
-
-    #[test]
-    fn dot_segments_are_found_however_they_are_written() {
-        for path in [
-            "/..",
-            "/a/../b",
-            "/a/./b",
-            "/.",
-            "/a/.",
-            "/%2e%2E/b",
-            "/a/.%2e",
-            "/a/..;x=1/b",
-            "/..%2fb",
-            "/..\\b",
-        ] {
-            assert!(has_dot_segment(path.as_bytes()), "{path}");
-        }
-        for path in ["/", "/a.b", "/.well-known/x", "/a/...", "/a/..b", "/a..", "*", "/%2ehidden"] {
-            assert!(!has_dot_segment(path.as_bytes()), "{path}");
-        }
-    }
 }

@@ -14,11 +14,11 @@ use std::fs::File;
 use std::io::Read;
 
 /// The largest file to answer with, in bytes.
-pub const FILE_MAX: u64 = 1 << 20;
+pub(crate) const FILE_MAX: u64 = 1 << 20;
 
 /// A compiled fallback.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Fallback {
+pub(crate) enum Fallback {
     /// Index of the service that answers instead.
     Service(usize),
     Answer {

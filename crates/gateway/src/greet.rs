@@ -170,7 +170,10 @@ mod tests {
     use std::io::Write;
 
     /// Greets a client that writes `pieces` one by one.
-    fn greet_client(spec: ListenSpec, pieces: &'static [&'static [u8]]) -> Result<(Protocol, String), FaultKind> {
+    fn greet_client(
+        spec: ListenSpec,
+        pieces: &'static [&'static [u8]],
+    ) -> Result<(Protocol, String), FaultKind> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = Listener::compile("test", &spec, None).unwrap();
@@ -199,7 +202,11 @@ mod tests {
     }
 
     fn proxy_listener(trusted: &str) -> ListenSpec {
-        ListenSpec { proxy_protocol: true, trusted_proxies: vec![trusted.to_owned()], ..ListenSpec::default() }
+        ListenSpec {
+            proxy_protocol: true,
+            trusted_proxies: vec![trusted.to_owned()],
+            ..ListenSpec::default()
+        }
     }
 
     #[test]

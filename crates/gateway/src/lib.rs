@@ -7,25 +7,36 @@
 //! ```
 //!
 //! and on the way back: transform, record. [`exchange`] runs the phases in order. A worker is one thread
-//! with everything it needs; workers share a [`snapshot`] and the endpoints' atomics, nothing else.
+//! with everything it needs; workers share a [`snapshot`], the endpoints' atomics and the queues of full
+//! bulkheads, nothing else.
 
 pub mod accept;
 pub mod listener;
 pub mod route;
 pub mod snapshot;
+pub mod upstream_tls;
 pub mod worker;
 
 mod attempt;
 mod beside;
+mod breakers;
+mod bulkhead;
 mod choose;
+mod client;
+mod clock;
 mod dial;
 mod dispatch;
 mod exchange;
+mod fallback;
 mod greet;
 mod http1;
 mod identify;
+mod outcome;
+mod path;
 mod record;
 mod respond;
+mod sticky;
+mod trace;
 mod transform;
 mod tunnel;
 mod view;

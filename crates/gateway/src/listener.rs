@@ -22,10 +22,16 @@ impl Listener {
     ///
     /// # Errors
     /// Names the setting or file that cannot be used.
-    pub(crate) fn compile(name: &str, spec: &ListenSpec, before: Option<&Snapshot>) -> Result<Self, CompileError> {
-        let error = |key: &str, message: String| CompileError { place: format!("listen.{name}.{key}"), message };
+    pub(crate) fn compile(
+        name: &str,
+        spec: &ListenSpec,
+        before: Option<&Snapshot>,
+    ) -> Result<Self, CompileError> {
+        let error =
+            |key: &str, message: String| CompileError { place: format!("listen.{name}.{key}"), message };
         let before = before.and_then(|before| before.listeners.iter().find(|known| &*known.name == name));
-        let trusted = spec.trusted_proxies.iter().map(|text| text.parse::<Network>()).collect::<Result<_, _>>();
+        let trusted =
+            spec.trusted_proxies.iter().map(|text| text.parse::<Network>()).collect::<Result<_, _>>();
         let trusted = trusted.map_err(|bad| error("trusted_proxies", bad.to_string()))?;
         let kept = before.filter(|known| known.spec.tls == spec.tls && known.spec.http2 == spec.http2);
         let tls = match (&spec.tls, kept) {

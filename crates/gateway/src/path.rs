@@ -108,8 +108,7 @@ mod tests {
         let mut found = 0;
         for _ in 0..20_000 {
             let count = dice.below(8);
-            let path: String =
-                (0..count).map(|_| pieces[dice.below(pieces.len() as u64) as usize]).collect();
+            let path: String = (0..count).map(|_| pieces[dice.below(pieces.len() as u64) as usize]).collect();
             let path = format!("/{path}");
             assert_eq!(has_dot_segment(path.as_bytes()), by_splitting(path.as_bytes()), "{path}");
             found += u32::from(has_dot_segment(path.as_bytes()));

@@ -1,31 +1,125 @@
-//! What is kept of one request: a handful of numbers, counted once at its end.
+//! What is kept of one request: a handful of numbers, counted and logged once, at its end.
 
+use crate::client;
+use crate::exchange::Exchange;
+use crate::identify::Peer;
+use crate::trace::Traced;
 use crate::view::View;
 use crate::worker::Worker;
 use headgate_model::fault::FaultKind;
 use headgate_model::units::Tick;
+use headgate_net::body::Source;
+use headgate_net::head::Known;
+use headgate_observe::access_log::{AccessLog, AccessRecord};
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
 
 /// One request's outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     /// Index of the matched route.
     pub route: Option<usize>,
+    /// Index of the service that was asked last.
+    pub service: Option<usize>,
+    /// Index, in that service, of the endpoint that was tried last.
+    pub endpoint: Option<usize>,
     /// What the client was answered.
     pub status: u16,
+    /// What went wrong, also where a fallback made it good.
     pub fault: Option<FaultKind>,
     /// When the last attempt ended; zero when there was none.
     pub ended: Tick,
+    /// Spent in attempts, in microseconds.
+    pub upstream_us: u64,
     /// Attempts beyond the first.
     pub retries: u8,
+    /// The last attempt's connection had carried a request before.
+    pub reused: bool,
+    /// The connection became a tunnel.
+    pub upgraded: bool,
+    /// Bytes of content sent to the client.
+    pub bytes_out: u64,
+    pub traced: Traced,
 }
 
 impl Record {
     /// Counts the request.
     #[inline]
-    pub fn finish(&self, worker: &Worker, view: &View, started: Tick) {
+    pub(crate) fn finish(&self, worker: &Worker, view: &View, started: Tick) {
         let ended = if self.ended == Tick(0) { worker.now() } else { self.ended };
         let duration_us = ended.since(started).as_micros() as u64;
         let route = self.route.map_or(&view.unrouted, |route| &view.routes[route]);
         route.record(self.status, duration_us);
     }
+
+    /// Counts the bytes and writes the access record.
+    #[inline]
+    pub(crate) fn conclude(&mut self, x: &Exchange<'_>, body: &Source<'_>) {
+        let received = body.received();
+        let metrics = &x.view.listeners[x.listener].metrics;
+        if received > 0 {
+            metrics.bytes_in.add(received);
+        }
+        metrics.bytes_out.add(self.bytes_out);
+        if let Some(log) = &x.worker.access_log {
+            self.log(x, received, log);
+        }
+    }
+
+    fn log(&mut self, x: &Exchange<'_>, bytes_in: u64, log: &RefCell<AccessLog>) {
+        if self.ended == Tick(0) {
+            self.ended = x.worker.now();
+        }
+        let snapshot = &x.view.snapshot;
+        let service = self.service.map(|service| &snapshot.services[service].state);
+        let endpoint = service.zip(self.endpoint).map(|(service, endpoint)| &service.endpoints[endpoint]);
+        let id = x.view.tracing.as_ref().and_then(|tracing| tracing.id(&self.traced, x.head));
+        let trusted = &snapshot.listeners[x.listener].trusted;
+        log.borrow_mut().record(&AccessRecord {
+            start_unix_us: x.worker.wall.unix_us(x.started),
+            duration_us: self.ended.since(x.started).as_micros() as u64,
+            upstream_us: self.upstream_us,
+            status: self.status,
+            bytes_in,
+            bytes_out: self.bytes_out,
+            retries: self.retries,
+            client: Some(without_port(client::address(x.peer, trusted, x.head))),
+            local_port: 0,
+            fault: self.fault,
+            trace_id: self.traced.span.map(|span| span.trace_id),
+            tls: x.peer.tls,
+            upstream_reused: self.reused,
+            upgraded: self.upgraded,
+            method: x.head.method(),
+            host: x.head.host(),
+            path: x.head.target(),
+            protocol: x.head.line.version.label().as_bytes(),
+            user_agent: x.head.value(Known::UserAgent).unwrap_or_default(),
+            referer: x.head.value(Known::Referer).unwrap_or_default(),
+            route: self.route.map_or(&[], |route| snapshot.routes[route].name.as_bytes()),
+            service: service.map_or(&[], |service| service.name.as_bytes()),
+            endpoint: endpoint.map_or(&[], |endpoint| endpoint.name.as_bytes()),
+            request_id: id.map_or(&[], |(_, id)| id),
+        });
+    }
+}
+
+/// Logs a request that could not be read: all that is known is who sent it and what was wrong.
+#[cold]
+pub(crate) fn log_unread(worker: &Worker, peer: &Peer, fault: FaultKind) {
+    if let Some(log) = &worker.access_log {
+        log.borrow_mut().record(&AccessRecord {
+            start_unix_us: worker.wall.unix_us(worker.now()),
+            status: fault.status(),
+            client: Some(without_port(peer.address)),
+            fault: Some(fault),
+            tls: peer.tls,
+            ..AccessRecord::default()
+        });
+    }
+}
+
+/// The log leaves a port of zero out.
+fn without_port(address: IpAddr) -> SocketAddr {
+    SocketAddr::new(address, 0)
 }

@@ -1,5 +1,6 @@
 //! Answers that Headgate gives itself: faults, fixed content, redirects.
 
+use crate::clock::WallClock;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_net::body::{Sink, Source};
 use headgate_net::deadline::Deadline;
@@ -17,19 +18,25 @@ pub(crate) struct Answer<'a> {
     pub fields: &'a [(&'a [u8], &'a [u8])],
 }
 
+/// Where an answer goes.
+pub(crate) struct To<'a, 'c> {
+    pub client: &'a mut Downstream<'c>,
+    pub wall: &'a WallClock,
+    pub deadline: &'a Deadline,
+    /// Longest time that the client may take nothing.
+    pub pause: Duration,
+}
+
 impl Answer<'_> {
-    /// Sends it.
+    /// Sends it; how many bytes of content went to the client.
     ///
     /// # Errors
-    /// When the client is gone or takes nothing within `pause`.
-    pub async fn send(
-        &self,
-        client: &mut Downstream<'_>,
-        deadline: &Deadline,
-        pause: Duration,
-    ) -> Result<(), Fault> {
+    /// When the client is gone or takes nothing for too long.
+    pub(crate) async fn send(&self, to: To<'_, '_>) -> Result<u64, Fault> {
+        let To { client, wall, deadline, pause } = to;
         deadline.set(pause);
         let mut head = client.start(self.status, reason(self.status).as_bytes());
+        head.field(b"date", &wall.date());
         if !self.body.is_empty() {
             head.field(b"content-type", self.content_type);
         }
@@ -38,7 +45,8 @@ impl Answer<'_> {
         }
         let mut sink = self.begin(head, client)?;
         sink.push(self.body, deadline).await?;
-        sink.finish(None, deadline).await
+        sink.finish(None, deadline).await?;
+        Ok(sink.sent())
     }
 
     fn begin<'c>(&self, head: HeadOut, client: &mut Downstream<'c>) -> Result<Sink<'c>, Fault> {
@@ -50,36 +58,31 @@ impl Answer<'_> {
     }
 }
 
-/// Answers with what went wrong, in one line of text.
+/// Answers with what went wrong, in one line of text, and with the request's id in its field.
 ///
 /// # Errors
 /// When the client is gone.
 pub(crate) async fn fault(
     fault: &Fault,
     body: &Source<'_>,
-    client: &mut Downstream<'_>,
-    deadline: &Deadline,
-    pause: Duration,
-) -> Result<(), Fault> {
+    id: Option<(&[u8], &[u8])>,
+    to: To<'_, '_>,
+) -> Result<u64, Fault> {
     let status = fault.kind.status();
     if !body.is_finished() {
         // The rest of the request would be read as the next one.
-        client.close_after();
+        to.client.close_after();
     }
     let text = format!("{status} {}: {}\n", fault.kind.label(), fault.detail);
-    let retry_after: &[(&[u8], &[u8])] = match fault.kind {
-        FaultKind::Overloaded | FaultKind::QueueTimeout | FaultKind::BreakerOpen | FaultKind::Draining => {
-            &[(b"retry-after", b"1")]
-        }
-        _ => &[],
-    };
-    let answer = Answer {
-        status,
-        content_type: b"text/plain; charset=utf-8",
-        body: text.as_bytes(),
-        fields: retry_after,
-    };
-    answer.send(client, deadline, pause).await
+    let passes = matches!(
+        fault.kind,
+        FaultKind::Overloaded | FaultKind::QueueTimeout | FaultKind::BreakerOpen | FaultKind::Draining
+    );
+    let retry_after: Option<(&[u8], &[u8])> = passes.then_some((b"retry-after", b"1"));
+    let fields: Vec<(&[u8], &[u8])> = retry_after.into_iter().chain(id).collect();
+    let answer =
+        Answer { status, content_type: b"text/plain; charset=utf-8", body: text.as_bytes(), fields: &fields };
+    answer.send(to).await
 }
 
 /// The usual phrase of a status that Headgate itself answers with.

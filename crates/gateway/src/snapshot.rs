@@ -1,8 +1,12 @@
 //! A configuration compiled for the hot path: what requests are matched against and where they go. Built
 //! once, read-only, swapped in as a whole.
 
+use crate::bulkhead::Gate;
+use crate::fallback::Fallback;
 use crate::listener::Listener;
 use crate::route::{Expansion, RouteRule, Table};
+use crate::trace;
+use crate::upstream_tls::UpstreamTls;
 use headgate_model::address::EndpointAddress;
 use headgate_model::pattern::Pattern;
 use headgate_model::spec::{
@@ -11,6 +15,7 @@ use headgate_model::spec::{
 use headgate_model::state::{EndpointState, ServiceState};
 use headgate_model::template::Template;
 use headgate_policy::balance::Settings;
+use headgate_policy::bulkhead::Bulkhead;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -32,8 +37,10 @@ pub struct Service {
     pub balance: Settings,
     /// What a hashing policy hashes.
     pub hash_key: HashKey,
-    /// Index of the service that answers when this one cannot.
-    pub fallback: Option<usize>,
+    pub tls: Option<UpstreamTls>,
+    pub(crate) fallback: Option<Fallback>,
+    /// Where the service has a bulkhead.
+    pub(crate) gate: Option<Arc<Gate>>,
 }
 
 pub struct Route {
@@ -50,15 +57,27 @@ pub struct Route {
 
 pub enum Action {
     Service(usize),
-    Redirect { to: Expansion, status: u16 },
-    Respond { status: u16, body: Box<[u8]>, content_type: Box<[u8]> },
+    Redirect {
+        to: Expansion,
+        status: u16,
+        /// The target holds the request's host.
+        needs_host: bool,
+    },
+    Respond {
+        status: u16,
+        body: Box<[u8]>,
+        content_type: Box<[u8]>,
+    },
 }
+
+/// Name and value of a header field.
+pub type FieldLine = (Box<[u8]>, Box<[u8]>);
 
 /// Header edits in wire form; names in lower case. What is set is also removed first.
 #[derive(Default)]
 pub struct Edits {
     pub remove: Vec<Box<[u8]>>,
-    pub write: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub write: Vec<FieldLine>,
 }
 
 impl From<&HeaderEdits> for Edits {
@@ -112,7 +131,9 @@ impl Snapshot {
             let place = || format!("route {}", index + 1);
             let error = |message: String| CompileError { place: place(), message };
             let rule = rule(index, spec, &listener_names).map_err(error)?;
-            routes.push(route(spec, &rule.pattern, &names).map_err(error)?);
+            let mut route = route(spec, &rule.pattern, &names).map_err(error)?;
+            route.request.remove.extend(trace::fields_written(&config.trace));
+            routes.push(route);
             rules.push(rule);
         }
         let listeners = config.listeners.iter().map(|(name, spec)| Listener::compile(name, spec, before));
@@ -141,7 +162,9 @@ fn service(
     names: &BTreeMap<&str, usize>,
 ) -> Result<Service, CompileError> {
     let error = |message: String| CompileError { place: format!("service.{name}"), message };
-    let before = before.and_then(|before| before.service(name)).map(|before| &before.state);
+    let spec = &with_profile(spec, config.profile);
+    let known = before.and_then(|before| before.service(name));
+    let before = known.map(|known| &known.state);
     let mut wanted = found.to_vec();
     for endpoint in &spec.endpoints {
         let address = endpoint.address().parse().map_err(|bad| error(format!("{bad}")))?;
@@ -172,15 +195,27 @@ fn service(
         (None, Profile::Traditional) => Settings::new(BalancePolicy::RoundRobin),
         (None, Profile::Heuristic) => Settings::new(BalancePolicy::P2c),
     };
-    let fallback = spec.fallback.as_ref().and_then(|fallback| fallback.service.as_deref());
-    let fallback = match fallback {
-        None => None,
-        Some(other) => match names.get(other) {
-            Some(&index) => Some(index),
-            None => return Err(error(format!("the fallback service `{other}` does not exist"))),
-        },
-    };
-    Ok(Service { state: Arc::new(state), balance, hash_key, fallback })
+    let fallback = |spec| Fallback::compile(spec, |name| names.get(name).copied()).map_err(error);
+    let fallback = spec.fallback.as_ref().map(fallback).transpose()?;
+    let gate = spec.bulkhead.as_ref().map(|bulkhead| match known.and_then(|known| known.gate.as_ref()) {
+        Some(gate) => Arc::clone(gate),
+        None => Arc::new(Gate::new(Arc::clone(&state.in_flight), Bulkhead::new(bulkhead))),
+    });
+    let tls = UpstreamTls::compile(name, spec, known.map(|known| (&*known.state.spec, known.tls.as_ref())))?;
+    Ok(Service { state: Arc::new(state), balance, hash_key, tls, fallback, gate })
+}
+
+/// The settings with what the profile adds where the file says nothing.
+fn with_profile(spec: &ServiceSpec, profile: Profile) -> ServiceSpec {
+    let mut spec = spec.clone();
+    match profile {
+        Profile::Traditional => {}
+        Profile::Heuristic => {
+            spec.outlier.get_or_insert_default();
+            spec.breaker.get_or_insert_default();
+        }
+    }
+    spec
 }
 
 fn rule(index: usize, spec: &RouteSpec, listeners: &BTreeMap<&str, u32>) -> Result<RouteRule, String> {
@@ -207,7 +242,8 @@ fn route(spec: &RouteSpec, pattern: &Pattern, services: &BTreeMap<&str, usize>) 
             *services.get(name.as_str()).ok_or_else(|| format!("the service `{name}` does not exist"))?,
         ),
         (None, Some(redirect), None) => {
-            Action::Redirect { to: template(&redirect.to)?, status: redirect.status }
+            let needs_host = redirect.to.contains("{host}");
+            Action::Redirect { to: template(&redirect.to)?, status: redirect.status, needs_host }
         }
         (None, None, Some(respond)) => Action::Respond {
             status: respond.status,
@@ -226,4 +262,51 @@ fn route(spec: &RouteSpec, pattern: &Pattern, services: &BTreeMap<&str, usize>) 
         response: Edits::from(&spec.response_headers),
         timeout: spec.timeout.0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(text: &str, before: Option<&Snapshot>) -> Snapshot {
+        let text = format!("[listen.web]\nbind = \":0\"\n{text}");
+        let config = headgate_model::load(&text, "test.toml", &|_| None).unwrap();
+        Snapshot::compile(Arc::new(config), &Discovered::new(), before).unwrap()
+    }
+
+    const SHOP: &str = "[service.shop]\nendpoints = [\":1\"]\n";
+
+    #[test]
+    fn the_heuristic_profile_watches_what_the_file_leaves_open() {
+        let specs = |profile: &str, rest: &str| {
+            // Top-level keys come before the first table.
+            let text = format!("profile = \"{profile}\"\n[listen.web]\nbind = \":0\"\n{SHOP}{rest}");
+            let config = headgate_model::load(&text, "test.toml", &|_| None).unwrap();
+            let snapshot = Snapshot::compile(Arc::new(config), &Discovered::new(), None).unwrap();
+            let spec = Arc::clone(&snapshot.services[0].state.spec);
+            (spec.outlier.is_some(), spec.breaker.as_ref().map(|breaker| breaker.probes))
+        };
+        assert_eq!(specs("traditional", ""), (false, None));
+        assert_eq!(specs("heuristic", ""), (true, Some(3)));
+        assert_eq!(specs("heuristic", "breaker = { probes = 7 }"), (true, Some(7)));
+    }
+
+    #[test]
+    fn a_reload_keeps_endpoints_and_the_queue_for_them() {
+        let bulkhead = |places: u32| format!("{SHOP}bulkhead = {{ in_flight = {places} }}\n");
+        let before = compiled(&bulkhead(1), None);
+        let after = compiled(&bulkhead(2), Some(&before));
+        let (before, after) = (&before.services[0], &after.services[0]);
+        assert!(Arc::ptr_eq(&before.state.endpoints[0], &after.state.endpoints[0]));
+        assert!(Arc::ptr_eq(before.gate.as_ref().unwrap(), after.gate.as_ref().unwrap()));
+    }
+
+    #[test]
+    fn fields_that_tracing_writes_are_not_passed_on_as_well() {
+        let routed = format!("{SHOP}[[route]]\nmatch = \"/*\"\nservice = \"shop\"\n");
+        let traced = format!("{routed}[trace]\ncreate = true\nrequest_id = \"X-Id\"\n");
+        assert!(compiled(&routed, None).routes[0].request.remove.is_empty());
+        let removed = &compiled(&traced, None).routes[0].request.remove;
+        assert_eq!(removed[..], [&b"traceparent"[..], b"tracestate", b"x-id"].map(Box::from));
+    }
 }

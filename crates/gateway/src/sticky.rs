@@ -32,7 +32,11 @@ pub(crate) struct Sticky {
 
 impl Sticky {
     /// `endpoints` are the names of the service's endpoints, in their order.
-    pub(crate) fn new<'n>(spec: &spec::Sticky, service: &str, endpoints: impl Iterator<Item = &'n str>) -> Self {
+    pub(crate) fn new<'n>(
+        spec: &spec::Sticky,
+        service: &str,
+        endpoints: impl Iterator<Item = &'n str>,
+    ) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, spec.secret.as_bytes());
         let ids = endpoints.map(|name| {
             let tag = sign(&key, &[b"endpoint", service.as_bytes(), name.as_bytes()]);
@@ -128,8 +132,11 @@ mod tests {
     const NAMES: [&str; 3] = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"];
 
     fn sticky(secret: &str, service: &str, ttl_s: u64, names: &[&str]) -> Sticky {
-        let spec =
-            spec::Sticky { cookie: "s".to_owned(), secret: secret.to_owned(), ttl: Span(Duration::from_secs(ttl_s)) };
+        let spec = spec::Sticky {
+            cookie: "s".to_owned(),
+            secret: secret.to_owned(),
+            ttl: Span(Duration::from_secs(ttl_s)),
+        };
         Sticky::new(&spec, service, names.iter().copied())
     }
 

@@ -88,7 +88,11 @@ impl Tracing {
     }
 
     /// Name and value of the request id's field.
-    pub(crate) fn id<'a>(&'a self, traced: &'a Traced, head: &'a RequestHead) -> Option<(&'a [u8], &'a [u8])> {
+    pub(crate) fn id<'a>(
+        &'a self,
+        traced: &'a Traced,
+        head: &'a RequestHead,
+    ) -> Option<(&'a [u8], &'a [u8])> {
         let name = self.request_id.as_deref()?;
         match &traced.id {
             Id::None => None,
@@ -146,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_trace_goes_on_with_a_span_of_our_own() {
-        let sent = sent_on(&traces(), &format!("Traceparent: {PARENT}\r\ntracestate: a=1\r\nTracestate: b=2\r\n"));
+        let sent =
+            sent_on(&traces(), &format!("Traceparent: {PARENT}\r\ntracestate: a=1\r\nTracestate: b=2\r\n"));
         let [(parent, ours), (_, first), (_, second)] = &sent[..] else { panic!("{sent:?}") };
         assert_eq!(parent, "traceparent");
         assert_eq!((&ours[..36], &ours[52..]), (&PARENT[..36], "-01"));
@@ -156,7 +161,9 @@ mod tests {
 
     #[test]
     fn a_trace_that_cannot_be_read_is_started_anew_without_its_state() {
-        for bad in ["traceparent: 00-x\r\n", "", &format!("traceparent: {PARENT}\r\ntraceparent: {PARENT}\r\n")] {
+        for bad in
+            ["traceparent: 00-x\r\n", "", &format!("traceparent: {PARENT}\r\ntraceparent: {PARENT}\r\n")]
+        {
             let sent = sent_on(&traces(), &format!("{bad}tracestate: a=1\r\n"));
             let [(_, ours)] = &sent[..] else { panic!("{sent:?}") };
             assert_ne!(&ours[3..35], &PARENT[3..35], "{bad}");
@@ -169,7 +176,14 @@ mod tests {
         let good = format!("X-REQUEST-ID: {}\r\n", "a".repeat(CLIENT_ID_MAX));
         assert_eq!(sent_on(&ids(), &good)[0].1, "a".repeat(CLIENT_ID_MAX));
         let long = format!("x-request-id: {}\r\n", "a".repeat(CLIENT_ID_MAX + 1));
-        for bad in ["", &long, "x-request-id: a b\r\n", "x-request-id: a\"\r\n", "x-request-id:\r\n", &good.repeat(2)] {
+        for bad in [
+            "",
+            &long,
+            "x-request-id: a b\r\n",
+            "x-request-id: a\"\r\n",
+            "x-request-id:\r\n",
+            &good.repeat(2),
+        ] {
             let sent = sent_on(&ids(), bad);
             let [(_, id)] = &sent[..] else { panic!("{sent:?}") };
             assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{bad}: {id}");

@@ -1,15 +1,23 @@
 //! What changes between the message that came and the message that goes: hop-by-hop fields, the
 //! forwarding fields, the route's edits.
 
+use crate::attempt::Attempt;
 use crate::exchange::Exchange;
 use crate::snapshot::{Edits, Route};
+use crate::trace::Traced;
 use crate::view::REQUEST_DROPS;
 use headgate_net::fields::{Drops, FieldWriter, HeadOut, KnownSet, copy_kept};
 use headgate_net::head::{Known, ResponseHead};
 
 /// Writes the fields of a request for its endpoint.
 #[inline]
-pub(crate) fn request_fields(x: &Exchange<'_>, route: &Route, endpoint: &[u8], out: &mut HeadOut) {
+pub(crate) fn request_fields(
+    x: &Exchange<'_>,
+    route: &Route,
+    endpoint: &[u8],
+    traced: &Traced,
+    out: &mut HeadOut,
+) {
     let mut known = REQUEST_DROPS;
     if route.host.is_some() {
         known = known.with(Known::Host);
@@ -35,6 +43,9 @@ pub(crate) fn request_fields(x: &Exchange<'_>, route: &Route, endpoint: &[u8], o
         }
     }
     forwarding_fields(x, out);
+    if let Some(tracing) = &x.view.tracing {
+        tracing.write(traced, x.head, out);
+    }
     write_edits(&route.request, out);
 }
 
@@ -73,13 +84,20 @@ fn forwarding_fields_behind_proxy(x: &Exchange<'_>, out: &mut HeadOut) {
 
 /// Writes the fields of a response for the client.
 #[inline]
-pub(crate) fn response_fields(head: &ResponseHead, route: &Route, out: &mut HeadOut) {
+pub(crate) fn response_fields(attempt: &Attempt<'_, '_>, head: &ResponseHead, out: &mut HeadOut) {
+    let route = attempt.route;
     let drops = Drops {
         known: KnownSet::HOP_BY_HOP,
         names: &route.response.remove,
         named_by_connection: head.line.connection_names_fields,
     };
     copy_kept(head, &drops, out);
+    if head.value(Known::Date).is_none() {
+        out.field(b"date", &attempt.x.worker.wall.date()); // RFC 9110 section 6.6.1
+    }
+    if let Some(cookie) = attempt.set_cookie {
+        out.field(b"set-cookie", cookie);
+    }
     write_edits(&route.response, out);
 }
 

@@ -1,14 +1,20 @@
 //! One worker's side of a snapshot: its balancers, pools and counters. Rebuilt at a swap; pools and
 //! counters of what stays are carried over.
 
+use crate::breakers::Breakers;
+use crate::bulkhead::Entrance;
 use crate::snapshot::{Service, Snapshot};
+use crate::sticky::Sticky;
+use crate::trace::Tracing;
 use headgate_model::state::EndpointState;
 use headgate_model::units::Tick;
 use headgate_net::fields::KnownSet;
 use headgate_net::head::Known;
 use headgate_net::pool::{Pool, PoolLimits};
+use headgate_observe::counter::Counter;
 use headgate_observe::registry::WorkerMetrics;
 use headgate_observe::request_metrics::{EndpointMetrics, ListenerMetrics, RouteMetrics};
+use headgate_observe::resilience_metrics::fallbacks;
 use headgate_policy::balance::Balancer;
 use headgate_policy::retry::budget::RetryBudget;
 use std::cell::{Cell, RefCell};
@@ -23,6 +29,7 @@ pub(crate) struct View {
     pub routes: Vec<RouteMetrics>,
     /// Counts requests that match no route.
     pub unrouted: RouteMetrics,
+    pub tracing: Option<Tracing>,
 }
 
 pub(crate) struct ListenerView {
@@ -37,6 +44,12 @@ pub(crate) struct ServiceView {
     /// Whether too few endpoints are usable for health to count, as of `panic_checked`.
     pub panics: Cell<bool>,
     pub panic_checked: Cell<Tick>,
+    pub breakers: Option<Breakers>,
+    pub bulkhead: Option<Entrance>,
+    pub sticky: Option<Sticky>,
+    /// The control loop wants to know the outcomes of attempts.
+    pub is_judged: bool,
+    fallbacks: Option<Arc<Counter>>,
 }
 
 /// One worker's connections to one endpoint of one service.
@@ -57,11 +70,19 @@ pub(crate) const REQUEST_DROPS: KnownSet = KnownSet::HOP_BY_HOP
     .with(Known::XForwardedHost);
 
 impl View {
-    /// Builds the view and leaves in `links` exactly what it uses.
-    pub fn build(snapshot: Arc<Snapshot>, metrics: &WorkerMetrics, links: &mut Links) -> Self {
+    /// Builds the view and leaves in `links` exactly what it uses. Breakers and retry budgets are taken over
+    /// from `before`.
+    pub(crate) fn build(
+        snapshot: Arc<Snapshot>,
+        metrics: &WorkerMetrics,
+        links: &mut Links,
+        before: Option<&Self>,
+    ) -> Self {
         let mut kept = Links::new();
-        let services =
-            snapshot.services.iter().map(|service| ServiceView::build(service, metrics, links, &mut kept));
+        let services = snapshot.services.iter().map(|service| {
+            let before = before.and_then(|before| before.find(&service.state.name));
+            ServiceView::build(service, metrics, links, &mut kept, before)
+        });
         let services = services.collect();
         for link in links.values() {
             link.pool.close();
@@ -81,20 +102,32 @@ impl View {
         });
         let routes = routes.collect();
         let unrouted = RouteMetrics::new(metrics, "none", "");
-        Self { snapshot, listeners, services, routes, unrouted }
+        let tracing = Tracing::new(&snapshot.config.trace);
+        Self { snapshot, listeners, services, routes, unrouted, tracing }
+    }
+
+    fn find(&self, name: &str) -> Option<(&Service, &ServiceView)> {
+        let mut services = self.snapshot.services.iter().zip(&self.services);
+        services.find(|(service, _)| &*service.state.name == name)
     }
 }
 
 impl ServiceView {
-    fn build(service: &Service, metrics: &WorkerMetrics, before: &mut Links, kept: &mut Links) -> Self {
+    fn build(
+        service: &Service,
+        metrics: &WorkerMetrics,
+        links: &mut Links,
+        kept: &mut Links,
+        before: Option<(&Service, &Self)>,
+    ) -> Self {
         let state = &service.state;
-        let links: Vec<_> = state
+        let linked: Vec<_> = state
             .endpoints
             .iter()
             .map(|endpoint| {
                 let key = (state.name.clone(), endpoint.name.clone());
                 // A removed and added endpoint of the same name is another one: its state differs.
-                let link = before.remove(&key).filter(|link| Arc::ptr_eq(&link.endpoint, endpoint));
+                let link = links.remove(&key).filter(|link| Arc::ptr_eq(&link.endpoint, endpoint));
                 let link = link.unwrap_or_else(|| {
                     Rc::new(Link {
                         endpoint: Arc::clone(endpoint),
@@ -109,10 +142,14 @@ impl ServiceView {
         let names: Vec<&str> = state.endpoints.iter().map(|endpoint| &*endpoint.name).collect();
         let weights: Vec<u32> = state.endpoints.iter().map(|endpoint| endpoint.weight()).collect();
         let pool = &state.spec.pool;
+        let percent = state.spec.retry.budget_percent;
+        let budget = before.filter(|(known, _)| known.state.spec.retry.budget_percent == percent);
+        let budget =
+            budget.map_or_else(|| RetryBudget::new(percent), |(_, view)| view.budget.borrow().clone());
         Self {
-            links,
+            links: linked,
             balancer: RefCell::new(Balancer::new(&service.balance, &names, &weights)),
-            budget: RefCell::new(RetryBudget::new(state.spec.retry.budget_percent)),
+            budget: RefCell::new(budget),
             pool_limits: PoolLimits {
                 idle: pool.idle as usize,
                 idle_timeout: pool.idle_timeout.0,
@@ -120,6 +157,22 @@ impl ServiceView {
             },
             panics: Cell::new(false),
             panic_checked: Cell::new(Tick(0)),
+            breakers: Breakers::build(state, metrics, before.and_then(|(_, view)| view.breakers.as_ref())),
+            bulkhead: Entrance::build(service, metrics),
+            sticky: state
+                .spec
+                .sticky
+                .as_ref()
+                .map(|spec| Sticky::new(spec, &state.name, names.iter().copied())),
+            is_judged: state.spec.outlier.is_some(),
+            fallbacks: service.fallback.as_ref().map(|_| fallbacks(metrics, &state.name)),
+        }
+    }
+
+    /// Counts a request that the service's fallback gets.
+    pub(crate) fn count_fallback(&self) {
+        if let Some(fallbacks) = &self.fallbacks {
+            fallbacks.inc();
         }
     }
 }

@@ -1,13 +1,16 @@
 //! One worker: a thread with its own runtime, sockets, pools and counters. What all workers share is in
 //! [`Shared`], and is either read-only or atomic.
 
+use crate::clock::WallClock;
 use crate::snapshot::Snapshot;
 use crate::view::{Links, View};
 use arc_swap::ArcSwap;
 use headgate_model::dice::Dice;
+use headgate_model::signal::SignalSender;
 use headgate_model::units::Tick;
 use headgate_net::buffer::{Buffers, HeadSize};
 use headgate_net::deadline::Deadlines;
+use headgate_observe::access_log::AccessLog;
 use headgate_observe::registry::{Registry, WorkerMetrics};
 use headgate_observe::request_metrics::FaultMetrics;
 use std::cell::{Cell, RefCell};
@@ -50,12 +53,26 @@ impl Shared {
         self.snapshot.load_full()
     }
 
-    /// Swaps the configuration in. Requests in flight finish with the one they began with.
+    /// Swaps the configuration in. Requests in flight finish with the one they began with. The slow start
+    /// of endpoints that are new in a service begins now.
     pub fn publish(&self, snapshot: Snapshot) {
+        self.date_new_endpoints(&snapshot);
         let generation = snapshot.generation;
         self.snapshot.store(Arc::new(snapshot));
         self.generation.store(generation, Ordering::Release);
         self.changed.send_replace(generation);
+    }
+
+    fn date_new_endpoints(&self, snapshot: &Snapshot) {
+        let (before, now) = (self.snapshot.load(), self.now());
+        for service in &snapshot.services {
+            // All endpoints of a service that is new start alike.
+            let Some(known) = before.service(&service.state.name) else { continue };
+            let is_known = |endpoint| known.state.endpoints.iter().any(|known| Arc::ptr_eq(known, endpoint));
+            for endpoint in service.state.endpoints.iter().filter(|endpoint| !is_known(endpoint)) {
+                endpoint.set_since(now);
+            }
+        }
     }
 
     /// Tells when a new snapshot was published.
@@ -79,6 +96,14 @@ impl Shared {
     }
 }
 
+/// Where a worker tells what happens. Absent: nobody wants to know.
+#[derive(Debug, Default)]
+pub struct Outlets {
+    /// Outcomes of attempts, for the loop that ejects outliers.
+    pub signals: Option<SignalSender>,
+    pub access_log: Option<AccessLog>,
+}
+
 /// One worker's own things. Lives on one thread.
 pub struct Worker {
     pub id: usize,
@@ -88,6 +113,9 @@ pub struct Worker {
     pub(crate) dice: RefCell<Dice>,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) faults: FaultMetrics,
+    pub(crate) signals: Option<SignalSender>,
+    pub(crate) access_log: Option<RefCell<AccessLog>>,
+    pub(crate) wall: WallClock,
     view: RefCell<Rc<View>>,
     links: RefCell<Links>,
     /// Client connections that are open now.
@@ -99,9 +127,15 @@ pub struct Worker {
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// `seed` starts the worker's dice. Has to be called on the worker's thread, inside its runtime.
+    /// A worker that tells nobody what happens; see [`Self::with_outlets`].
     #[must_use]
     pub fn new(id: usize, shared: Arc<Shared>, seed: u64) -> Rc<Self> {
+        Self::with_outlets(id, shared, seed, Outlets::default())
+    }
+
+    /// `seed` starts the worker's dice. Has to be called on the worker's thread, inside its runtime.
+    #[must_use]
+    pub fn with_outlets(id: usize, shared: Arc<Shared>, seed: u64, outlets: Outlets) -> Rc<Self> {
         let snapshot = shared.snapshot();
         let metrics = shared.registry.worker(id);
         let mut links = Links::new();
@@ -109,7 +143,7 @@ impl Worker {
         let largest = snapshot.listeners.iter().map(|listener| &listener.spec.limits);
         let bytes = largest.clone().map(|limits| limits.head.0).max().unwrap_or(16_384) as usize;
         let fields = largest.map(|limits| limits.headers).max().unwrap_or(100) as usize;
-        let view = View::build(snapshot, &metrics, &mut links);
+        let view = View::build(snapshot, &metrics, &mut links, None);
         Rc::new(Self {
             id,
             buffers: Buffers::new(HeadSize { bytes, fields }),
@@ -117,6 +151,9 @@ impl Worker {
             dice: RefCell::new(Dice::new(seed)),
             faults: FaultMetrics::new(&metrics),
             metrics,
+            signals: outlets.signals,
+            access_log: outlets.access_log.map(RefCell::new),
+            wall: WallClock::new(shared.now()),
             view: RefCell::new(Rc::new(view)),
             links: RefCell::new(links),
             connections: Cell::new(0),
@@ -144,7 +181,9 @@ impl Worker {
 
     #[cold]
     fn rebuild(&self) -> Rc<View> {
-        let view = Rc::new(View::build(self.shared.snapshot(), &self.metrics, &mut self.links.borrow_mut()));
+        let before = Rc::clone(&self.view.borrow());
+        let links = &mut self.links.borrow_mut();
+        let view = Rc::new(View::build(self.shared.snapshot(), &self.metrics, links, Some(&before)));
         *self.view.borrow_mut() = Rc::clone(&view);
         view
     }
@@ -161,13 +200,14 @@ impl Worker {
         }
     }
 
-    /// Fires deadlines and closes old idle connections, for ever.
+    /// Fires deadlines, reads the wall clock and closes old idle connections, for ever.
     pub async fn keep_house(self: Rc<Self>) {
         tokio::task::spawn_local(Rc::clone(&self.deadlines).sweep());
         let mut ticks = tokio::time::interval(SWEEP_EVERY);
         loop {
             ticks.tick().await;
             let now = self.now();
+            self.wall.read(now);
             let view = self.view();
             poll_fn(|cx| {
                 for service in &view.services {
@@ -179,5 +219,28 @@ impl Worker {
             })
             .await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Discovered;
+
+    #[test]
+    fn an_endpoint_that_joins_a_service_starts_slowly() {
+        let compiled = |endpoints: &str, before: Option<&Snapshot>| {
+            let text = format!("[listen.web]\nbind = \":0\"\n[service.shop]\nendpoints = [{endpoints}]\n");
+            let config = headgate_model::load(&text, "test.toml", &|_| None).unwrap();
+            Snapshot::compile(Arc::new(config), &Discovered::new(), before).unwrap()
+        };
+        let shared = Shared::new(compiled("\":1\"", None), Registry::default());
+        shared.publish(compiled("\":1\", \":2\"", Some(&shared.snapshot())));
+        let since = |index: usize| shared.snapshot().services[0].state.endpoints[index].since();
+        assert_eq!(since(0), None, "it has been there from the start");
+        let joined = since(1);
+        assert!(joined.is_some());
+        shared.publish(compiled("\":1\", \":2\"", Some(&shared.snapshot())));
+        assert_eq!(since(1), joined);
     }
 }

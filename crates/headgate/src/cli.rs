@@ -3,7 +3,8 @@
 use crate::import::Format;
 use crate::run::{self, RunFlags};
 use crate::service::ServiceOptions;
-use crate::{demo, explain, import};
+use crate::top::{self, TopOptions};
+use crate::{demo, explain, import, reload};
 use clap::{Args, Parser, Subcommand};
 use headgate_model::spec::parse_duration;
 use std::net::SocketAddr;
@@ -12,7 +13,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 #[derive(Parser)]
-#[command(name = "headgate", version, about = "A gateway, load balancer and cache that learns. See docs/ for the manual.")]
+#[command(
+    name = "headgate",
+    version,
+    about = "A gateway, load balancer and cache that learns. See docs/ for the manual."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -54,6 +59,21 @@ enum Command {
     },
     /// Run a small HTTP service with a chosen behaviour, for demos and studies.
     Service(Service),
+    /// Watch a running Headgate in the terminal.
+    Top {
+        /// Its admin address.
+        #[arg(long, default_value = "127.0.0.1:9090")]
+        admin: String,
+        /// Print one look as plain text and end.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Tell a running Headgate to read its configuration file again.
+    Reload {
+        /// Its admin address.
+        #[arg(long, default_value = "127.0.0.1:9090")]
+        admin: String,
+    },
     /// Print the JSON Schema of the configuration file.
     Schema,
 }
@@ -84,6 +104,9 @@ struct Run {
     /// Where metrics, health and control are served, for example `127.0.0.1:9090`.
     #[arg(long)]
     admin: Option<String>,
+    /// Write an access log to standard output: json, common, combined or a format string.
+    #[arg(long, value_name = "FORMAT")]
+    access_log: Option<String>,
 }
 
 /// The options of `headgate service`; see [`ServiceOptions`].
@@ -156,6 +179,7 @@ pub(crate) fn main() -> ExitCode {
                 balance: run.balance,
                 workers: run.workers,
                 admin: run.admin,
+                access_log: run.access_log,
             };
             run::run(run.file, &flags)
         }
@@ -164,6 +188,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Import { format, file } => import::import(format, &file),
         Command::Demo { listen, admin } => demo::demo(&listen, &admin),
         Command::Service(service) => run::service(service.into()),
+        Command::Top { admin, once } => top::run(&TopOptions { admin, once }),
+        Command::Reload { admin } => reload::run(&admin),
         Command::Schema => run::schema(),
     };
     match result {

@@ -31,10 +31,12 @@ pub(crate) fn demo(listen: &str, admin: &str) -> Result<(), Failure> {
     }
     let mut config = Config {
         profile: Profile::Heuristic,
-        admin: Some(AdminSpec { bind: admin.to_owned() }),
+        admin: Some(AdminSpec { bind: admin.to_owned(), hosts: Vec::new() }),
         ..Config::default()
     };
-    config.listeners.insert("web".to_owned(), ListenSpec { bind: listen.to_owned(), ..ListenSpec::default() });
+    config
+        .listeners
+        .insert("web".to_owned(), ListenSpec { bind: listen.to_owned(), ..ListenSpec::default() });
     let health = Some(Health::Path("/healthz".to_owned()));
     config.services.insert("demo".to_owned(), ServiceSpec { endpoints, health, ..ServiceSpec::default() });
     config.routes.push(RouteSpec {

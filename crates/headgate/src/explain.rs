@@ -52,7 +52,9 @@ fn parse<'a>(request: &'a str, headers: &[String]) -> Result<Question<'a>, Failu
     let (tls, rest) = match url.split_once("://") {
         Some(("https", rest)) => (true, rest),
         Some(("http", rest)) => (false, rest),
-        _ => return Err(format!("`{url}` is not a URL; write one like 'GET https://shop.example/path'").into()),
+        _ => {
+            return Err(format!("`{url}` is not a URL; write one like 'GET https://shop.example/path'").into());
+        }
     };
     let path_start = rest.find('/').unwrap_or(rest.len());
     let (host, target) = rest.split_at(path_start);

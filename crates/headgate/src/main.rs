@@ -1,13 +1,16 @@
 //! The `headgate` command.
 
+mod admin_client;
 mod cli;
 mod demo;
 mod explain;
 mod import;
+mod reload;
 mod run;
 mod server;
 mod service;
 mod supervisor;
+mod top;
 mod upgrade;
 
 use std::process::ExitCode;

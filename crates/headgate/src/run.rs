@@ -5,7 +5,7 @@ use crate::service::{self, ServiceOptions};
 use crate::supervisor;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_model::spec::{
-    AdminSpec, Balance, BalancePolicy, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
+    AccessLog, AdminSpec, Balance, BalancePolicy, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
 };
 use std::error::Error;
 use std::io::Write;
@@ -24,6 +24,7 @@ pub(crate) struct RunFlags {
     pub balance: Option<String>,
     pub workers: Option<usize>,
     pub admin: Option<String>,
+    pub access_log: Option<String>,
 }
 
 pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure> {
@@ -35,7 +36,10 @@ pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure
         config.workers = flags.workers;
     }
     if let Some(bind) = &flags.admin {
-        config.admin = Some(AdminSpec { bind: bind.clone() });
+        config.admin = Some(AdminSpec { bind: bind.clone(), hosts: Vec::new() });
+    }
+    if let Some(format) = &flags.access_log {
+        config.log = Some(AccessLog { format: format.clone().into(), path: None });
     }
     supervisor::run(file, config, |running| {
         for (name, address) in running.addresses() {
@@ -64,9 +68,8 @@ pub(crate) fn schema() -> Result<(), Failure> {
 pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
-    headgate_model::load(&text, &name, &|variable| std::env::var(variable).ok()).map_err(|errors| {
-        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into()
-    })
+    headgate_model::load(&text, &name, &|variable| std::env::var(variable).ok())
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into())
 }
 
 /// The configuration that the flags stand for.
@@ -76,7 +79,9 @@ fn from_flags(flags: &RunFlags) -> Result<Config, Failure> {
         None => None,
         Some(name) => {
             let text = toml::Value::String(name.clone());
-            Some(Balance::Name(text.try_into::<BalancePolicy>().map_err(|error| format!("--balance: {error}"))?))
+            Some(Balance::Name(
+                text.try_into::<BalancePolicy>().map_err(|error| format!("--balance: {error}"))?,
+            ))
         }
     };
     let mut config = Config::default();

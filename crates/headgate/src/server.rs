@@ -3,11 +3,12 @@
 
 use headgate_gateway::accept::accept;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
-use headgate_gateway::worker::{Shared, Worker};
+use headgate_gateway::worker::{Outlets, Shared, Worker};
 use headgate_model::address::BindAddress;
-use headgate_model::signal::{self, SignalReceiver, SignalSender};
+use headgate_model::signal::{self, SignalReceiver};
 use headgate_model::spec::Config;
 use headgate_net::listener::{self, ListenSocket};
+use headgate_observe::access_log::{AccessLog, AccessLogWriter, Format, RING_BYTES, Target};
 use headgate_observe::registry::Registry;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -16,11 +17,14 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 /// Connections that may wait to be accepted, per socket.
 const BACKLOG: u32 = 4_096;
+/// How long the last lines of the access log may take at the end.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 /// Label sets that one metric may have.
 const LABEL_SETS: usize = 20_000;
 /// Tasks run between two looks at the sockets. Under load a larger batch means fewer calls into the kernel;
@@ -45,6 +49,7 @@ pub(crate) struct Server {
     discovered: Discovered,
     /// The control loops' end of each worker's queue of outcomes.
     signals: Vec<SignalReceiver>,
+    log: Option<AccessLogWriter>,
 }
 
 struct Sockets {
@@ -64,7 +69,8 @@ impl Server {
     /// Names the listener that could not be bound, before any worker starts.
     pub(crate) fn start(snapshot: Snapshot, mut inherited: Inherited) -> io::Result<Self> {
         let config = Arc::clone(&snapshot.config);
-        let count = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let count =
+            config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut sockets = BTreeMap::new();
         for (name, spec) in &config.listeners {
             let kept = inherited.remove(name).unwrap_or_default();
@@ -73,17 +79,32 @@ impl Server {
         let shared = Shared::new(snapshot, Registry::new(LABEL_SETS));
         let mut workers = Vec::with_capacity(count);
         let mut signals = Vec::with_capacity(count);
+        let mut rings = Vec::new();
         for id in 0..count {
             let (listen, commands) = mpsc::unbounded_channel();
-            let (outcomes, receiver) = signal::queue();
+            let (sender, receiver) = signal::queue();
             signals.push(receiver);
+            let mut outlets = Outlets { signals: Some(sender), access_log: None };
+            if config.log.is_some() {
+                let (log, ring) = AccessLog::new(&shared.registry.worker(id), RING_BYTES);
+                outlets.access_log = Some(log);
+                rings.push(ring);
+            }
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{id}"))
-                .spawn(move || work(id, shared, outcomes, commands))?;
+                .spawn(move || work(id, shared, outlets, commands))?;
             workers.push(WorkerThread { listen, thread });
         }
-        let server = Self { shared, workers, sockets, discovered: Discovered::new(), signals };
+        let log = match &config.log {
+            Some(spec) => {
+                let counts = shared.registry.worker(count);
+                let format = Format::parse(&spec.format).map_err(io::Error::other)?;
+                Some(AccessLogWriter::spawn(Target::from(spec), format, rings, &counts).map_err(io::Error::other)?)
+            }
+            None => None,
+        };
+        let server = Self { shared, workers, sockets, discovered: Discovered::new(), signals, log };
         for (name, sockets) in &server.sockets {
             server.listen(name, sockets)?;
         }
@@ -95,7 +116,10 @@ impl Server {
     ///
     /// # Errors
     /// Says what cannot be used; the configuration in force is then untouched.
-    pub(crate) fn apply(&mut self, config: Arc<Config>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) fn apply(
+        &mut self,
+        config: Arc<Config>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let before = self.shared.snapshot();
         let snapshot = Snapshot::compile(Arc::clone(&config), &self.discovered, Some(&before))?;
         let mut opened = BTreeMap::new();
@@ -106,11 +130,21 @@ impl Server {
         }
         self.shared.publish(snapshot);
         self.sockets.retain(|name, _| config.listeners.contains_key(name));
+        if let (Some(log), Some(spec)) = (&self.log, &config.log) {
+            log.change(Target::from(spec), Format::parse(&spec.format)?)?;
+        }
         for (name, sockets) in opened {
             self.listen(&name, &sockets)?;
             self.sockets.insert(name, sockets);
         }
         Ok(())
+    }
+
+    /// Opens the access log's file anew, after a rotation has moved it.
+    pub(crate) fn reopen_log(&self) {
+        if let Some(log) = &self.log {
+            log.reopen();
+        }
     }
 
     /// Takes over what discovery found for a service.
@@ -173,6 +207,11 @@ impl Server {
             drop(worker.listen);
             worker.thread.join().map_err(|_| io::Error::other("a worker panicked"))??;
         }
+        if let Some(log) = self.log
+            && !log.stop(LOG_PATIENCE)
+        {
+            return Err(io::Error::other("the access log could not be written to its end"));
+        }
         Ok(())
     }
 }
@@ -183,8 +222,9 @@ impl Sockets {
         let in_place = |error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen on {bind} for [listen.{name}]: {error}"))
         };
-        let address: BindAddress =
-            bind.parse().map_err(|bad| in_place(io::Error::new(io::ErrorKind::InvalidInput, format!("{bad}"))))?;
+        let address: BindAddress = bind
+            .parse()
+            .map_err(|bad| in_place(io::Error::new(io::ErrorKind::InvalidInput, format!("{bad}"))))?;
         let mut sockets: Vec<_> = kept.into_iter().filter(|socket| socket.is_bound_to(&address)).collect();
         if sockets.is_empty() {
             // Sharing a port would be allowed between two processes of one user, by accident too: a first
@@ -224,7 +264,7 @@ fn duplicate(socket: &ListenSocket) -> io::Result<ListenSocket> {
 fn work(
     id: usize,
     shared: Arc<Shared>,
-    outcomes: SignalSender,
+    outlets: Outlets,
     mut commands: mpsc::UnboundedReceiver<Listen>,
 ) -> io::Result<()> {
     let runtime = Builder::new_current_thread()
@@ -233,7 +273,7 @@ fn work(
         .event_interval(TASKS_PER_POLL)
         .build_local(LocalOptions::default())?;
     runtime.block_on(async {
-        let worker = Worker::new(id, shared, seed(id));
+        let worker = Worker::with_outlets(id, shared, seed(id), outlets);
         tokio::task::spawn_local(Rc::clone(&worker).keep_house());
         let mut stops = worker.shared.stops();
         loop {

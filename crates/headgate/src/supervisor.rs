@@ -1,9 +1,10 @@
-//! A running process: the server, the control loops beside it, and what happens on a signal, a changed
-//! file, a reload or an upgrade. It carries no traffic.
+//! A running process: the server, the control loops and the admin listener beside it, and what happens on a
+//! signal, a changed file, a reload or an upgrade. It carries no traffic.
 
 use crate::run::{Failure, load};
 use crate::server::{Server, seed};
 use crate::upgrade;
+use headgate_admin::{Admin, Reload, State};
 use headgate_control::context::Context;
 use headgate_control::discovery::Update;
 use headgate_control::discovery::dns::Resolver;
@@ -11,15 +12,21 @@ use headgate_control::watch::Watch;
 use headgate_control::{self as control, Loops};
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_gateway::worker::Shared;
+use headgate_model::address::BindAddress;
 use headgate_model::spec::Config;
+use headgate_net::listener::{self, ListenSocket};
 use headgate_observe::log::{self, Level};
+use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
+use headgate_observe::registry::WorkerMetrics;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Updates from discovery that may wait to be taken over.
 const UPDATES: usize = 64;
+/// The control thread among the workers' metrics; no worker has this number.
+const CONTROL_ID: usize = usize::MAX;
 
 /// What others may do to a running Headgate.
 #[derive(Clone)]
@@ -27,6 +34,26 @@ pub(crate) struct Running {
     file: Option<Arc<PathBuf>>,
     server: Arc<Mutex<Option<Server>>>,
     shared: Arc<Shared>,
+    metrics: ConfigMetrics,
+}
+
+impl State for Running {
+    fn ready(&self) -> Result<(), String> {
+        let stopping = *self.shared.stops().borrow();
+        if stopping { Err("stopping: open requests are being finished".to_owned()) } else { Ok(()) }
+    }
+
+    fn reload(&self) -> Reload {
+        let running = self.clone();
+        Box::pin(async move {
+            let reloaded = tokio::task::spawn_blocking(move || Self::reload(&running)).await;
+            reloaded.unwrap_or_else(|panic| Err(format!("the reload failed: {panic}")))
+        })
+    }
+
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.shared.snapshot().config)
+    }
 }
 
 impl Running {
@@ -53,10 +80,13 @@ impl Running {
         let generation = self.shared.snapshot().generation;
         match result {
             Ok(()) => {
+                self.metrics.applied();
+                self.metrics.in_force(generation);
                 log::event(Level::Info, "configuration reloaded", &[("generation", &generation)]);
                 Ok(format!("{} is in force (generation {generation})", file.display()))
             }
             Err(error) => {
+                self.metrics.refused();
                 let fields: log::Fields<'_> = &[("error", &error), ("generation", &generation)];
                 log::event(Level::Error, "configuration not reloaded; the old one stays", fields);
                 Err(error.to_string())
@@ -79,22 +109,73 @@ pub(crate) fn run(
     let inherited = upgrade::inherited()?;
     let server = Server::start(snapshot, inherited)?;
     let shared = Arc::clone(&server.shared);
-    let running =
-        Running { file: file.map(Arc::new), server: Arc::new(Mutex::new(Some(server))), shared };
+    let cells = shared.registry.worker(CONTROL_ID);
+    let running = Running {
+        file: file.map(Arc::new),
+        server: Arc::new(Mutex::new(Some(server))),
+        metrics: ConfigMetrics::new(&cells),
+        shared,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let (stop_admin, admin_stops) = oneshot::channel::<()>();
+        let admin = tokio::spawn(serve_admin(&running, &cells, admin_stops)?);
         ready(&running)?;
         upgrade::take_over();
-        supervise(&running).await
+        let supervised = supervise(&running, cells).await;
+        // The admin listener stays while open requests are finished, to say that this is what happens.
+        let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let stopped = tokio::task::spawn_blocking(move || server.map_or(Ok(()), Server::stop)).await;
+        drop(stop_admin);
+        // A panic in it was reported where it happened.
+        let _ = admin.await;
+        supervised?;
+        stopped??;
+        Ok::<_, Failure>(())
     })?;
-    let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
-    server.map_or(Ok(()), Server::stop)?;
     log::report_suppressed();
     Ok(())
 }
 
+/// The admin listener's task; without one configured it only waits for the end.
+fn serve_admin(
+    running: &Running,
+    cells: &WorkerMetrics,
+    stops: oneshot::Receiver<()>,
+) -> Result<impl Future<Output = ()> + Send + use<>, Failure> {
+    let config = Arc::clone(&running.shared.snapshot().config);
+    let mut listener = None;
+    if let Some(spec) = &config.admin {
+        let bind =
+            |error: &dyn std::fmt::Display| format!("cannot listen on {} for [admin]: {error}", spec.bind);
+        let address: BindAddress = spec.bind.parse().map_err(|error| bind(&error))?;
+        // Shared, so that a successor can listen before its predecessor has ended.
+        let socket = listener::bind(&address, true, 128).map_err(|error| bind(&error))?;
+        let ListenSocket::Tcp(socket) = socket else {
+            return Err(bind(&"it must be a TCP address").into());
+        };
+        listener = Some(tokio::net::TcpListener::from_std(socket)?);
+    }
+    let admin = Admin {
+        registry: running.shared.registry.clone(),
+        process: ProcessMetrics::new(cells, env!("CARGO_PKG_VERSION")),
+        hosts: config.admin.iter().flat_map(|spec| spec.hosts.iter().cloned()).collect(),
+        state: Arc::new(running.clone()),
+    };
+    Ok(async move {
+        let stopped = async move {
+            // Sent never; dropped at the end.
+            let _ = stops.await;
+        };
+        match listener {
+            Some(listener) => headgate_admin::serve(listener, admin, stopped).await,
+            None => stopped.await,
+        }
+    })
+}
+
 /// The loops and the signals, until one of them says stop.
-async fn supervise(running: &Running) -> Result<(), Failure> {
+async fn supervise(running: &Running, metrics: WorkerMetrics) -> Result<(), Failure> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -107,13 +188,7 @@ async fn supervise(running: &Running) -> Result<(), Failure> {
             shared.snapshot().services.iter().map(|service| Arc::clone(&service.state)).collect()
         })
     };
-    let control_id = usize::MAX; // no worker has it
-    let context = Context {
-        services,
-        now: Arc::new(move || shared.now()),
-        metrics: running.shared.registry.worker(control_id),
-        seed: seed(control_id),
-    };
+    let context = Context { services, now: Arc::new(move || shared.now()), metrics, seed: seed(CONTROL_ID) };
     let resolver = Arc::new(Resolver::system()?);
     let signals = running.with_server(Server::take_signals).unwrap_or_default();
     let loops = control::run(Loops { context, resolver, updates, signals });
@@ -125,7 +200,10 @@ async fn supervise(running: &Running) -> Result<(), Failure> {
             () = &mut loops => return Err("the control loops ended".into()),
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
-            _ = hangup.recv() => { let _ = running.reload(); }
+            _ = hangup.recv() => {
+                running.with_server(|server| server.reopen_log());
+                let _ = running.reload();
+            }
             _ = watch.changed(), if running.file.is_some() => { let _ = running.reload(); }
             _ = upgrade.recv() => {
                 match running.with_server(|server| upgrade::start_successor(server)) {

@@ -3,11 +3,13 @@
 
 use crate::deadline::Deadline;
 use rustix::net::{RecvFlags, recv};
+use socket2::SockRef;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
@@ -231,6 +233,22 @@ impl Stream {
             Poll::Pending => deadline.poll_due(cx).map(|()| Err(IoFault::TimedOut)),
         })
         .await
+    }
+
+    /// Lets the connection end with a reset when it is dropped: to a peer that takes the end of the
+    /// connection for the end of a body, an ordinary close would make a broken one look whole (RFC 9112
+    /// section 8). A Unix socket knows no reset.
+    pub fn abort(&self) {
+        let io = &*self.io.borrow();
+        let socket = match io {
+            Io::Plain(socket) => socket,
+            Io::Tls(stream) => stream.get_ref().0,
+            Io::Other(_) => return,
+        };
+        if let Plain::Tcp(socket) = socket {
+            // Where it fails the connection is gone already.
+            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        }
     }
 
     /// Says goodbye: flushes and closes our side.

@@ -11,8 +11,10 @@ pub mod counter;
 pub mod exposition;
 pub mod histogram;
 pub mod log;
+pub mod process;
 pub mod registry;
 pub mod request_metrics;
+pub mod resilience_metrics;
 pub mod top;
 pub mod trace;
 

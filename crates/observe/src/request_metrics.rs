@@ -128,7 +128,7 @@ impl ListenerMetrics {
                 &[("listener", listener), ("outcome", outcome)],
             )
         };
-        let bytes = "Bytes of HTTP messages and tunnels exchanged with clients.";
+        let bytes = "Bytes of message content exchanged with clients.";
         let bytes_with =
             |direction| worker.counter(BYTES, bytes, &[("listener", listener), ("direction", direction)]);
         let bad = "Requests refused for what the client sent or did, by kind of fault.";

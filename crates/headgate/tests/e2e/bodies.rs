@@ -40,8 +40,9 @@ fn content_of_any_length_passes_byte_for_byte() {
             let response = client.ask(counted);
             assert_eq!(response.head.has("transfer-encoding"), answer == "/chunked");
             assert_same(&response.body, &body, "sent with a length");
-            let chunks = [format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes(), &chunked(&body)];
-            assert_same(&client.ask(chunks.concat()).body, &body, "sent in chunks");
+            let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
+            let chunks = [head.as_bytes(), &chunked(&body)].concat();
+            assert_same(&client.ask(chunks).body, &body, "sent in chunks");
         }
     }
     assert_eq!(service.connections(), 1, "a boundary between two messages was lost");

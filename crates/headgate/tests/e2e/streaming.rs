@@ -70,10 +70,10 @@ fn pieces_of_an_upload_arrive_one_by_one() {
 
 #[test]
 fn both_directions_of_one_exchange_talk_in_turn() {
-    let (_gateway, _origin, mut client, mut upstream) =
+    let (gateway, _origin, mut client, mut upstream) =
         asked("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n");
     upstream.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-    client.head();
+    assert_eq!(client.head().value("connection"), Some("close"));
     for turn in 0..20 {
         let text = format!("turn {turn}");
         let chunk = format!("{:x}\r\n{text}\r\n", text.len());
@@ -86,8 +86,11 @@ fn both_directions_of_one_exchange_talk_in_turn() {
     assert_eq!(upstream.chunks(), (vec![], vec![]));
     upstream.send("0\r\n\r\n");
     assert_eq!(client.chunks(), (vec![], vec![]));
-    // Both messages are over, so both connections are fit for more.
-    client.send(GET);
+    // Both messages are over, so the upstream connection is fit for more. The client's is not: when the
+    // response began nobody knew.
+    client.assert_ended();
+    let mut next = gateway.connect();
+    next.send(GET);
     assert_eq!(upstream.head().first_line(), "GET / HTTP/1.1");
 }
 

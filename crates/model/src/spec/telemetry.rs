@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct AdminSpec {
     /// Keep it on loopback or a private network: it has no login of its own.
     pub bind: String,
+    /// Names by which it may be asked, beside IP addresses and `localhost`: a page that rebinds its own name
+    /// to this address must not get an answer.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// The access log: one line per request, written by its own thread.

@@ -3,38 +3,32 @@
 use super::{Origin, PATIENCE, Wire};
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, Socket, Type};
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Stands in a configuration for the address that the test connects to.
-pub(crate) const LISTEN: &str = "@LISTEN@";
+/// Where a listener of a test binds: any free port, which Headgate says when it listens.
+pub(crate) const LISTEN: &str = "127.0.0.1:0";
 
-/// A port that nobody else on the machine is given for as long as this lives. Its socket is bound but does
-/// not listen, so a process that is told the port can take it.
+/// A port that nobody else on the machine is given for as long as this lives, and on which nobody listens.
 pub(crate) struct Port {
-    _reserved: Socket,
+    _bound: Socket,
     pub address: SocketAddr,
 }
 
 impl Port {
     pub(crate) fn reserve() -> Self {
-        Self::reserve_on(Ipv4Addr::LOCALHOST.into()).unwrap()
-    }
-
-    pub(crate) fn reserve_on(ip: IpAddr) -> std::io::Result<Self> {
-        let any = SocketAddr::new(ip, 0);
-        let socket = Socket::new(Domain::for_address(any), Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        socket.set_reuse_port(true)?;
-        socket.bind(&any.into())?;
-        let address = socket.local_addr()?.as_socket().unwrap();
-        Ok(Self { _reserved: socket, address })
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        Self { _bound: socket, address }
     }
 }
 
@@ -89,25 +83,24 @@ pub(crate) fn headgate() -> Command {
 /// A running Headgate.
 pub(crate) struct Headgate {
     child: Child,
+    /// Standard output, line by line.
+    stdout: Receiver<String>,
     /// Reads what the process complains of, to its end.
     stderr: Option<JoinHandle<String>>,
-    port: Port,
+    /// Addresses by listener name.
+    addresses: BTreeMap<String, SocketAddr>,
     scratch: Scratch,
 }
 
 impl Headgate {
-    /// With this configuration, in which [`LISTEN`] is filled in.
+    /// With this configuration.
     pub(crate) fn start(config: &str) -> Self {
-        Self::start_on(Port::reserve(), config)
-    }
-
-    pub(crate) fn start_on(port: Port, config: &str) -> Self {
         let scratch = scratch();
         let file = scratch.file("headgate.toml");
-        fs::write(&file, config.replace(LISTEN, &port.address.to_string())).unwrap();
+        fs::write(&file, config).unwrap();
         let mut command = headgate();
         command.arg("run").arg(&file);
-        Self::spawn(command, port, scratch)
+        Self::spawn(command, config.matches("[listen.").count(), scratch)
     }
 
     /// In front of one origin, with every default.
@@ -117,42 +110,55 @@ impl Headgate {
 
     /// With flags in place of a file.
     pub(crate) fn with_flags(flags: &[&str]) -> Self {
-        let port = Port::reserve();
         let mut command = headgate();
-        command.arg("run").arg("--listen").arg(port.address.to_string()).args(flags);
-        Self::spawn(command, port, scratch())
+        command.args(["run", "--listen", LISTEN]).args(flags);
+        Self::spawn(command, 1, scratch())
     }
 
-    fn spawn(mut command: Command, port: Port, scratch: Scratch) -> Self {
-        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    fn spawn(mut command: Command, listeners: usize, scratch: Scratch) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
         let mut pipe = child.stderr.take().unwrap();
         let stderr = thread::spawn(move || {
             let mut text = String::new();
             let _ = pipe.read_to_string(&mut text);
             text
         });
-        let mut this = Self { child, stderr: Some(stderr), port, scratch };
-        this.wait_until_it_accepts();
+        let mut this = Self { child, stdout, stderr: Some(stderr), addresses: BTreeMap::new(), scratch };
+        for _ in 0..listeners {
+            let line = this.line();
+            let parts = line.strip_prefix("listening on ").and_then(|rest| rest.split_once(" ["));
+            let Some((address, name)) = parts else { panic!("not where it listens: {line}") };
+            // A Unix socket is known by its path.
+            if let Ok(address) = address.parse() {
+                this.addresses.insert(name.trim_end_matches(']').to_owned(), address);
+            }
+        }
         this
     }
 
-    fn wait_until_it_accepts(&mut self) {
-        let started = Instant::now();
-        while std::net::TcpStream::connect(self.port.address).is_err() {
-            assert!(started.elapsed() < PATIENCE, "headgate does not accept on {}", self.port.address);
-            if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("headgate ended with {status}: {}", self.stderr.take().unwrap().join().unwrap());
+    /// The next line of standard output.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> String {
+        match self.stdout.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("headgate says nothing"),
+            Err(RecvTimeoutError::Disconnected) => {
+                let (status, stderr) = self.wait();
+                panic!("headgate ended with {status}: {stderr}");
             }
-            thread::sleep(Duration::from_millis(2));
         }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.port.address
+    /// Where the listener of that name is.
+    #[track_caller]
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
+        self.addresses[name]
     }
 
+    /// Connects to the listener `web`.
     pub(crate) fn connect(&self) -> Wire {
-        Wire::connect(self.port.address)
+        Wire::connect(self.listener("web"))
     }
 
     pub(crate) fn config_file(&self) -> PathBuf {
@@ -194,6 +200,19 @@ impl Drop for Headgate {
             assert!(!text.contains("panicked"), "headgate panicked: {text}");
         }
     }
+}
+
+/// Reads a pipe to its end, so that its writer never waits.
+fn lines(pipe: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 /// Runs a command of the binary to its end.

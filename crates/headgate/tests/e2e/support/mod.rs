@@ -6,11 +6,11 @@ mod origin;
 mod service;
 mod wire;
 
-pub(crate) use gateway::{Headgate, LISTEN, Port, headgate, one_service, scratch};
+pub(crate) use gateway::{Headgate, LISTEN, Port, one_service, output, scratch};
 pub(crate) use message::{Head, Response};
 pub(crate) use origin::Origin;
-pub(crate) use service::{Request, Service, response};
-pub(crate) use wire::Wire;
+pub(crate) use service::{Service, response};
+pub(crate) use wire::{End, Wire};
 
 use headgate_model::dice::Dice;
 use std::time::Duration;

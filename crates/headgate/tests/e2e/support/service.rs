@@ -11,7 +11,6 @@ use std::thread::{self, JoinHandle};
 pub(crate) struct Request {
     pub head: Head,
     pub body: Vec<u8>,
-    pub trailers: Vec<String>,
 }
 
 /// A running service; one thread for each connection.
@@ -87,12 +86,9 @@ fn serve(wire: &mut Wire, answer: &dyn Fn(&Request) -> Vec<u8>, counts: &Counts)
     // An idle connection waits for as long as the gateway keeps it.
     while wire.has_more() {
         let head = wire.head();
-        let (body, trailers) = match head.value("transfer-encoding") {
-            Some(_) => wire.chunks(),
-            None => (wire.body(&head), Vec::new()),
-        };
+        let body = wire.body(&head);
         counts.requests.fetch_add(1, Ordering::Relaxed);
-        if wire.try_send(answer(&Request { head, body, trailers })).is_err() {
+        if wire.try_send(answer(&Request { head, body })).is_err() {
             return;
         }
     }

@@ -202,15 +202,14 @@ impl Wire {
         self.socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// Keeps the kernel from taking much on behalf of this side.
-    pub(crate) fn read_slowly(&self) {
-        self.socket.set_recv_buffer_size(4_096).unwrap();
-    }
-
     /// How long a read or write may wait.
     pub(crate) fn set_patience(&self, patience: Duration) {
         self.socket.set_read_timeout(Some(patience)).unwrap();
         self.socket.set_write_timeout(Some(patience)).unwrap();
+    }
+
+    pub(crate) fn local_address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap().as_socket().unwrap()
     }
 
     /// A second handle on the same connection, for writing in another thread.

@@ -1,0 +1,199 @@
+//! What each admin path answers. It parses no bytes, keeps no connections, and changes nothing but through
+//! [`State::reload`](crate::State::reload).
+
+use crate::effective::config_text;
+use crate::sample::Looks;
+use crate::site::{Refusal, check_host, check_origin};
+use crate::{Admin, State};
+use bytes::Bytes;
+use headgate_observe::exposition;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Method, Request, Response, StatusCode};
+use std::fmt::Write;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A longer request body is refused.
+const BODY_MAX: usize = 1 << 20;
+/// Expositions that may be in memory at once: with many routes, one has tens of megabytes.
+const SCRAPES_MAX: usize = 4;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const TOML: &str = "application/toml";
+
+const PATHS: [(&str, Page, &str); 7] = [
+    ("/", Page::Index, "this list"),
+    ("/metrics", Page::Metrics, "metrics in the Prometheus text format"),
+    ("/healthz", Page::Alive, "200 while the process is alive"),
+    ("/readyz", Page::Ready, "200 while new traffic is welcome, else 503 with the reason"),
+    ("/top", Page::Top, "rates and percentiles of the last second, as JSON; headgate top draws them"),
+    ("/config", Page::Config, "the configuration in force, without secrets"),
+    ("/reload", Page::Reload, "loads the configuration again; 422 with what is wrong with it"),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Page {
+    Index,
+    Metrics,
+    Alive,
+    Ready,
+    Top,
+    Config,
+    Reload,
+}
+
+impl Page {
+    fn methods(self) -> &'static [Method] {
+        if self == Self::Reload { &[Method::POST] } else { &[Method::GET, Method::HEAD] }
+    }
+}
+
+/// What the answers are made from.
+pub(crate) struct Desk {
+    admin: Admin,
+    looks: Looks,
+    scrapes: Arc<Semaphore>,
+}
+
+impl Desk {
+    pub(crate) fn new(admin: Admin, looks: Looks) -> Self {
+        Self { admin, looks, scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)) }
+    }
+
+    async fn metrics(&self) -> Answer {
+        // It is never closed; without a permit the exposition would only be unbounded.
+        let place = Arc::clone(&self.scrapes).acquire_owned().await.ok();
+        self.admin.process.refresh();
+        let mut text = String::new();
+        exposition::write(&self.admin.registry.gather(), &mut text);
+        respond(StatusCode::OK, exposition::CONTENT_TYPE, Bytes::from_owner(Scrape { text, _place: place }))
+    }
+
+    async fn top(&self) -> Answer {
+        match self.looks.latest().await {
+            Some(look) => respond(StatusCode::OK, JSON, look),
+            None => say(StatusCode::SERVICE_UNAVAILABLE, "the sampler has ended; see the log"),
+        }
+    }
+
+    fn config(&self) -> Answer {
+        match config_text(&self.admin.state.config()) {
+            Ok(text) => respond(StatusCode::OK, TOML, text.into()),
+            Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
+}
+
+/// A rendered exposition. It keeps its place until its last byte is sent or given up.
+struct Scrape {
+    text: String,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Scrape {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
+
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Answer {
+    if let Err(refusal) = check_host(request.uri(), request.headers(), &desk.admin.hosts) {
+        return refuse(&refusal);
+    }
+    let path = request.uri().path();
+    let Some(&(_, page, _)) = PATHS.iter().find(|(known, _, _)| *known == path) else {
+        return say(StatusCode::NOT_FOUND, "no such page; / lists what there is");
+    };
+    if !page.methods().contains(request.method()) {
+        return not_allowed(page);
+    }
+    let state = &desk.admin.state;
+    match page {
+        Page::Index => say(StatusCode::OK, &index()),
+        Page::Metrics => desk.metrics().await,
+        Page::Alive => say(StatusCode::OK, "alive"),
+        Page::Ready => match state.ready() {
+            Ok(()) => say(StatusCode::OK, "ready"),
+            Err(reason) => say(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {reason}")),
+        },
+        Page::Top => desk.top().await,
+        Page::Config => desk.config(),
+        Page::Reload => match check_origin(request.headers()) {
+            Ok(()) => reload(&**state, request.into_body()).await,
+            Err(refusal) => refuse(&refusal),
+        },
+    }
+}
+
+async fn reload(state: &dyn State, body: Incoming) -> Answer {
+    if let Err(refusal) = discard(body).await {
+        return refuse(&refusal);
+    }
+    // In a task of its own a reload ends as it should when the client goes away.
+    match tokio::spawn(state.reload()).await {
+        Ok(Ok(summary)) => say(StatusCode::OK, &summary),
+        Ok(Err(faults)) => say(StatusCode::UNPROCESSABLE_ENTITY, &faults),
+        Err(_) => say(StatusCode::INTERNAL_SERVER_ERROR, "the reload failed; see the log"),
+    }
+}
+
+/// Reads a body that means nothing here, so that closing the connection does not reset the answer away.
+async fn discard(body: Incoming) -> Result<(), Refusal> {
+    let too_large =
+        Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, reason: "the body is larger than 1 MiB" };
+    if body.size_hint().lower() > BODY_MAX as u64 {
+        return Err(too_large);
+    }
+    let mut body = Limited::new(body, BODY_MAX);
+    while let Some(frame) = body.frame().await {
+        if let Err(error) = frame {
+            let broken = Refusal { status: StatusCode::BAD_REQUEST, reason: "the body is broken" };
+            return Err(if error.is::<LengthLimitError>() { too_large } else { broken });
+        }
+    }
+    Ok(())
+}
+
+fn index() -> String {
+    let mut text = "Headgate\n\n".to_owned();
+    for (path, page, about) in PATHS {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{:<5}{path:<10}{about}", page.methods()[0].as_str());
+    }
+    text
+}
+
+fn not_allowed(page: Page) -> Answer {
+    let allowed = page.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let mut answer = say(StatusCode::METHOD_NOT_ALLOWED, &format!("this page answers {allowed}"));
+    if let Ok(allowed) = HeaderValue::try_from(allowed) {
+        answer.headers_mut().insert(ALLOW, allowed);
+    }
+    answer
+}
+
+fn refuse(refusal: &Refusal) -> Answer {
+    say(refusal.status, refusal.reason)
+}
+
+/// Plain text that ends with a line feed.
+fn say(status: StatusCode, text: &str) -> Answer {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    respond(status, TEXT, format!("{text}{end}").into())
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+    const HEADERS: [(HeaderName, &str); 2] =
+        [(CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    for (name, value) in HEADERS.into_iter().chain([(CONTENT_TYPE, content_type)]) {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}

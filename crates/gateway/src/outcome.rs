@@ -1,0 +1,92 @@
+//! What an attempt says about its endpoint, and everybody who wants to know: metrics, breakers, the latency
+//! estimate, the control loop.
+
+use crate::exchange::{Failure, Finish};
+use crate::snapshot::Service;
+use crate::view::{Link, ServiceView};
+use crate::worker::Worker;
+use headgate_model::fault::{Blame, FaultKind};
+use headgate_model::signal;
+use headgate_model::spec::BalancePolicy;
+use headgate_model::units::Tick;
+use headgate_observe::request_metrics;
+use headgate_policy::balance::peak_ewma::PeakEwma;
+use headgate_policy::breaker::Outcome;
+
+/// Whether the upstream did its part: 5xx and its own faults are failures. What the client or the gateway
+/// broke says nothing, and neither does a kept connection that was closed just before it was used again.
+#[inline]
+pub(crate) fn of(result: &Result<Finish, Failure>, status: u16) -> Outcome {
+    let status = match result {
+        Ok(_) => status,
+        Err(Failure { put_aside: Some(status), .. }) => *status,
+        Err(Failure { fault, .. }) => {
+            let failed = fault.kind.blame() == Blame::Upstream && fault.kind != FaultKind::StaleConnection;
+            return if failed { Outcome::Failure } else { Outcome::Abandoned };
+        }
+    };
+    if status >= 500 { Outcome::Failure } else { Outcome::Success }
+}
+
+/// Tells all but the breakers of an attempt that lasted from `began` to `ended`.
+#[inline]
+pub(crate) fn count(
+    worker: &Worker,
+    service: &Service,
+    view: &ServiceView,
+    link: &Link,
+    result: &Result<Finish, Failure>,
+    outcome: Outcome,
+    (began, ended): (Tick, Tick),
+) {
+    let took = ended.since(began);
+    link.metrics.record(label(result), took.as_micros() as u64);
+    if outcome == Outcome::Abandoned {
+        return;
+    }
+    let ok = outcome == Outcome::Success;
+    if service.balance.policy == BalancePolicy::PeakEwma {
+        let (us, at) = link.endpoint.latency();
+        let (before, decay) = (PeakEwma { us, at }, service.balance.decay);
+        let after =
+            if ok { before.observe(took, ended, decay) } else { before.observe_failure(took, ended, decay) };
+        link.endpoint.set_latency(after.us, after.at);
+    }
+    if view.is_judged
+        && let Some(signals) = &worker.signals
+    {
+        signals.send(signal::Outcome { endpoint: link.endpoint.clone(), ok, at: ended });
+    }
+}
+
+fn label(result: &Result<Finish, Failure>) -> request_metrics::Outcome {
+    match result {
+        Ok(_) | Err(Failure { put_aside: Some(_), .. }) => request_metrics::Outcome::Ok,
+        Err(Failure { fault, .. }) => match fault.kind {
+            FaultKind::ConnectFailed | FaultKind::ConnectTimeout | FaultKind::TlsFailed => {
+                request_metrics::Outcome::ConnectFailed
+            }
+            _ => request_metrics::Outcome::Failed,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headgate_model::fault::Fault;
+
+    #[test]
+    fn only_the_upstreams_own_failures_count_against_it() {
+        let failed = |kind| of(&Err(Fault::new(kind, "").into()), 0);
+        assert_eq!(of(&Ok(Finish::Done), 200), Outcome::Success);
+        assert_eq!(of(&Ok(Finish::Done), 404), Outcome::Success);
+        assert_eq!(of(&Ok(Finish::Done), 503), Outcome::Failure);
+        assert_eq!(of(&Err(Failure::put_aside(503)), 200), Outcome::Failure);
+        assert_eq!(of(&Err(Failure::put_aside(429)), 500), Outcome::Success);
+        assert_eq!(failed(FaultKind::FirstByteTimeout), Outcome::Failure);
+        assert_eq!(failed(FaultKind::StaleConnection), Outcome::Abandoned);
+        assert_eq!(failed(FaultKind::ClientClosed), Outcome::Abandoned);
+        assert_eq!(failed(FaultKind::NoEndpoint), Outcome::Abandoned);
+    }
+}

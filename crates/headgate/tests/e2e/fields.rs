@@ -1,0 +1,153 @@
+//! Header fields: what passes as it came, what stays on its hop, and what Headgate says about the client.
+
+use crate::support::{Head, Headgate, Origin, Response, one_service};
+
+/// Sends `request` and `answer` through a gateway; gives what came out on each side.
+fn exchange(listen: &str, request: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) -> (Head, Response) {
+    let origin = Origin::start();
+    let gateway = Headgate::start(&one_service(listen, "", &[origin.address]));
+    let mut client = gateway.connect();
+    client.send(request);
+    let mut upstream = origin.accept();
+    let head = upstream.head();
+    upstream.send(answer);
+    (head, client.response())
+}
+
+fn request(listen: &str, request: impl AsRef<[u8]>) -> Head {
+    exchange(listen, request, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").0
+}
+
+#[test]
+fn fields_pass_in_order_with_their_case_and_bytes() {
+    let lines = [
+        "Host: a.test:8080",
+        "X-B: 1",
+        "x-a: 2",
+        "X-B: 3",
+        "Cookie: a=1",
+        "Cookie: b=2",
+        "Accept: */*, text/html;q=0.5",
+        "X-Empty: ",
+        "X-Latin: caf\u{e9}",
+        "User-Agent: test",
+        "Expires: 0",
+    ];
+    let latin: Vec<u8> = format!("GET /p%20q?a=b&c HTTP/1.1\r\n{}\r\n\r\n", lines.join("\r\n"))
+        .chars()
+        .map(|char| char as u8)
+        .collect();
+    let answer = "HTTP/1.1 203 Not Quite\r\nDate: now\r\nSet-Cookie: a=1\r\nX-A: 1\r\nset-cookie: b=2\r\n\
+                  Server: mine\r\ncontent-length: 0\r\n\r\n";
+    let (head, response) = exchange("", latin, answer);
+    assert_eq!(head.first_line(), "GET /p%20q?a=b&c HTTP/1.1");
+    assert_eq!(head.lines()[..lines.len()], lines);
+    assert_eq!(response.head.first_line(), "HTTP/1.1 203 Not Quite");
+    let expected = ["Date: now", "Set-Cookie: a=1", "X-A: 1", "set-cookie: b=2", "Server: mine", "content-length: 0"];
+    assert_eq!(response.head.lines(), expected);
+}
+
+#[test]
+fn fields_of_one_hop_stay_on_it() {
+    let (head, response) = exchange(
+        "",
+        "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: keep-alive, X-Mine , x-two\r\nX-Mine: 1\r\nX-TWO: 2\r\n\
+         X-Kept: 3\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: gzip, Trailers;q=0.5\r\n\
+         Upgrade: websocket\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: keep-alive, x-internal\r\nX-Internal: secret\r\nX-Kept: 4\r\n\
+         Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nUpgrade: h2c\r\ncontent-length: 0\r\n\r\n",
+    );
+    for head in [&head, &response.head] {
+        for name in ["connection", "keep-alive", "proxy-connection", "x-mine", "x-two", "x-internal", "upgrade"] {
+            assert!(!head.has(name), "{name} went on: {head:?}");
+        }
+        assert!(head.has("x-kept"));
+    }
+    assert!(matches!(head.value("te"), None | Some("trailers")), "{head:?}");
+}
+
+#[test]
+fn credentials_for_a_proxy_and_cookies_are_not_lost() {
+    let head = request(
+        "",
+        "GET / HTTP/1.1\r\nHost: a.test\r\nAuthorization: Basic eA==\r\nCookie: session=1\r\n\
+         traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n",
+    );
+    assert_eq!(head.value("authorization"), Some("Basic eA=="));
+    assert_eq!(head.value("cookie"), Some("session=1"));
+    assert_eq!(head.value("traceparent"), Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+}
+
+const CLAIMS: &str = "GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: 6.6.6.6, 7.7.7.7\r\nx-forwarded-for: 8.8.8.8\r\n\
+    X-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.example\r\nForwarded: for=6.6.6.6;proto=https\r\n\r\n";
+
+#[test]
+fn what_a_stranger_says_about_where_it_comes_from_is_replaced() {
+    for listen in ["", "trusted_proxies = [\"10.0.0.0/8\"]"] {
+        let head = request(listen, CLAIMS);
+        assert_eq!(head.values("x-forwarded-for"), ["127.0.0.1"]);
+        assert_eq!(head.values("x-forwarded-proto"), ["http"]);
+        assert_eq!(head.values("x-forwarded-host"), ["a.test"]);
+        assert!(!head.has("forwarded"), "{head:?}");
+    }
+}
+
+#[test]
+fn what_a_trusted_proxy_says_is_passed_on_with_its_own_address_behind() {
+    let head = request("trusted_proxies = [\"127.0.0.0/8\"]", CLAIMS);
+    assert_eq!(head.values("x-forwarded-for"), ["6.6.6.6, 7.7.7.7, 8.8.8.8, 127.0.0.1"]);
+    assert_eq!(head.values("x-forwarded-proto"), ["https"]);
+    assert_eq!(head.values("x-forwarded-host"), ["shop.example"]);
+}
+
+#[test]
+fn a_trusted_proxy_that_says_nothing_is_itself_the_client() {
+    let head = request("trusted_proxies = [\"127.0.0.1\"]", "GET / HTTP/1.1\r\nHost: a.test:81\r\n\r\n");
+    assert_eq!(head.values("x-forwarded-for"), ["127.0.0.1"]);
+    assert_eq!(head.values("x-forwarded-proto"), ["http"]);
+    assert_eq!(head.values("x-forwarded-host"), ["a.test:81"]);
+}
+
+#[test]
+fn a_connection_header_cannot_remove_what_headgate_says() {
+    let head = request(
+        "",
+        "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: x-forwarded-for, X-Forwarded-Proto\r\n\r\n",
+    );
+    assert_eq!(head.values("x-forwarded-for"), ["127.0.0.1"]);
+    assert_eq!(head.values("x-forwarded-proto"), ["http"]);
+}
+
+#[test]
+fn an_absolute_target_becomes_a_path() {
+    for (target, path) in [
+        ("http://a.test/x?y=1", "/x?y=1"),
+        ("HTTP://A.TEST/", "/"),
+        ("https://a.test//", "//"),
+        ("http://a.test/?", "/?"),
+    ] {
+        let head = request("", format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+        assert_eq!(head.first_line(), format!("GET {path} HTTP/1.1"));
+        assert_eq!(head.values("host"), ["a.test"]);
+    }
+}
+
+#[test]
+fn an_http_1_0_request_without_host_gets_the_endpoints() {
+    let origin = Origin::start();
+    let gateway = Headgate::before(&origin);
+    let mut client = gateway.connect();
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    let head = origin.accept().head();
+    assert_eq!(head.first_line(), "GET / HTTP/1.1");
+    assert_eq!(head.value("host"), Some(origin.address.to_string().as_str()));
+    assert!(!head.has("x-forwarded-host"), "{head:?}");
+}
+
+#[test]
+fn an_unknown_method_passes() {
+    for method in ["BREW", "get", "M-SEARCH", "X"] {
+        let head = request("", format!("{method} /pot HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+        assert_eq!(head.first_line(), format!("{method} /pot HTTP/1.1"));
+    }
+}
