@@ -13,14 +13,14 @@ pub(crate) struct Upload<'f, F> {
 }
 
 impl<'f, F: Future<Output = Result<(), Fault>>> Upload<'f, F> {
-    pub fn new(future: Pin<&'f mut F>) -> Self {
+    pub(crate) fn new(future: Pin<&'f mut F>) -> Self {
         Self { future, result: None }
     }
 
     /// Runs `main` to its end with the upload beside it; `uploaded` is called once, when the upload is
     /// complete. A fault of the client ends both; one of the upstream does not, because a response that
     /// explains it may be on its way.
-    pub async fn beside<T>(
+    pub(crate) async fn beside<T>(
         &mut self,
         main: impl Future<Output = Result<T, Fault>>,
         mut uploaded: impl FnMut(),
@@ -47,7 +47,7 @@ impl<'f, F: Future<Output = Result<(), Fault>>> Upload<'f, F> {
     }
 
     /// Whether the whole request was sent.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         matches!(self.result, Some(Ok(())))
     }
 }

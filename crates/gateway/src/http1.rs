@@ -59,7 +59,7 @@ enum After {
 
 impl Connection {
     /// Serves the connection to its end.
-    pub async fn serve(mut self) {
+    pub(crate) async fn serve(mut self) {
         loop {
             let idle = self.spec().timeouts.idle.0;
             self.deadline.set(idle);

@@ -20,7 +20,7 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// Carries bytes until both sides have closed, one fails, or nothing moves for `idle`.
     /// `to_upstream` is what the client sent right behind its request.
-    pub async fn run(
+    pub(crate) async fn run(
         self,
         client: &Stream,
         to_upstream: &[u8],

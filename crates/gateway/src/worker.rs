@@ -127,12 +127,6 @@ pub struct Worker {
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// A worker that tells nobody what happens; see [`Self::with_outlets`].
-    #[must_use]
-    pub fn new(id: usize, shared: Arc<Shared>, seed: u64) -> Rc<Self> {
-        Self::with_outlets(id, shared, seed, Outlets::default())
-    }
-
     /// `seed` starts the worker's dice. Has to be called on the worker's thread, inside its runtime.
     #[must_use]
     pub fn with_outlets(id: usize, shared: Arc<Shared>, seed: u64, outlets: Outlets) -> Rc<Self> {

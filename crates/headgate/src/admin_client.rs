@@ -1,7 +1,7 @@
 //! A question to a running Headgate's admin listener: one HTTP/1.1 request on a connection of its own. It
 //! reads only what that listener writes, and is no general client.
 
-use crate::run::Failure;
+use crate::say::Failure;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use crate::import::Format;
 use crate::run::{self, RunFlags};
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
-use crate::{demo, explain, import, reload};
+use crate::{demo, explain, import, reload, say};
 use clap::{Args, Parser, Subcommand};
 use headgate_model::spec::parse_duration;
 use std::net::SocketAddr;
@@ -195,7 +195,7 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            run::complain(&error);
+            say::complain(&error);
             ExitCode::FAILURE
         }
     }

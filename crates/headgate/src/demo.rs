@@ -1,7 +1,7 @@
 //! `headgate demo`: three small real service processes, the gateway in front of them, and one line of live
 //! statistics. Ctrl-C stops everything.
 
-use crate::run::{Failure, say};
+use crate::say::{Failure, say};
 use crate::supervisor;
 use headgate_model::spec::{
     AdminSpec, Config, EndpointSpec, Health, ListenSpec, Profile, RouteSpec, ServiceSpec,

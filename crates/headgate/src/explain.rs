@@ -1,7 +1,8 @@
 //! `headgate explain FILE 'GET https://host/path'`: what would become of a request, and why. It reads the
 //! configuration as the gateway does and asks the same route table; it sends nothing.
 
-use crate::run::{Failure, load, say};
+use crate::file::load;
+use crate::say::{Failure, say};
 use headgate_gateway::route::{Ask, Fields, Verdict};
 use headgate_gateway::snapshot::{Action, Discovered, Route, Service, Snapshot};
 use headgate_model::spec::Protocol;
@@ -53,7 +54,9 @@ fn parse<'a>(request: &'a str, headers: &[String]) -> Result<Question<'a>, Failu
         Some(("https", rest)) => (true, rest),
         Some(("http", rest)) => (false, rest),
         _ => {
-            return Err(format!("`{url}` is not a URL; write one like 'GET https://shop.example/path'").into());
+            return Err(
+                format!("`{url}` is not a URL; write one like 'GET https://shop.example/path'").into()
+            );
         }
     };
     let path_start = rest.find('/').unwrap_or(rest.len());
@@ -122,7 +125,12 @@ fn explain_service(snapshot: &Snapshot, service: &Service, out: &mut String) -> 
         writeln!(out, "  candidates from {source}, found while running")?;
     }
     let why = if spec.balance.is_some() { "named by the service" } else { "the profile's" };
-    writeln!(out, "balance    {:?} ({why}; profile {:?})", service.balance.policy, snapshot.config.profile)?;
+    writeln!(
+        out,
+        "balance    {} ({why}; profile {})",
+        as_written(&service.balance.policy)?,
+        as_written(&snapshot.config.profile)?
+    )?;
     let protocol = match (spec.protocol, &spec.tls) {
         (Protocol::Http1, None) => "HTTP/1.1",
         (Protocol::Http1, Some(_)) => "HTTP/1.1 over TLS",
@@ -145,4 +153,9 @@ fn explain_service(snapshot: &Snapshot, service: &Service, out: &mut String) -> 
         writeln!(out, "{name:<10} {}", if on { "on" } else { "off" })?;
     }
     Ok(())
+}
+
+/// A name as it stands in a configuration file.
+fn as_written(name: &impl serde::Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_value(name)?.as_str().unwrap_or_default().to_owned())
 }

@@ -1,7 +1,7 @@
 //! `headgate import nginx|haproxy|caddy FILE`: prints the configuration as Headgate would write it, and
 //! after it, on standard error, everything that could not be translated.
 
-use crate::run::{Failure, say};
+use crate::say::{Failure, say};
 use headgate_import::Kind;
 use std::io::Write;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! `headgate reload`: has a running Headgate load its configuration again, and tells what came of it.
 
 use crate::admin_client::ask;
-use crate::run::{Failure, say};
+use crate::say::{Failure, say};
 use std::time::Duration;
 
 /// A reload may compile many routes and read many certificates.

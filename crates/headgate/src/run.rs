@@ -1,19 +1,16 @@
 //! `headgate run`, `check` and `schema`: from a file or flags to a configuration, and from there to a
 //! running server.
 
+use crate::file::load;
+use crate::say::{Failure, say};
 use crate::service::{self, ServiceOptions};
 use crate::supervisor;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_model::spec::{
     AccessLog, AdminSpec, Balance, BalancePolicy, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
 };
-use std::error::Error;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Whatever ends a command; printed with its causes.
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// The flags of `headgate run`.
 pub(crate) struct RunFlags {
@@ -65,13 +62,6 @@ pub(crate) fn schema() -> Result<(), Failure> {
     say(&format!("{:#}", headgate_model::schema::json_schema()))
 }
 
-pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
-    headgate_model::load(&text, &name, &|variable| std::env::var(variable).ok())
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into())
-}
-
 /// The configuration that the flags stand for.
 fn from_flags(flags: &RunFlags) -> Result<Config, Failure> {
     let endpoints = flags.to.iter().map(|address| EndpointSpec::Address(address.clone())).collect();
@@ -95,22 +85,4 @@ fn from_flags(flags: &RunFlags) -> Result<Config, Failure> {
         ..RouteSpec::default()
     });
     Ok(config)
-}
-
-/// Prints to standard output.
-pub(crate) fn say(text: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout().lock(), "{text}")?;
-    Ok(())
-}
-
-/// Prints an error and its causes to standard error.
-pub(crate) fn complain(error: &Failure) {
-    let mut text = format!("headgate: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!("\n  because: {error}"));
-        cause = error.source();
-    }
-    // Nobody is left to be told when standard error is gone.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

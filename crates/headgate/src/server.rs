@@ -100,7 +100,10 @@ impl Server {
             Some(spec) => {
                 let counts = shared.registry.worker(count);
                 let format = Format::parse(&spec.format).map_err(io::Error::other)?;
-                Some(AccessLogWriter::spawn(Target::from(spec), format, rings, &counts).map_err(io::Error::other)?)
+                Some(
+                    AccessLogWriter::spawn(Target::from(spec), format, rings, &counts)
+                        .map_err(io::Error::other)?,
+                )
             }
             None => None,
         };

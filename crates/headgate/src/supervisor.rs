@@ -1,7 +1,8 @@
 //! A running process: the server, the control loops and the admin listener beside it, and what happens on a
 //! signal, a changed file, a reload or an upgrade. It carries no traffic.
 
-use crate::run::{Failure, load};
+use crate::file::load;
+use crate::say::Failure;
 use crate::server::{Server, seed};
 use crate::upgrade;
 use headgate_admin::{Admin, Reload, State};

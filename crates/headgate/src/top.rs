@@ -6,7 +6,7 @@ mod screen;
 mod table;
 
 use crate::admin_client::ask;
-use crate::run::{Failure, say};
+use crate::say::{Failure, say};
 use draw::{Sort, View};
 use headgate_observe::top::TopSnapshot;
 use screen::Screen;

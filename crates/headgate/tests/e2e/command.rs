@@ -4,7 +4,8 @@ use crate::support::{Headgate, Service, one_service, output, scratch};
 use std::fs;
 use std::net::TcpListener;
 
-const GOOD: &str = "[listen.web]\nbind = \"127.0.0.1:0\"\n[[route]]\nmatch = \"/*\"\nrespond = { body = \"hi\" }\n";
+const GOOD: &str =
+    "[listen.web]\nbind = \"127.0.0.1:0\"\n[[route]]\nmatch = \"/*\"\nrespond = { body = \"hi\" }\n";
 
 #[test]
 fn a_good_file_is_fine() {

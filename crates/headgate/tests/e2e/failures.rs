@@ -173,7 +173,11 @@ fn a_response_that_breaks_off_is_never_taken_for_a_whole_one() {
             } else {
                 assert_eq!(client.chunk(), b"12345");
             }
-            if by_reset { upstream.reset() } else { drop(upstream) }
+            if by_reset {
+                upstream.reset()
+            } else {
+                drop(upstream)
+            }
             let (rest, _) = client.rest();
             assert_eq!(String::from_utf8_lossy(&rest), "", "{part:?}");
         }
@@ -239,7 +243,11 @@ fn a_client_that_leaves_within_its_download_frees_the_upstream_connection() {
         upstream.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n");
         client.head();
         assert_eq!(client.chunk(), b"part");
-        if by_reset { client.reset() } else { drop(client) }
+        if by_reset {
+            client.reset()
+        } else {
+            drop(client)
+        }
         let piece = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
         while upstream.try_send(&piece).is_ok() {}
     }

@@ -43,7 +43,8 @@ fn fields_pass_in_order_with_their_case_and_bytes() {
     assert_eq!(head.first_line(), "GET /p%20q?a=b&c HTTP/1.1");
     assert_eq!(head.lines()[..lines.len()], lines);
     assert_eq!(response.head.first_line(), "HTTP/1.1 203 Not Quite");
-    let expected = ["Date: now", "Set-Cookie: a=1", "X-A: 1", "set-cookie: b=2", "Server: mine", "content-length: 0"];
+    let expected =
+        ["Date: now", "Set-Cookie: a=1", "X-A: 1", "set-cookie: b=2", "Server: mine", "content-length: 0"];
     assert_eq!(response.head.lines(), expected);
 }
 
@@ -58,7 +59,9 @@ fn fields_of_one_hop_stay_on_it() {
          Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nUpgrade: h2c\r\ncontent-length: 0\r\n\r\n",
     );
     for head in [&head, &response.head] {
-        for name in ["connection", "keep-alive", "proxy-connection", "x-mine", "x-two", "x-internal", "upgrade"] {
+        for name in
+            ["connection", "keep-alive", "proxy-connection", "x-mine", "x-two", "x-internal", "upgrade"]
+        {
             assert!(!head.has(name), "{name} went on: {head:?}");
         }
         assert!(head.has("x-kept"));

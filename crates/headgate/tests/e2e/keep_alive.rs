@@ -104,7 +104,8 @@ fn a_body_of_unknown_length_ends_an_http_1_0_connection() {
     client.send("GET / HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\n\r\n");
     let mut upstream = origin.accept();
     upstream.head();
-    upstream.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-trailer: 1\r\n\r\n");
+    upstream
+        .send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-trailer: 1\r\n\r\n");
     let response = client.response();
     assert_eq!(response.text(), "hello");
     assert_eq!(response.head.value("connection"), Some("close"));

@@ -43,7 +43,9 @@ fn a_chunked_body_beyond_the_limit_is_refused_and_never_finished() {
 fn a_body_of_exactly_the_limit_passes() {
     let origin = Origin::start();
     let gateway = Headgate::start(&one_service("limits.body = 5", "", &[origin.address]));
-    for framing in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"] {
+    for framing in
+        ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+    {
         let mut client = gateway.connect();
         client.send(format!("POST / HTTP/1.1\r\nHost: a.test\r\n{framing}"));
         let mut upstream = origin.accept();

@@ -27,7 +27,8 @@ fn talk(client: &mut Wire, seed: u64) {
             [head.as_bytes(), &body].concat()
         } else {
             let mut request =
-                format!("PUT /{seed} HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes();
+                format!("PUT /{seed} HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n")
+                    .into_bytes();
             for piece in body.chunks(1 + dice.below(5_000) as usize) {
                 request.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
                 request.extend_from_slice(piece);

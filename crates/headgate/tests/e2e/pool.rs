@@ -38,7 +38,11 @@ fn a_safe_request_on_a_connection_that_went_stale_is_repeated_unnoticed() {
         let (_gateway, origin, mut client, mut upstream) = with_kept_connection("");
         client.send(GET);
         upstream.head();
-        if by_reset { upstream.reset() } else { drop(upstream) }
+        if by_reset {
+            upstream.reset()
+        } else {
+            drop(upstream)
+        }
         let mut fresh = origin.accept();
         fresh.head();
         fresh.send(OK);
@@ -49,7 +53,9 @@ fn a_safe_request_on_a_connection_that_went_stale_is_repeated_unnoticed() {
 
 #[test]
 fn an_idempotent_request_is_repeated_with_its_whole_body() {
-    for framing in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"] {
+    for framing in
+        ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+    {
         let (_gateway, origin, mut client, mut upstream) = with_kept_connection("");
         client.send(format!("PUT / HTTP/1.1\r\nHost: a.test\r\n{framing}"));
         let head = upstream.head();

@@ -163,8 +163,12 @@ fn a_route_sets_the_host_and_edits_headers_on_both_ways() {
     let text = ask(&gateway, "GET", "app.test/inside/", "").text();
     assert!(text.contains("host: internal.test:8080\n") && !text.contains("Host: app.test"), "{text}");
     assert!(text.contains("x-forwarded-host: app.test"), "{text}");
-    let response =
-        ask(&gateway, "GET", "app.test/edit/", "X-GONE: 1\r\nX-Set: forged\r\nAuthorization: mine\r\nX-Added: 1\r\n");
+    let response = ask(
+        &gateway,
+        "GET",
+        "app.test/edit/",
+        "X-GONE: 1\r\nX-Set: forged\r\nAuthorization: mine\r\nX-Added: 1\r\n",
+    );
     let text = response.text();
     for line in ["x-set: 1", "authorization: Bearer t", "X-Added: 1", "x-added: 2"] {
         assert!(text.lines().any(|got| got == line), "{line} is missing in {text}");
@@ -210,7 +214,9 @@ fn without_a_route_the_answer_is_404() {
 fn a_path_with_dot_segments_is_refused() {
     let origin = Origin::start();
     let gateway = Headgate::before(&origin);
-    for path in ["/a/../b", "/..", "/.", "/a/./b", "/%2e%2e/b", "/a/.%2E/b", "/a/..%2fb", "/..;x/b", "/a/..\\b"] {
+    for path in
+        ["/a/../b", "/..", "/.", "/a/./b", "/%2e%2e/b", "/a/.%2E/b", "/a/..%2fb", "/..;x/b", "/a/..\\b"]
+    {
         let response = gateway.connect().get(path);
         assert_eq!(response.status(), 400, "{path}");
         origin.assert_untouched(path);

@@ -10,22 +10,58 @@ const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n";
 /// What it tries, the status it is answered with, its bytes.
 const REFUSED: &[(&str, u16, &str)] = &[
     // Which length counts (RFC 9112 section 6).
-    ("CL.TE", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG"),
-    ("TE.CL", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n8\r\nSMUGGLED\r\n0\r\n\r\n"),
-    ("CL.0 with TE", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    (
+        "CL.TE",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG",
+    ),
+    (
+        "TE.CL",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n8\r\nSMUGGLED\r\n0\r\n\r\n",
+    ),
+    (
+        "CL.0 with TE",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
     ("two lengths", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\nhello"),
-    ("the same length twice", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
+    (
+        "the same length twice",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+    ),
     ("a list of lengths", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nhello"),
     ("a signed length", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello"),
     ("a length in hex", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\nhello"),
     ("a length in quotes", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \"5\"\r\n\r\nhello"),
     ("an empty length", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\nhello"),
-    ("a length beyond 64 bits", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551621\r\n\r\nhello"),
-    ("TE.TE: chunked twice", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
-    ("TE.TE: two fields", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n"),
-    ("TE.TE: identity first", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n"),
+    (
+        "a length beyond 64 bits",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551621\r\n\r\nhello",
+    ),
+    (
+        "TE.TE: chunked twice",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "TE.TE: two fields",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "TE.TE: identity first",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
+    ),
     ("TE: xchunked", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
-    ("TE: a vertical tab", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
+    (
+        "TE: a vertical tab",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    ),
     ("TE in HTTP/1.0", 400, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     // Where a line ends, and what a name is (RFC 9112 sections 2.2 and 5).
     ("bare LF after a field", 400, "POST / HTTP/1.1\r\nHost: a\r\nX: 1\nContent-Length: 5\r\n\r\nhello"),
@@ -34,7 +70,11 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("a folded field", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"),
     ("a blank before the first field", 400, "GET / HTTP/1.1\r\n Host: a\r\n\r\n"),
     ("a blank before the colon", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\nhello"),
-    ("a tab before the colon", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n"),
+    (
+        "a tab before the colon",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n",
+    ),
     ("NUL in a name", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length\0: 5\r\n\r\nhello"),
     ("NUL in a value", 400, "GET / HTTP/1.1\r\nHost: a\r\nX: 1\x002\r\n\r\n"),
     ("a line without a colon", 400, "GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n"),
@@ -53,18 +93,58 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("the target's host differs", 400, "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("CONNECT", 501, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"),
     // What would be lost on the way (RFC 9110 section 7.6.1).
-    ("Connection names the length", 400, "POST / HTTP/1.1\r\nHost: a\r\nConnection: content-length\r\nContent-Length: 5\r\n\r\nhello"),
+    (
+        "Connection names the length",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: content-length\r\nContent-Length: 5\r\n\r\nhello",
+    ),
     ("Connection names the host", 400, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, Host\r\n\r\n"),
-    ("another expectation", 417, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\nContent-Length: 5\r\n\r\nhello"),
+    (
+        "another expectation",
+        417,
+        "POST / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\nContent-Length: 5\r\n\r\nhello",
+    ),
     // Chunks (RFC 9112 section 7.1).
-    ("a chunk size with 0x", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n"),
-    ("a chunk size beyond 64 bits", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000005\r\nhello\r\n0\r\n\r\n"),
-    ("a blank behind the chunk size", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n"),
-    ("bare LF behind the chunk size", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n"),
-    ("bare LF in a chunk extension", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a\nhello\r\n0\r\n\r\n"),
-    ("data longer than its chunk", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhello\r\n0\r\n\r\n"),
-    ("bare LF at the end of the chunks", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n"),
-    ("a folded trailer", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: 1\r\n 2\r\n\r\n"),
+    (
+        "a chunk size with 0x",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+    ),
+    (
+        "a chunk size beyond 64 bits",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000005\r\nhello\r\n0\r\n\r\n",
+    ),
+    (
+        "a blank behind the chunk size",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n",
+    ),
+    (
+        "bare LF behind the chunk size",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
+    ),
+    (
+        "bare LF in a chunk extension",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a\nhello\r\n0\r\n\r\n",
+    ),
+    (
+        "data longer than its chunk",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhello\r\n0\r\n\r\n",
+    ),
+    (
+        "bare LF at the end of the chunks",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n",
+    ),
+    (
+        "a folded trailer",
+        400,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: 1\r\n 2\r\n\r\n",
+    ),
 ];
 
 #[test]
@@ -113,7 +193,9 @@ fn a_refusal_does_not_depend_on_how_the_bytes_arrive() {
 fn an_upload_that_breaks_after_its_head_was_sent_on_is_never_finished() {
     let origin = Origin::start();
     let gateway = Headgate::before(&origin);
-    for bad in ["5\nhello\r\n0\r\n\r\n", "4\r\nhello\r\n0\r\n\r\n", "0\r\nContent Length: 5\r\n\r\n", "-1\r\n"] {
+    for bad in
+        ["5\nhello\r\n0\r\n\r\n", "4\r\nhello\r\n0\r\n\r\n", "0\r\nContent Length: 5\r\n\r\n", "-1\r\n"]
+    {
         let mut client = gateway.connect();
         client.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
         let mut upstream = origin.accept();
@@ -139,7 +221,11 @@ fn a_client_that_leaves_within_its_upload_leaves_no_finished_request() {
             client.send(format!("POST / HTTP/1.1\r\nHost: a.test\r\n{framing}"));
             let mut upstream = origin.accept();
             upstream.head();
-            if by_reset { client.reset() } else { drop(client) }
+            if by_reset {
+                client.reset()
+            } else {
+                drop(client)
+            }
             let (rest, _) = upstream.rest();
             assert!(!rest.ends_with(b"0\r\n\r\n"), "{framing:?}");
             assert!(rest.len() < 9, "{framing:?}");
@@ -244,7 +330,8 @@ fn content_where_none_may_be_never_answers_the_next_request() {
         head.status()
     };
     let mut client = gateway.connect();
-    let content = "HTTP/1.1 200 OK\r\ncontent-length: 44\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+    let content =
+        "HTTP/1.1 200 OK\r\ncontent-length: 44\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
     assert_eq!(ask(&mut client, "HEAD", content), 200);
     let content = "HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\nevil";
     assert_eq!(ask(&mut client, "GET", content), 204);

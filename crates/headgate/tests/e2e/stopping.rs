@@ -16,7 +16,8 @@ fn wait_until_refused(gateway: &Headgate) {
 
 fn busy(drain: &str) -> (Headgate, Wire, Wire) {
     let origin = Origin::start();
-    let gateway = Headgate::start(&format!("drain = \"{drain}\"\n{}", one_service("", "", &[origin.address])));
+    let gateway =
+        Headgate::start(&format!("drain = \"{drain}\"\n{}", one_service("", "", &[origin.address])));
     let mut client = gateway.connect();
     client.send(GET);
     let mut upstream = origin.accept();

@@ -130,21 +130,7 @@ impl Settings {
             "allow" | "auth_basic_user_file" | "auth_request_set" | "satisfy" => {
                 draft.untranslated(line, format!("{shown}: no access control"));
             }
-            "access_log" if first == "off" => {
-                if draft.config.log.is_some() {
-                    draft.untranslated(
-                        line,
-                        format!("{shown}: the access log is of all listeners and routes"),
-                    );
-                }
-            }
-            "access_log" => {
-                let format = directive.arg(1);
-                if !matches!(format, "" | "combined") {
-                    draft.approximated(line, format!("{shown}: written in the combined format"));
-                }
-                draft.log(line, LogFormat::Combined, Some(first.to_owned()).filter(|path| !path.is_empty()));
-            }
+            "access_log" => take_access_log(directive, draft),
             _ => return false,
         }
         true
@@ -314,4 +300,20 @@ pub(super) fn leftover(directive: &Directive, draft: &mut Draft) {
         _ => "no counterpart",
     };
     draft.untranslated(directive.line, format!("{}: {reason}", directive.shown()));
+}
+
+/// One access log for all: the first that is named is taken.
+fn take_access_log(directive: &Directive, draft: &mut Draft) {
+    let (line, path, format) = (directive.line, directive.arg(0), directive.arg(1));
+    let shown = directive.shown();
+    if path == "off" {
+        if draft.config.log.is_some() {
+            draft.untranslated(line, format!("{shown}: the access log is of all listeners and routes"));
+        }
+        return;
+    }
+    if !matches!(format, "" | "combined") {
+        draft.approximated(line, format!("{shown}: written in the combined format"));
+    }
+    draft.log(line, LogFormat::Combined, Some(path.to_owned()).filter(|path| !path.is_empty()));
 }

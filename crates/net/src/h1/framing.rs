@@ -250,6 +250,11 @@ fn transfer_encoding(value: &[u8], lengths: &mut Lengths, kind: FaultKind) -> Re
 }
 
 fn connection(value: &[u8], options: &mut Options, kind: FaultKind) -> Result<(), Fault> {
+    if is_same_name(value, b"keep-alive") {
+        options.elements += 1;
+        options.keep_alive = true; // what nearly every peer says, if anything
+        return Ok(());
+    }
     for token in value.split(|&byte| byte == b',') {
         options.elements += 1;
         if options.elements > MOST_CONNECTION_OPTIONS {

@@ -8,10 +8,10 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Where a listener of a test binds: any free port, which Headgate says when it listens.
@@ -85,8 +85,10 @@ pub(crate) struct Headgate {
     child: Child,
     /// Standard output, line by line.
     stdout: Receiver<String>,
-    /// Reads what the process complains of, to its end.
-    stderr: Option<JoinHandle<String>>,
+    /// Standard error: events, and what it complains of.
+    stderr: Receiver<String>,
+    /// What of it was read.
+    said: String,
     /// Addresses by listener name.
     addresses: BTreeMap<String, SocketAddr>,
     scratch: Scratch,
@@ -118,23 +120,50 @@ impl Headgate {
     fn spawn(mut command: Command, listeners: usize, scratch: Scratch) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());
-        let mut pipe = child.stderr.take().unwrap();
-        let stderr = thread::spawn(move || {
-            let mut text = String::new();
-            let _ = pipe.read_to_string(&mut text);
-            text
-        });
-        let mut this = Self { child, stdout, stderr: Some(stderr), addresses: BTreeMap::new(), scratch };
+        let stderr = lines(child.stderr.take().unwrap());
+        let said = String::new();
+        let mut this = Self { child, stdout, stderr, said, addresses: BTreeMap::new(), scratch };
+        this.read_addresses(listeners);
+        this
+    }
+
+    /// Takes in where so many listeners are.
+    #[track_caller]
+    pub(crate) fn read_addresses(&mut self, listeners: usize) {
         for _ in 0..listeners {
-            let line = this.line();
+            let line = self.line();
             let parts = line.strip_prefix("listening on ").and_then(|rest| rest.split_once(" ["));
             let Some((address, name)) = parts else { panic!("not where it listens: {line}") };
             // A Unix socket is known by its path.
             if let Ok(address) = address.parse() {
-                this.addresses.insert(name.trim_end_matches(']').to_owned(), address);
+                self.addresses.insert(name.trim_end_matches(']').to_owned(), address);
             }
         }
-        this
+    }
+
+    /// Waits for an event that has `text` in its line, and gives that line.
+    #[track_caller]
+    pub(crate) fn event(&mut self, text: &str) -> String {
+        loop {
+            let Ok(line) = self.stderr.recv_timeout(PATIENCE) else {
+                panic!("no event with {text:?}; so far: {}", self.said)
+            };
+            self.said.push_str(&line);
+            self.said.push('\n');
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Everything that was written to standard error until now.
+    fn complaints(&mut self) -> String {
+        // After the end of the process the pipe ends, and with it the channel.
+        while let Ok(line) = self.stderr.recv_timeout(Duration::from_secs(1)) {
+            self.said.push_str(&line);
+            self.said.push('\n');
+        }
+        std::mem::take(&mut self.said)
     }
 
     /// The next line of standard output.
@@ -174,7 +203,7 @@ impl Headgate {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return (status, self.stderr.take().map_or_else(String::new, |stderr| stderr.join().unwrap()));
+                return (status, self.complaints());
             }
             assert!(started.elapsed() < PATIENCE, "headgate does not end");
             thread::sleep(Duration::from_millis(2));
@@ -192,8 +221,7 @@ impl Drop for Headgate {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let Some(stderr) = self.stderr.take() else { return };
-        let text = stderr.join().unwrap_or_default();
+        let text = self.complaints();
         if thread::panicking() {
             eprintln!("headgate wrote to standard error:\n{text}");
         } else {
@@ -203,7 +231,7 @@ impl Drop for Headgate {
 }
 
 /// Reads a pipe to its end, so that its writer never waits.
-fn lines(pipe: ChildStdout) -> Receiver<String> {
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {

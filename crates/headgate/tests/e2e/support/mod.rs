@@ -4,12 +4,14 @@ mod gateway;
 mod message;
 mod origin;
 mod service;
+mod tls;
 mod wire;
 
 pub(crate) use gateway::{Headgate, LISTEN, Port, one_service, output, scratch};
 pub(crate) use message::{Head, Response};
 pub(crate) use origin::Origin;
 pub(crate) use service::{Service, response};
+pub(crate) use tls::Authority;
 pub(crate) use wire::{End, Wire};
 
 use headgate_model::dice::Dice;

@@ -36,7 +36,8 @@ impl Service {
         let socket = TcpListener::from(socket);
         let address = socket.local_addr().unwrap();
         let counts = Arc::new(Counts::default());
-        let (acceptor, counting, answer) = (socket.try_clone().unwrap(), Arc::clone(&counts), Arc::new(answer));
+        let (acceptor, counting, answer) =
+            (socket.try_clone().unwrap(), Arc::clone(&counts), Arc::new(answer));
         let thread = thread::spawn(move || {
             while let Ok((connection, _)) = acceptor.accept() {
                 counting.connections.fetch_add(1, Ordering::Relaxed);

@@ -1,15 +1,19 @@
 //! One connection under full control: raw bytes out, raw bytes in, every wait bounded.
 
 use super::{Head, PATIENCE, Response};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A connection, TCP or Unix, seen from the test.
 pub(crate) struct Wire {
     socket: Socket,
+    tls: Option<Box<ClientConnection>>,
     /// What arrived and was not taken yet.
     got: Vec<u8>,
 }
@@ -42,7 +46,22 @@ impl Wire {
 
     /// For peers that may have stopped to listen.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.socket.write_all(bytes.as_ref())
+        match &mut self.tls {
+            None => self.socket.write_all(bytes.as_ref()),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).write_all(bytes.as_ref()),
+        }
+    }
+
+    /// Goes on over TLS. The handshake happens with the first bytes.
+    pub(crate) fn over_tls(mut self, config: Arc<ClientConfig>, name: &str) -> Self {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        self.tls = Some(Box::new(ClientConnection::new(config, name).unwrap()));
+        self
+    }
+
+    /// The state of TLS, where it is spoken.
+    pub(crate) fn tls(&self) -> &ClientConnection {
+        self.tls.as_ref().unwrap()
     }
 
     /// Reads a head through its empty line.
@@ -148,6 +167,12 @@ impl Wire {
         self.response()
     }
 
+    /// As [`Self::ask`]; `None` when the peer ends the connection instead of answering.
+    pub(crate) fn try_ask(&mut self, request: impl AsRef<[u8]>) -> Option<Response> {
+        self.try_send(request).ok()?;
+        self.has_more().then(|| self.response())
+    }
+
     /// Sends a GET for `path` and reads its response.
     #[track_caller]
     pub(crate) fn get(&mut self, path: &str) -> Response {
@@ -228,7 +253,10 @@ impl Wire {
     /// Reads what is there, at least a byte; zero at the end.
     pub(crate) fn try_fill(&mut self) -> io::Result<usize> {
         let mut room = [0; 64 * 1024];
-        let count = self.socket.read(&mut room)?;
+        let count = match &mut self.tls {
+            None => self.socket.read(&mut room)?,
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).read(&mut room)?,
+        };
         self.got.extend_from_slice(&room[..count]);
         Ok(count)
     }
@@ -236,7 +264,7 @@ impl Wire {
 
 impl From<Socket> for Wire {
     fn from(socket: Socket) -> Self {
-        let wire = Self { socket, got: Vec::new() };
+        let wire = Self { socket, tls: None, got: Vec::new() };
         SockRef::from(&wire.socket).set_nonblocking(false).unwrap();
         wire.set_patience(PATIENCE);
         wire

@@ -1,0 +1,25 @@
+//! How a command speaks to whoever called it: results on standard output, what went wrong on standard error.
+
+use std::error::Error;
+use std::io::Write;
+
+/// Whatever ends a command; printed with its causes.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// Prints to standard output.
+pub(crate) fn say(text: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout().lock(), "{text}")?;
+    Ok(())
+}
+
+/// Prints an error and its causes to standard error.
+pub(crate) fn complain(error: &Failure) {
+    let mut text = format!("headgate: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!("\n  because: {error}"));
+        cause = error.source();
+    }
+    // Nobody is left to be told when standard error is gone.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

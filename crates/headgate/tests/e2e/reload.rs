@@ -1,0 +1,170 @@
+//! Another configuration, or another process, takes over: nothing that is open is closed, and no request
+//! fails.
+
+use crate::support::{Headgate, LISTEN, Origin, Service, Wire, one_service};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::net::TcpStream;
+
+const RELOADED: &str = "configuration reloaded";
+const NOT_RELOADED: &str = "configuration not reloaded";
+
+fn reload(gateway: &mut Headgate, config: &str) {
+    fs::write(gateway.config_file(), config).unwrap();
+    gateway.signal(Signal::HUP);
+    gateway.event(RELOADED);
+}
+
+#[test]
+fn a_hangup_swaps_the_configuration_under_open_connections() {
+    let services = ["old", "new"].map(Service::named);
+    let config = |service: &Service| one_service("", "", &[service.address]);
+    let mut gateway = Headgate::start(&config(&services[0]));
+    let mut client = gateway.connect();
+    assert_eq!(client.get("/").text(), "old GET / HTTP/1.1");
+    reload(&mut gateway, &config(&services[1]));
+    assert_eq!(client.get("/").text(), "new GET / HTTP/1.1");
+    assert_eq!(gateway.connect().get("/").text(), "new GET / HTTP/1.1");
+}
+
+#[test]
+fn a_changed_file_is_noticed() {
+    let services = ["old", "new"].map(Service::named);
+    let config = |service: &Service| one_service("", "", &[service.address]);
+    let mut gateway = Headgate::start(&config(&services[0]));
+    fs::write(gateway.config_file(), config(&services[1])).unwrap();
+    gateway.event(RELOADED);
+    assert_eq!(gateway.connect().get("/").text(), "new GET / HTTP/1.1");
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_says_why() {
+    let service = Service::named("app");
+    let config = one_service("", "", &[service.address]);
+    let mut gateway = Headgate::start(&config);
+    let mut client = gateway.connect();
+    for (bad, reason) in [
+        (config.replace("endpoints", "endpionts"), "endpionts"),
+        (config.replace("match = \"/*\"", "match = \"nonsense\""), "path is missing"),
+        (format!("{config}[listen.other]\nbind = \"192.0.2.1:1\"\n"), "192.0.2.1:1"),
+    ] {
+        fs::write(gateway.config_file(), bad).unwrap();
+        gateway.signal(Signal::HUP);
+        let event = gateway.event(NOT_RELOADED);
+        assert!(event.contains(reason), "{event}");
+        assert_eq!(client.get("/").status(), 200);
+        assert_eq!(gateway.connect().get("/").status(), 200);
+    }
+}
+
+#[test]
+fn a_request_ends_with_the_configuration_that_it_began_with() {
+    let (origin, service) = (Origin::start(), Service::named("new"));
+    let mut gateway = Headgate::start(&one_service("", "", &[origin.address]));
+    let mut client = gateway.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 6\r\n\r\n123");
+    let mut upstream = origin.accept();
+    upstream.head();
+    upstream.expect("123");
+    reload(&mut gateway, &one_service("", "", &[service.address]));
+    client.send("456");
+    upstream.expect("456");
+    upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nold");
+    assert_eq!(client.response().text(), "old");
+    assert_eq!(client.get("/").text(), "new GET / HTTP/1.1");
+}
+
+#[test]
+fn a_websocket_survives_ten_reloads() {
+    let origin = Origin::start();
+    let config = one_service("", "", &[origin.address]);
+    let mut gateway = Headgate::start(&config);
+    let mut client = gateway.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    let mut upstream = origin.accept();
+    upstream.head();
+    upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    assert_eq!(client.head().status(), 101);
+    for turn in 0..10 {
+        // Even the service that it talks to may go.
+        let endpoint = format!("127.0.0.1:{}", 1 + turn);
+        reload(&mut gateway, &config.replace(&origin.address.to_string(), &endpoint));
+        client.send(format!("ping {turn}"));
+        upstream.expect(format!("ping {turn}"));
+        upstream.send(format!("pong {turn}"));
+        client.expect(format!("pong {turn}"));
+    }
+}
+
+#[test]
+fn listeners_come_and_go() {
+    let service = Service::named("app");
+    let config = one_service("", "", &[service.address]);
+    let mut gateway = Headgate::start(&format!("{config}[listen.going]\nbind = \"{LISTEN}\"\n"));
+    let going = gateway.listener("going");
+    let mut client = Wire::connect(going);
+    assert_eq!(client.get("/").status(), 200);
+    let coming = crate::support::Port::reserve().address;
+    reload(&mut gateway, &format!("{config}[listen.coming]\nbind = \"{coming}\"\n"));
+    assert_eq!(Wire::connect(coming).get("/").status(), 200);
+    // What is open on a listener that is gone goes on; new connections are refused soon.
+    assert_eq!(client.get("/").status(), 200);
+    let started = std::time::Instant::now();
+    while TcpStream::connect(going).is_ok() {
+        assert!(started.elapsed() < crate::support::PATIENCE, "the removed listener still accepts");
+    }
+    assert_eq!(gateway.connect().get("/").status(), 200);
+}
+
+#[test]
+fn pooled_connections_survive_a_reload() {
+    let service = Service::named("app");
+    let config = one_service("", "", &[service.address]);
+    let mut gateway = Headgate::start(&config);
+    let mut client = gateway.connect();
+    for extra in ["", "[[route]]\nmatch = \"/x\"\nrespond = { body = \"x\" }\n"] {
+        reload(&mut gateway, &format!("{config}{extra}"));
+        assert_eq!(client.get("/").status(), 200);
+    }
+    assert_eq!(client.get("/x").text(), "x");
+    assert_eq!(service.connections(), 1);
+}
+
+#[test]
+fn a_successor_takes_the_listeners_over_without_losing_a_connection() {
+    let origin = Origin::start();
+    let mut gateway = Headgate::start(&one_service("", "", &[origin.address]));
+    let mut before = gateway.connect();
+    before.send("GET /before HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let mut upstream = origin.accept();
+    upstream.head();
+    let address = gateway.listener("web");
+    gateway.signal(Signal::USR2);
+    let event = gateway.event("successor started");
+    let pid: i32 = event.split("pid=").nth(1).unwrap().split_whitespace().next().unwrap().trim_matches('"').parse().unwrap();
+    let successor = Successor(Pid::from_raw(pid).unwrap());
+    gateway.read_addresses(1);
+    assert_eq!(gateway.listener("web"), address);
+    // What was under way ends in the old process, and what is new is served by the new one.
+    upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nbefore");
+    assert_eq!(before.response().text(), "before");
+    drop(before);
+    let (status, stderr) = gateway.wait();
+    assert!(status.success(), "{status}: {stderr}");
+    let mut after = Wire::connect(address);
+    after.send("GET /after HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let mut upstream = origin.accept();
+    assert_eq!(upstream.head().target(), "/after");
+    upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nafter");
+    assert_eq!(after.response().text(), "after");
+    drop(successor);
+}
+
+/// Ends a process that is not our child.
+struct Successor(Pid);
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::KILL);
+    }
+}
