@@ -151,7 +151,7 @@ async fn talk(
     record.status = head.line.status;
 
     let mut out = client.start_as_sent(&head);
-    transform::response_fields(attempt, &head, &mut out);
+    transform::response_fields(x, route, attempt.set_cookie, &head, &mut out);
     let promise = Promise {
         status: head.line.status,
         body: head.line.body,

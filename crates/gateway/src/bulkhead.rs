@@ -2,8 +2,8 @@
 //! step. Who finds none waits in one queue for all workers, in order of arrival; its lock is taken only by
 //! those who find no place and by those who leave while somebody waits.
 
-use crate::snapshot::Service;
 use headgate_model::fault::{Fault, FaultKind};
+use headgate_model::state::ServiceState;
 use headgate_model::units::Tick;
 use headgate_net::deadline::{Deadline, DueAt};
 use headgate_observe::counter::Gauge;
@@ -32,12 +32,16 @@ pub(crate) struct Entered<'g> {
 
 impl Entrance {
     /// `None` when the service has no bulkhead.
-    pub(crate) fn build(service: &Service, metrics: &WorkerMetrics) -> Option<Self> {
-        let spec = service.state.spec.bulkhead.as_ref()?;
-        let gate = Arc::clone(service.gate.as_ref()?);
+    pub(crate) fn build(
+        state: &ServiceState,
+        gate: Option<&Arc<Gate>>,
+        metrics: &WorkerMetrics,
+    ) -> Option<Self> {
+        let spec = state.spec.bulkhead.as_ref()?;
+        let gate = Arc::clone(gate?);
         let limits = Bulkhead::new(spec);
         gate.follow(limits);
-        Some(Self { gate, limits, metrics: BulkheadMetrics::new(metrics, &service.state.name) })
+        Some(Self { gate, limits, metrics: BulkheadMetrics::new(metrics, &state.name) })
     }
 
     /// Takes a place, or waits for one until the queue's timeout or `until`.

@@ -1,15 +1,18 @@
 //! Gets a request answered by a service: attempts one endpoint after the other for as long as that is
-//! safe, wanted and paid for. The bulkhead and the service's breaker stand before the first attempt.
+//! safe, wanted and paid for. The bulkhead and the service's breaker stand before the first attempt, the
+//! fallback behind the last. The response of an endpoint, whatever its status, is never replaced.
 
 use crate::attempt::{self, Attempt};
 use crate::choose::{Choice, Tried, choose, named_by_cookie};
 use crate::client;
 use crate::exchange::{Exchange, Failure, Finish};
+use crate::fallback::Fallback;
 use crate::outcome;
 use crate::record::Record;
+use crate::respond::{Answer, answer_directly};
 use crate::snapshot::Route;
 use crate::view::{Link, ServiceView};
-use headgate_model::fault::{Blame, Fault, FaultKind};
+use headgate_model::fault::{Blame, Fault, FaultKind, Retry};
 use headgate_model::spec::RetrySpec;
 use headgate_model::state::InFlight;
 use headgate_model::units::Tick;
@@ -23,9 +26,49 @@ use headgate_policy::retry::backoff;
 use headgate_policy::retry::decide::{self, Decision};
 use std::time::Duration;
 
+/// Gets the request answered by `service` or, where that fails, by its fallback.
+#[inline]
+pub(crate) async fn dispatch_or_fall_back(
+    x: &Exchange<'_>,
+    route: &Route,
+    mut service: usize,
+    body: &mut Source<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Result<Finish, Failure> {
+    // Ends: no chain of fallbacks comes back to its beginning, which validation has checked.
+    loop {
+        let failure = match dispatch(x, route, service, body, client, record).await {
+            Err(failure) if !failure.committed => failure,
+            result => return result,
+        };
+        let Some(fallback) = &x.view.snapshot.services[service].fallback else { return Err(failure) };
+        let kind = failure.fault.kind;
+        match fallback {
+            _ if kind.blame() == Blame::Client => return Err(failure),
+            Fallback::Service(_) if !may_be_sent_elsewhere(x, kind) || !body.rewind() => return Err(failure),
+            Fallback::Service(other) => {
+                x.view.services[service].count_fallback();
+                service = *other;
+            }
+            Fallback::Answer { status, content_type, body: content } => {
+                x.view.services[service].count_fallback();
+                record.fault = Some(kind);
+                let answer = Answer { status: *status, content_type, body: content, fields: &[] };
+                return answer_directly(x, route, &answer, body, client, record).await;
+            }
+        }
+    }
+}
+
+/// A request that may have had its effect is sent to another service only if it may have it twice.
+fn may_be_sent_elsewhere(x: &Exchange<'_>, kind: FaultKind) -> bool {
+    kind.retry() == Retry::Safe || x.head.line.method.is_idempotent()
+}
+
 /// Sends the request to the service of that index and brings a response back.
 #[inline]
-pub(crate) async fn dispatch(
+async fn dispatch(
     x: &Exchange<'_>,
     route: &Route,
     service: usize,

@@ -1,15 +1,7 @@
-//! What is answered when a service could not: another service's answer, or fixed content. The answer of an
-//! endpoint, whatever its status, is never replaced.
+//! What is answered when a service could not: compiled from the settings, its file read. When it is used is
+//! decided in `dispatch`.
 
-use crate::dispatch::dispatch;
-use crate::exchange::{Exchange, Failure, Finish, answer_directly};
-use crate::record::Record;
-use crate::respond::Answer;
-use crate::snapshot::Route;
-use headgate_model::fault::{Blame, FaultKind, Retry};
 use headgate_model::spec;
-use headgate_net::body::Source;
-use headgate_net::downstream::Downstream;
 use std::fs::File;
 use std::io::Read;
 
@@ -61,46 +53,6 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
         return Err(format!("the fallback file `{path}` is larger than 1 MiB; make it smaller"));
     }
     Ok(content)
-}
-
-/// Gets the request answered by `service` or, where that fails, by its fallback.
-#[inline]
-pub(crate) async fn dispatch_or_fall_back(
-    x: &Exchange<'_>,
-    route: &Route,
-    mut service: usize,
-    body: &mut Source<'_>,
-    client: &mut Downstream<'_>,
-    record: &mut Record,
-) -> Result<Finish, Failure> {
-    // Ends: no chain of fallbacks comes back to its beginning, which validation has checked.
-    loop {
-        let failure = match dispatch(x, route, service, body, client, record).await {
-            Err(failure) if !failure.committed => failure,
-            result => return result,
-        };
-        let Some(fallback) = &x.view.snapshot.services[service].fallback else { return Err(failure) };
-        let kind = failure.fault.kind;
-        match fallback {
-            _ if kind.blame() == Blame::Client => return Err(failure),
-            Fallback::Service(_) if !may_be_sent_elsewhere(x, kind) || !body.rewind() => return Err(failure),
-            Fallback::Service(other) => {
-                x.view.services[service].count_fallback();
-                service = *other;
-            }
-            Fallback::Answer { status, content_type, body: content } => {
-                x.view.services[service].count_fallback();
-                record.fault = Some(kind);
-                let answer = Answer { status: *status, content_type, body: content, fields: &[] };
-                return answer_directly(x, route, &answer, body, client, record).await;
-            }
-        }
-    }
-}
-
-/// A request that may have had its effect is sent to another service only if it may have it twice.
-fn may_be_sent_elsewhere(x: &Exchange<'_>, kind: FaultKind) -> bool {
-    kind.retry() == Retry::Safe || x.head.line.method.is_idempotent()
 }
 
 #[cfg(test)]

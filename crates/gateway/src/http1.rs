@@ -1,8 +1,9 @@
 //! One HTTP/1 client connection: request after request until it ends. At rest it is only a socket and a
 //! few words; buffers and the state of a request exist while one is under way.
 
-use crate::exchange::{self, Exchange, Finish, TargetPlan, Timers};
+use crate::exchange::{Exchange, Finish, TargetPlan, Timers};
 use crate::identify::Peer;
+use crate::phases;
 use crate::record::{self, Record};
 use crate::respond;
 use crate::tunnel::Tunnel;
@@ -160,9 +161,9 @@ impl Connection {
         let finish = match line.body {
             Body::Length(length) if body_limit > 0 && length > body_limit => {
                 let fault = Fault::new(FaultKind::BodyTooLarge, "the declared body is longer than the limit");
-                exchange::refuse(&x, fault, &body, &mut client, &mut record).await
+                phases::refuse(&x, fault, &body, &mut client, &mut record).await
             }
-            _ => exchange::run(&mut x, &mut body, &mut client, &mut record).await,
+            _ => phases::run(&mut x, &mut body, &mut client, &mut record).await,
         };
         record.finish(worker, &self.view, x.started);
         let keep = client.keeps_alive();
@@ -228,7 +229,8 @@ impl Connection {
             keep_alive: false,
         });
         let pause = self.spec().timeouts.head.0;
-        let to = respond::To { client: &mut client, wall: &self.worker.wall, deadline: &self.deadline, pause };
+        let to =
+            respond::To { client: &mut client, wall: &self.worker.wall, deadline: &self.deadline, pause };
         let _ = respond::fault(fault, &Source::Empty, None, to).await;
         self.linger().await;
         After::Close

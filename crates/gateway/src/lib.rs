@@ -6,7 +6,7 @@
 //!                                                      fallback    breaker
 //! ```
 //!
-//! and on the way back: transform, record. [`exchange`] runs the phases in order. A worker is one thread
+//! and on the way back: transform, record. [`phases`] runs them in order. A worker is one thread
 //! with everything it needs; workers share a [`snapshot`], the endpoints' atomics and the queues of full
 //! bulkheads, nothing else.
 
@@ -33,6 +33,7 @@ mod http1;
 mod identify;
 mod outcome;
 mod path;
+mod phases;
 mod record;
 mod respond;
 mod sticky;

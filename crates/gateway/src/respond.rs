@@ -1,6 +1,9 @@
 //! Answers that Headgate gives itself: faults, fixed content, redirects.
 
 use crate::clock::WallClock;
+use crate::exchange::{Exchange, Failure, Finish};
+use crate::record::Record;
+use crate::snapshot::Route;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_net::body::{Sink, Source};
 use headgate_net::deadline::Deadline;
@@ -56,6 +59,31 @@ impl Answer<'_> {
         };
         client.begin(head, &Promise { status: self.status, body, declared_length: None })
     }
+}
+
+/// Answers in place of an endpoint, with the route's edits.
+pub(crate) async fn answer_directly(
+    x: &Exchange<'_>,
+    route: &Route,
+    answer: &Answer<'_>,
+    body: &Source<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Result<Finish, Failure> {
+    record.status = answer.status;
+    if !body.is_finished() {
+        client.close_after();
+    }
+    let edited: Vec<(&[u8], &[u8])> = answer
+        .fields
+        .iter()
+        .copied()
+        .chain(route.response.write.iter().map(|(name, value)| (&**name, &**value)))
+        .collect();
+    let answer = Answer { fields: &edited, ..*answer };
+    let to = To { client, wall: &x.worker.wall, deadline: x.timers.download, pause: x.pause };
+    record.bytes_out = answer.send(to).await?;
+    Ok(Finish::Done)
 }
 
 /// Answers with what went wrong, in one line of text, and with the request's id in its field.

@@ -1,7 +1,6 @@
 //! What changes between the message that came and the message that goes: hop-by-hop fields, the
 //! forwarding fields, the route's edits.
 
-use crate::attempt::Attempt;
 use crate::exchange::Exchange;
 use crate::snapshot::{Edits, Route};
 use crate::trace::Traced;
@@ -84,8 +83,13 @@ fn forwarding_fields_behind_proxy(x: &Exchange<'_>, out: &mut HeadOut) {
 
 /// Writes the fields of a response for the client.
 #[inline]
-pub(crate) fn response_fields(attempt: &Attempt<'_, '_>, head: &ResponseHead, out: &mut HeadOut) {
-    let route = attempt.route;
+pub(crate) fn response_fields(
+    x: &Exchange<'_>,
+    route: &Route,
+    set_cookie: Option<&[u8]>,
+    head: &ResponseHead,
+    out: &mut HeadOut,
+) {
     let drops = Drops {
         known: KnownSet::HOP_BY_HOP,
         names: &route.response.remove,
@@ -93,9 +97,9 @@ pub(crate) fn response_fields(attempt: &Attempt<'_, '_>, head: &ResponseHead, ou
     };
     copy_kept(head, &drops, out);
     if head.value(Known::Date).is_none() {
-        out.field(b"date", &attempt.x.worker.wall.date()); // RFC 9110 section 6.6.1
+        out.field(b"date", &x.worker.wall.date()); // RFC 9110 section 6.6.1
     }
-    if let Some(cookie) = attempt.set_cookie {
+    if let Some(cookie) = set_cookie {
         out.field(b"set-cookie", cookie);
     }
     write_edits(&route.response, out);

@@ -158,7 +158,7 @@ impl ServiceView {
             panics: Cell::new(false),
             panic_checked: Cell::new(Tick(0)),
             breakers: Breakers::build(state, metrics, before.and_then(|(_, view)| view.breakers.as_ref())),
-            bulkhead: Entrance::build(service, metrics),
+            bulkhead: Entrance::build(state, service.gate.as_ref(), metrics),
             sticky: state
                 .spec
                 .sticky

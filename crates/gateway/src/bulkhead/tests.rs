@@ -1,3 +1,5 @@
+//! The gate with hand-polled tickets, and with threads.
+
 use super::*;
 use headgate_model::spec;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

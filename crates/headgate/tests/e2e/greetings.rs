@@ -103,7 +103,8 @@ const SOURCE: &str = "192.0.2.77";
 
 fn proxied(trusted: &str) -> (Headgate, Origin) {
     let origin = Origin::start();
-    let listen = format!("proxy_protocol = true\ntrusted_proxies = [\"{trusted}\"]\ntimeouts.head = \"300ms\"");
+    let listen =
+        format!("proxy_protocol = true\ntrusted_proxies = [\"{trusted}\"]\ntimeouts.head = \"300ms\"");
     (Headgate::start(&one_service(&listen, "", &[origin.address])), origin)
 }
 

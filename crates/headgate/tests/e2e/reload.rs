@@ -141,8 +141,9 @@ fn a_successor_takes_the_listeners_over_without_losing_a_connection() {
     let address = gateway.listener("web");
     gateway.signal(Signal::USR2);
     let event = gateway.event("successor started");
-    let pid: i32 = event.split("pid=").nth(1).unwrap().split_whitespace().next().unwrap().trim_matches('"').parse().unwrap();
-    let successor = Successor(Pid::from_raw(pid).unwrap());
+    let pid = event.split_once("pid=").unwrap().1;
+    let pid: String = pid.chars().take_while(char::is_ascii_digit).collect();
+    let successor = Successor(Pid::from_raw(pid.parse().unwrap()).unwrap());
     gateway.read_addresses(1);
     assert_eq!(gateway.listener("web"), address);
     // What was under way ends in the old process, and what is new is served by the new one.

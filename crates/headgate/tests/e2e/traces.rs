@@ -4,7 +4,8 @@ use crate::support::{Head, Headgate, Origin, Response, one_service};
 
 fn exchange(trace: &str, fields: &str) -> (Head, Response) {
     let origin = Origin::start();
-    let gateway = Headgate::start(&format!("trace = {{ {trace} }}\n{}", one_service("", "", &[origin.address])));
+    let gateway =
+        Headgate::start(&format!("trace = {{ {trace} }}\n{}", one_service("", "", &[origin.address])));
     let mut client = gateway.connect();
     client.send(format!("GET / HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n"));
     let mut upstream = origin.accept();

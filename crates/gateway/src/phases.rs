@@ -1,0 +1,162 @@
+//! Runs one request through all phases, in order, and answers with what comes of it.
+
+use crate::dispatch::dispatch_or_fall_back;
+use crate::exchange::{Exchange, Failure, Finish, TargetPlan};
+use crate::path::has_dot_segment;
+use crate::record::Record;
+use crate::respond::{self, Answer, answer_directly};
+use crate::route::{Ask, Expansion, Match};
+use crate::snapshot::{Action, Route};
+use headgate_model::fault::{Fault, FaultKind};
+use headgate_net::body::Source;
+use headgate_net::buffer::Lent;
+use headgate_net::downstream::Downstream;
+
+/// Runs the phases and, where one fails, answers with the fault.
+#[inline]
+pub(crate) async fn run(
+    x: &mut Exchange<'_>,
+    body: &mut Source<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Finish {
+    let finish = match phases(x, body, client, record).await {
+        Ok(finish) => finish,
+        Err(failure) if failure.committed => {
+            record.fault = Some(failure.fault.kind);
+            x.worker.faults.record(failure.fault.kind);
+            Finish::Cut
+        }
+        Err(failure) => answer_fault(x, failure.fault, body, client, record).await,
+    };
+    record.conclude(x, body);
+    finish
+}
+
+/// Answers with a fault in place of a response, before any phase.
+#[cold]
+pub(crate) async fn refuse(
+    x: &Exchange<'_>,
+    fault: Fault,
+    body: &Source<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Finish {
+    let finish = answer_fault(x, fault, body, client, record).await;
+    record.conclude(x, body);
+    finish
+}
+
+#[cold]
+async fn answer_fault(
+    x: &Exchange<'_>,
+    fault: Fault,
+    body: &Source<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Finish {
+    record.fault = Some(fault.kind);
+    record.status = fault.kind.status();
+    x.worker.faults.record(fault.kind);
+    let id = x.view.tracing.as_ref().and_then(|tracing| tracing.id(&record.traced, x.head));
+    let to = respond::To { client, wall: &x.worker.wall, deadline: x.timers.download, pause: x.pause };
+    match respond::fault(&fault, body, id, to).await {
+        Ok(sent) => {
+            record.bytes_out = sent;
+            Finish::Done
+        }
+        Err(_) => Finish::Cut,
+    }
+}
+
+async fn phases(
+    x: &mut Exchange<'_>,
+    body: &mut Source<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Result<Finish, Failure> {
+    if let Some(tracing) = &x.view.tracing {
+        record.traced = tracing.identify(x.head, &mut x.worker.dice.borrow_mut());
+    }
+    admit(x)?;
+    let ask = Ask {
+        listener: x.listener as u32,
+        host: x.head.host(),
+        path: x.head.path(),
+        query: x.head.query(),
+        method: x.head.method(),
+        fields: x.head,
+    };
+    let Some(matched) = x.view.snapshot.table.find(&ask) else {
+        return Err(Fault::new(FaultKind::NoRoute, "no route matches this host and path").into());
+    };
+    record.route = Some(matched.route);
+    let route = &x.view.snapshot.routes[matched.route];
+    match &route.action {
+        Action::Service(service) => {
+            x.target = plan_target(x, route, &ask, &matched)?;
+            dispatch_or_fall_back(x, route, *service, body, client, record).await
+        }
+        Action::Respond { status, body: text, content_type } => {
+            let answer = Answer { status: *status, content_type, body: text, fields: &[] };
+            answer_directly(x, route, &answer, body, client, record).await
+        }
+        Action::Redirect { needs_host: true, .. } if x.head.host().is_empty() => {
+            let detail = "this redirect needs to know the host; send a Host header";
+            Err(Fault::new(FaultKind::BadRequest, detail).into())
+        }
+        Action::Redirect { to, status, .. } => {
+            let location = filled(x, to, &ask, &matched);
+            let fields: &[(&[u8], &[u8])] = &[(b"location", &location)];
+            let answer = Answer { status: *status, content_type: b"", body: b"", fields };
+            answer_directly(x, route, &answer, body, client, record).await
+        }
+    }
+}
+
+/// Refuses what no route may see.
+#[inline]
+fn admit(x: &Exchange<'_>) -> Result<(), Fault> {
+    if x.worker.draining.get() && x.head.line.version == headgate_net::head::Version::Http2 {
+        return Err(Fault::new(FaultKind::Draining, "this Headgate is stopping"));
+    }
+    if has_dot_segment(x.head.path()) {
+        return Err(Fault::new(
+            FaultKind::BadRequest,
+            "a dot segment in the path; resolve it before sending",
+        ));
+    }
+    Ok(())
+}
+
+/// What the endpoint shall see as the target: a path that begins with a slash and means one thing.
+#[inline]
+fn plan_target(x: &Exchange<'_>, route: &Route, ask: &Ask<'_>, matched: &Match) -> Result<TargetPlan, Fault> {
+    const BAD: Fault =
+        Fault::new(FaultKind::BadRequest, "this path would become another one at the endpoint");
+    if let Some(rewrite) = &route.rewrite {
+        let mut target = filled(x, rewrite, ask, matched);
+        if !target.starts_with(b"/") || has_dot_segment(&target) {
+            return Err(BAD);
+        }
+        if let Some(query) = ask.query {
+            target.push(b'?');
+            target.extend_from_slice(query);
+        }
+        return Ok(TargetPlan::Rewritten(target));
+    }
+    match &route.strip {
+        // What is left of a segment that was cut through may be dots.
+        Some(strip) if ask.path.starts_with(strip) => {
+            let left = &ask.path[strip.len()..];
+            if has_dot_segment(left) { Err(BAD) } else { Ok(TargetPlan::Stripped(strip.len())) }
+        }
+        _ => Ok(TargetPlan::AsSent),
+    }
+}
+
+fn filled(x: &Exchange<'_>, expansion: &Expansion, ask: &Ask<'_>, matched: &Match) -> Lent<Vec<u8>> {
+    let mut out = x.worker.buffers.out();
+    expansion.expand(ask, &matched.captures, &mut out);
+    out
+}
