@@ -11,6 +11,7 @@
 //! bulkheads, nothing else.
 
 pub mod accept;
+pub mod compile_error;
 pub mod listener;
 pub mod route;
 pub mod snapshot;

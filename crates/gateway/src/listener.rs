@@ -1,6 +1,6 @@
 //! A listener compiled for the hot path: its settings, whom it trusts, its TLS, how many it holds.
 
-use crate::snapshot::{CompileError, Snapshot};
+use crate::compile_error::CompileError;
 use headgate_model::address::Network;
 use headgate_model::spec::ListenSpec;
 use headgate_net::tls::server::{ServerTls, server};
@@ -17,7 +17,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Compiles a listener. What `before` had under the same name and with equal TLS settings is kept, so
+    /// Compiles a listener. What `before`, the one of the same name, had under equal TLS settings is kept, so
     /// that clients can go on resuming their sessions.
     ///
     /// # Errors
@@ -25,11 +25,10 @@ impl Listener {
     pub(crate) fn compile(
         name: &str,
         spec: &ListenSpec,
-        before: Option<&Snapshot>,
+        before: Option<&Self>,
     ) -> Result<Self, CompileError> {
         let error =
             |key: &str, message: String| CompileError { place: format!("listen.{name}.{key}"), message };
-        let before = before.and_then(|before| before.listeners.iter().find(|known| &*known.name == name));
         let trusted =
             spec.trusted_proxies.iter().map(|text| text.parse::<Network>()).collect::<Result<_, _>>();
         let trusted = trusted.map_err(|bad| error("trusted_proxies", bad.to_string()))?;

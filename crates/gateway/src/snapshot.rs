@@ -2,6 +2,7 @@
 //! once, read-only, swapped in as a whole.
 
 use crate::bulkhead::Gate;
+use crate::compile_error::CompileError;
 use crate::fallback::Fallback;
 use crate::listener::Listener;
 use crate::route::{Expansion, RouteRule, Table};
@@ -95,14 +96,6 @@ impl From<&HeaderEdits> for Edits {
     }
 }
 
-/// What a configuration that passed validation still cannot be compiled for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {message}")]
-pub struct CompileError {
-    pub place: String,
-    pub message: String,
-}
-
 /// Endpoints found for services that are discovered, by service name.
 pub type Discovered = BTreeMap<String, Vec<(EndpointAddress, u16)>>;
 
@@ -136,7 +129,10 @@ impl Snapshot {
             routes.push(route);
             rules.push(rule);
         }
-        let listeners = config.listeners.iter().map(|(name, spec)| Listener::compile(name, spec, before));
+        let listeners = config.listeners.iter().map(|(name, spec)| {
+            let known = before.and_then(|before| before.listeners.iter().find(|known| *known.name == **name));
+            Listener::compile(name, spec, known)
+        });
         let listeners = listeners.collect::<Result<_, _>>()?;
         let generation = before.map_or(1, |before| before.generation + 1);
         let table = Table::new(rules).map_err(|error| CompileError {

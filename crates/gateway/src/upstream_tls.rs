@@ -1,6 +1,6 @@
 //! TLS towards one service's endpoints: compiled with the snapshot, used when a connection is dialled.
 
-use crate::snapshot::CompileError;
+use crate::compile_error::CompileError;
 use headgate_model::address::{EndpointAddress, Target};
 use headgate_model::discover::Discover;
 use headgate_model::fault::{Fault, FaultKind};
