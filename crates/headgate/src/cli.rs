@@ -5,7 +5,7 @@ use crate::run::{self, RunFlags};
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
 use crate::{demo, explain, import, reload, say};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_model::spec::parse_duration;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -79,9 +79,10 @@ enum Command {
 }
 
 #[derive(Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["file", "to"]))]
 struct Run {
     /// The configuration file. Without one, --to is needed.
-    #[arg(conflicts_with_all = ["to", "listen", "http2"], required_unless_present = "to")]
+    #[arg(conflicts_with_all = ["to", "listen", "http2"])]
     file: Option<PathBuf>,
     /// Endpoints to send everything to: `:3000`, `10.0.0.1:80,10.0.0.2:80`.
     #[arg(long, value_delimiter = ',')]
