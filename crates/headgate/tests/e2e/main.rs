@@ -15,6 +15,7 @@ mod keep_alive;
 mod limits;
 mod listeners;
 mod load;
+mod observed;
 mod pool;
 mod reload;
 mod resilience;

@@ -104,7 +104,8 @@ fn listeners_come_and_go() {
     let going = gateway.listener("going");
     let mut client = Wire::connect(going);
     assert_eq!(client.get("/").status(), 200);
-    let coming = crate::support::Port::reserve().address;
+    let reserved = crate::support::Port::reserve();
+    let coming = reserved.address;
     reload(&mut gateway, &format!("{config}[listen.coming]\nbind = \"{coming}\"\n"));
     assert_eq!(Wire::connect(coming).get("/").status(), 200);
     // What is open on a listener that is gone goes on; new connections are refused soon.

@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 /// Where a listener of a test binds: any free port, which Headgate says when it listens.
 pub(crate) const LISTEN: &str = "127.0.0.1:0";
 
-/// A port that nobody else on the machine is given for as long as this lives, and on which nobody listens.
+/// A port that nobody else on the machine is given for as long as this lives. Nobody listens on it, unless a
+/// process of ours is told to.
 pub(crate) struct Port {
     _bound: Socket,
     pub address: SocketAddr,
@@ -26,6 +27,9 @@ pub(crate) struct Port {
 impl Port {
     pub(crate) fn reserve() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // A socket that does not listen and allows it is no obstacle to one that will.
+        socket.set_reuse_address(true).unwrap();
+        socket.set_reuse_port(true).unwrap();
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
         let address = socket.local_addr().unwrap().as_socket().unwrap();
         Self { _bound: socket, address }
