@@ -4,7 +4,7 @@ use crate::greet::{self, Greeted, Protocol, greet};
 use crate::http1::Connection;
 use crate::identify::Peer;
 use crate::view::View;
-use crate::worker::Worker;
+use crate::worker::{OpenConnection, Worker};
 use headgate_net::listener::ListenSocket;
 use headgate_net::stream::Stream;
 use std::future::poll_fn;
@@ -97,7 +97,9 @@ async fn start(worker: &Rc<Worker>, name: &str, accepted: io::Result<(Stream, Op
             let Some(listener) = listeners.iter().position(|listener| &*listener.name == name) else {
                 return;
             };
-            tokio::task::spawn_local(serve(Rc::clone(worker), view, listener, stream, address));
+            // Counted now and not when the task first runs: a stop in between must wait for it.
+            let open = worker.open_connection();
+            tokio::task::spawn_local(serve(open, view, listener, stream, address));
         }
         Err(error) if is_lost_connection(&error) => {}
         Err(_) => tokio::time::sleep(BREATHER).await,
@@ -106,12 +108,13 @@ async fn start(worker: &Rc<Worker>, name: &str, accepted: io::Result<(Stream, Op
 
 /// Serves one connection from its first byte to its last.
 async fn serve(
-    worker: Rc<Worker>,
+    open: OpenConnection,
     view: Rc<View>,
     listener: usize,
     stream: Stream,
     address: Option<SocketAddr>,
 ) {
+    let worker = &open.worker;
     let counts = Rc::clone(&view.listeners[listener]);
     let compiled = &view.snapshot.listeners[listener];
     let Some(_place) = compiled.enter() else {
@@ -128,7 +131,6 @@ async fn serve(
     };
     counts.metrics.connections_accepted.inc();
     counts.metrics.connections_active.inc();
-    worker.connections.set(worker.connections.get() + 1);
     match greeted {
         Ok(Greeted { stream, peer, protocol }) => {
             if peer.tls {
@@ -136,7 +138,7 @@ async fn serve(
             }
             match protocol {
                 Protocol::Http1 => {
-                    let worker = Rc::clone(&worker);
+                    let worker = Rc::clone(worker);
                     Connection { worker, stream, peer, listener, view, deadline, requests: 0 }.serve().await;
                 }
                 Protocol::Http2 => {}
@@ -150,7 +152,6 @@ async fn serve(
             }
         }
     }
-    worker.connections.set(worker.connections.get() - 1);
     counts.metrics.connections_active.dec();
 }
 

@@ -119,7 +119,7 @@ pub struct Worker {
     view: RefCell<Rc<View>>,
     links: RefCell<Links>,
     /// Client connections that are open now.
-    pub(crate) connections: Cell<usize>,
+    connections: Cell<usize>,
     pub(crate) draining: Cell<bool>,
 }
 
@@ -182,6 +182,12 @@ impl Worker {
         view
     }
 
+    /// Counts a client connection for as long as the result lives.
+    pub(crate) fn open_connection(self: &Rc<Self>) -> OpenConnection {
+        self.connections.set(self.connections.get() + 1);
+        OpenConnection { worker: Rc::clone(self) }
+    }
+
     /// Finishes what is open: requests under way run to their end, resting connections wait for one more
     /// request until the drain time is over.
     pub async fn drain(self: Rc<Self>) {
@@ -236,5 +242,16 @@ mod tests {
         assert!(joined.is_some());
         shared.publish(compiled("\":1\", \":2\"", Some(&shared.snapshot())));
         assert_eq!(since(1), joined);
+    }
+}
+
+/// One client connection among those that a stop waits for.
+pub(crate) struct OpenConnection {
+    pub worker: Rc<Worker>,
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.worker.connections.set(self.worker.connections.get() - 1);
     }
 }

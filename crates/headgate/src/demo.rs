@@ -3,6 +3,7 @@
 
 use crate::say::{Failure, say};
 use crate::supervisor;
+use headgate_control::watch::Watch;
 use headgate_model::spec::{
     AdminSpec, Config, EndpointSpec, Health, ListenSpec, Profile, RouteSpec, ServiceSpec,
 };
@@ -44,7 +45,7 @@ pub(crate) fn demo(listen: &str, admin: &str) -> Result<(), Failure> {
         service: Some("demo".to_owned()),
         ..RouteSpec::default()
     });
-    supervisor::run(None, config, |running| {
+    supervisor::run(None, Watch::default(), config, |running| {
         say(&format!("gateway         http://{listen}  balancing by power of two choices"))?;
         say(&format!("metrics         http://{admin}/metrics"))?;
         say(&format!("\ntry             curl -i http://{listen}/\n\nCtrl-C stops everything."))?;

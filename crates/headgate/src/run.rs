@@ -5,6 +5,7 @@ use crate::file::load;
 use crate::say::{Failure, say};
 use crate::service::{self, ServiceOptions};
 use crate::supervisor;
+use headgate_control::watch::Watch;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_model::spec::{
     AccessLog, AdminSpec, Balance, BalancePolicy, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
@@ -25,6 +26,7 @@ pub(crate) struct RunFlags {
 }
 
 pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure> {
+    let watch = Watch::new(file.clone());
     let mut config = match &file {
         Some(file) => load(file)?,
         None => from_flags(flags)?,
@@ -38,7 +40,7 @@ pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure
     if let Some(format) = &flags.access_log {
         config.log = Some(AccessLog { format: format.clone().into(), path: None });
     }
-    supervisor::run(file, config, |running| {
+    supervisor::run(file, watch, config, |running| {
         for (name, address) in running.addresses() {
             say(&format!("listening on {address} [{name}]"))?;
         }

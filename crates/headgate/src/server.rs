@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Connections that may wait to be accepted, per socket.
 const BACKLOG: u32 = 4_096;
@@ -230,9 +231,8 @@ impl Sockets {
             .map_err(|bad| in_place(io::Error::new(io::ErrorKind::InvalidInput, format!("{bad}"))))?;
         let mut sockets: Vec<_> = kept.into_iter().filter(|socket| socket.is_bound_to(&address)).collect();
         if sockets.is_empty() {
-            // Sharing a port would be allowed between two processes of one user, by accident too: a first
-            // bind without it finds out.
-            drop(listener::bind(&address, false, BACKLOG).map_err(in_place)?);
+            // Sharing a port would be allowed between two processes of one user, by accident too.
+            listener::check_free(&address).map_err(in_place)?;
             sockets.push(listener::bind(&address, workers > 1, BACKLOG).map_err(in_place)?);
         }
         while sockets.len() < workers {
@@ -279,15 +279,18 @@ fn work(
         let worker = Worker::with_outlets(id, shared, seed(id), outlets);
         tokio::task::spawn_local(Rc::clone(&worker).keep_house());
         let mut stops = worker.shared.stops();
+        let mut acceptors = JoinSet::new();
         loop {
             tokio::select! {
                 command = commands.recv() => {
                     let Some(Listen { name, bind, socket }) = command else { break };
-                    tokio::task::spawn_local(accept(Rc::clone(&worker), name, bind, socket));
+                    acceptors.spawn_local(accept(Rc::clone(&worker), name, bind, socket));
                 }
                 _ = stops.wait_for(|stopping| *stopping) => break,
             }
         }
+        // What still waits in the sockets' queues is served too.
+        while acceptors.join_next().await.is_some() {}
         worker.drain().await;
         Ok(())
     })

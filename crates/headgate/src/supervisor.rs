@@ -19,9 +19,10 @@ use headgate_net::listener::{self, ListenSocket};
 use headgate_observe::log::{self, Level};
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::WorkerMetrics;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 /// Updates from discovery that may wait to be taken over.
@@ -100,9 +101,11 @@ impl Running {
     }
 }
 
-/// Runs until a stop signal. `ready` is called once when everything listens.
+/// Runs until a stop signal. `watch` was made before `file` was read, so that no change falls in between.
+/// `ready` is called once when everything listens.
 pub(crate) fn run(
     file: Option<PathBuf>,
+    watch: Watch,
     config: Config,
     ready: impl FnOnce(&Running) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -117,13 +120,16 @@ pub(crate) fn run(
         metrics: ConfigMetrics::new(&cells),
         shared,
     };
+    running.metrics.in_force(running.shared.snapshot().generation);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Before anybody is told that we run: until then a signal would end the process at once.
+        let signals = Signals::listen()?;
         let (stop_admin, admin_stops) = oneshot::channel::<()>();
         let admin = tokio::spawn(serve_admin(&running, &cells, admin_stops)?);
         ready(&running)?;
         upgrade::take_over();
-        let supervised = supervise(&running, cells).await;
+        let supervised = supervise(&running, signals, watch, cells).await;
         // The admin listener stays while open requests are finished, to say that this is what happens.
         let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         let stopped = tokio::task::spawn_blocking(move || server.map_or(Ok(()), Server::stop)).await;
@@ -175,12 +181,32 @@ fn serve_admin(
     })
 }
 
+/// The signals that mean something to a running Headgate.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+    upgrade: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            upgrade: signal(SignalKind::user_defined2())?,
+        })
+    }
+}
+
 /// The loops and the signals, until one of them says stop.
-async fn supervise(running: &Running, metrics: WorkerMetrics) -> Result<(), Failure> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut upgrade = signal(SignalKind::user_defined2())?;
+async fn supervise(
+    running: &Running,
+    mut signals: Signals,
+    mut watch: Watch,
+    metrics: WorkerMetrics,
+) -> Result<(), Failure> {
     let (updates, mut found) = mpsc::channel(UPDATES);
     let shared = running.shared();
     let services = {
@@ -191,22 +217,21 @@ async fn supervise(running: &Running, metrics: WorkerMetrics) -> Result<(), Fail
     };
     let context = Context { services, now: Arc::new(move || shared.now()), metrics, seed: seed(CONTROL_ID) };
     let resolver = Arc::new(Resolver::system()?);
-    let signals = running.with_server(Server::take_signals).unwrap_or_default();
-    let loops = control::run(Loops { context, resolver, updates, signals });
-    let mut watch = Watch::new(running.file.iter().map(|file| file.to_path_buf()));
+    let outcomes = running.with_server(Server::take_signals).unwrap_or_default();
+    let loops = control::run(Loops { context, resolver, updates, signals: outcomes });
     let mut successor = None;
     tokio::pin!(loops);
     loop {
         tokio::select! {
             () = &mut loops => return Err("the control loops ended".into()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
-            _ = hangup.recv() => {
+            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.hangup.recv() => {
                 running.with_server(|server| server.reopen_log());
                 let _ = running.reload();
             }
             _ = watch.changed(), if running.file.is_some() => { let _ = running.reload(); }
-            _ = upgrade.recv() => {
+            _ = signals.upgrade.recv() => {
                 match running.with_server(|server| upgrade::start_successor(server)) {
                     Some(Ok(child)) => successor = Some(child),
                     Some(Err(error)) => {
@@ -231,6 +256,7 @@ fn take_over(running: &Running, update: Update) {
         // Names are resolved as they are dialled.
         Update::Name(_) => return,
     };
+    running.metrics.in_force(running.shared.snapshot().generation);
     if let Some(Err(error)) = result {
         log::event(Level::Error, "discovered endpoints not taken over", &[("error", &error)]);
     }

@@ -85,6 +85,19 @@ pub fn bind(address: &BindAddress, reuse_port: bool, backlog: u32) -> io::Result
     }
 }
 
+/// Whether [`bind`] without `reuse_port` would succeed. Does not listen meanwhile: a connection that came
+/// just then would be reset. A Unix socket's path is not looked at, since [`bind`] always finds out.
+///
+/// # Errors
+/// As [`bind`].
+pub fn check_free(address: &BindAddress) -> io::Result<()> {
+    match address {
+        BindAddress::Ip(ip) => bound_tcp(*ip, true, false).map(drop),
+        BindAddress::Every { port } => bound_tcp(every(*port), false, false).map(drop),
+        BindAddress::Unix(_) => Ok(()),
+    }
+}
+
 /// Every address of both families, or of IPv4 alone where the kernel has no IPv6.
 fn every(port: u16) -> SocketAddr {
     match Socket::new(Domain::IPV6, Type::STREAM, None) {
@@ -94,6 +107,12 @@ fn every(port: u16) -> SocketAddr {
 }
 
 fn bind_tcp(address: SocketAddr, only_v6: bool, reuse_port: bool, backlog: i32) -> io::Result<ListenSocket> {
+    let socket = bound_tcp(address, only_v6, reuse_port)?;
+    socket.listen(backlog)?;
+    Ok(ListenSocket::Tcp(socket.into()))
+}
+
+fn bound_tcp(address: SocketAddr, only_v6: bool, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.is_ipv6() {
         socket.set_only_v6(only_v6)?;
@@ -104,8 +123,7 @@ fn bind_tcp(address: SocketAddr, only_v6: bool, reuse_port: bool, backlog: i32) 
     socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    Ok(ListenSocket::Tcp(socket.into()))
+    Ok(socket)
 }
 
 fn bind_unix(path: &Path, backlog: i32) -> io::Result<ListenSocket> {
