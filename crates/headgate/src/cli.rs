@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and nothing of how it is done.
 
+use crate::admin_client::ADMIN;
 use crate::import::Format;
 use crate::run::{self, RunFlags};
 use crate::service::ServiceOptions;
@@ -54,7 +55,7 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1:8080")]
         listen: String,
         /// Where metrics are served.
-        #[arg(long, default_value = "127.0.0.1:9090")]
+        #[arg(long, default_value = ADMIN)]
         admin: String,
     },
     /// Run a small HTTP service with a chosen behaviour, for demos and studies.
@@ -62,7 +63,7 @@ enum Command {
     /// Watch a running Headgate in the terminal.
     Top {
         /// Its admin address.
-        #[arg(long, default_value = "127.0.0.1:9090")]
+        #[arg(long, default_value = ADMIN)]
         admin: String,
         /// Print one look as plain text and end.
         #[arg(long)]
@@ -71,7 +72,7 @@ enum Command {
     /// Tell a running Headgate to read its configuration file again.
     Reload {
         /// Its admin address.
-        #[arg(long, default_value = "127.0.0.1:9090")]
+        #[arg(long, default_value = ADMIN)]
         admin: String,
     },
     /// Print the JSON Schema of the configuration file.
