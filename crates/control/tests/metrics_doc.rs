@@ -8,7 +8,10 @@ use std::path::Path;
 
 /// Every `headgate_...` between two `quote`s.
 fn names(text: &str, quote: char) -> BTreeSet<String> {
-    text.split(quote).filter(|word| word.starts_with("headgate_") && !word.contains(':')).map(str::to_owned).collect()
+    text.split(quote)
+        .filter(|word| word.starts_with("headgate_") && !word.contains(':'))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn source(folder: &Path, text: &mut String) {

@@ -2,6 +2,7 @@
 
 use crate::greet::{self, Greeted, Protocol, greet};
 use crate::http1::Connection;
+use crate::http2;
 use crate::identify::Peer;
 use crate::view::View;
 use crate::worker::{OpenConnection, Worker};
@@ -141,7 +142,10 @@ async fn serve(
                     let worker = Rc::clone(worker);
                     Connection { worker, stream, peer, listener, view, deadline, requests: 0 }.serve().await;
                 }
-                Protocol::Http2 => {}
+                // Boxed, so that an HTTP/1 connection's task does not carry the state of an HTTP/2 one.
+                Protocol::Http2 => {
+                    Box::pin(http2::serve(Rc::clone(worker), stream, peer, listener, view, deadline)).await;
+                }
             }
         }
         Err(fault) => {

@@ -1,7 +1,7 @@
 //! One attempt: a request sent to one endpoint, and its response brought back.
 
 use crate::beside::Upload;
-use crate::dial::dial;
+use crate::dial::{Dialled, dial};
 use crate::exchange::{Exchange, Failure, Finish, TargetPlan};
 use crate::record::Record;
 use crate::snapshot::{Route, Service};
@@ -9,20 +9,20 @@ use crate::transform;
 use crate::tunnel::Tunnel;
 use crate::view::{Link, ServiceView};
 use headgate_model::fault::{Fault, FaultKind};
-use headgate_net::body::{H1Source, Side, Source, relay};
+use headgate_net::body::{Source, relay};
 use headgate_net::buffer::Lent;
 use headgate_net::deadline::DueAt;
 use headgate_net::downstream::{Downstream, Promise};
-use headgate_net::fields::HeadOut;
 use headgate_net::h1::parse::HeadLimits;
 use headgate_net::head::{Body, Known, Method, ResponseHead};
-use headgate_net::pool::Connection;
-use headgate_net::upstream::{H1Request, read_response};
+use headgate_net::upstream::{H1Request, H2Request, Outline, Upstream};
 use std::pin::pin;
 use std::time::Duration;
 
 /// Limits of a response's head: an upstream is trusted more than a client, but not without end.
 const RESPONSE_LIMITS: HeadLimits = HeadLimits { fields: 100, target_bytes: 0 };
+/// Interim responses before the final one: each is written to the client, who may be slow.
+const MOST_INTERIM: u32 = 32;
 
 /// What one attempt needs to know.
 pub(crate) struct Attempt<'a, 'c> {
@@ -64,41 +64,56 @@ enum Left {
     Switched(Vec<u8>),
 }
 
-/// Sends the request over HTTP/1 and brings the response back.
+/// Sends the request and brings the response back, in whatever protocol the service speaks.
 #[inline]
-pub(crate) async fn http1(
+pub(crate) async fn run(
     attempt: &Attempt<'_, '_>,
     body: &mut Source<'_>,
     client: &mut Downstream<'_>,
     record: &mut Record,
 ) -> Result<Finish, Failure> {
     let Attempt { x, service, view, link, until, fresh, .. } = *attempt;
-    let connect = service.state.spec.timeouts.connect.0;
-    let connection = dial(link, fresh, connect, until, x.timers.download).await?;
-    record.reused = connection.served > 0;
-    let left = talk(attempt, &connection, body, client, record).await?;
+    let buffers = &x.worker.buffers;
+    let resting =
+        match dial(buffers, link, service, &view.pool_limits, fresh, until, x.timers.download).await? {
+            Dialled::Http1(connection) => connection,
+            Dialled::Http2(lease) => {
+                record.reused = lease.is_reused();
+                let upstream = Upstream::H2(H2Request::new(lease, buffers));
+                let left = talk(attempt, &upstream, body, client, record).await?;
+                record.ended = x.worker.now();
+                return match left {
+                    Left::PutAside { status, .. } => Err(Failure::put_aside(status)),
+                    _ => Ok(Finish::Done),
+                };
+            }
+        };
+    record.reused = resting.served > 0;
+    let request = H1Request { stream: &resting.stream, buffers };
+    let upstream = Upstream::H1 { request, reused: record.reused };
+    let left = talk(attempt, &upstream, body, client, record).await?;
     record.ended = x.worker.now();
     match left {
-        Left::Reusable => link.pool.give(connection, record.ended, &view.pool_limits),
+        Left::Reusable => link.pool.give(resting, record.ended, &view.pool_limits),
         Left::Spent => {}
         Left::PutAside { status, reusable } => {
             if reusable {
-                link.pool.give(connection, record.ended, &view.pool_limits);
+                link.pool.give(resting, record.ended, &view.pool_limits);
             }
             return Err(Failure::put_aside(status));
         }
         Left::Switched(to_client) => {
-            return Ok(Finish::Switched(Box::new(Tunnel { upstream: connection.stream, to_client })));
+            return Ok(Finish::Switched(Box::new(Tunnel { upstream: resting.stream, to_client })));
         }
     }
     Ok(Finish::Done)
 }
 
-/// One request and response on an HTTP/1 connection.
+/// One request and its response.
 #[inline]
 async fn talk(
     attempt: &Attempt<'_, '_>,
-    connection: &Connection,
+    upstream: &Upstream<'_>,
     body: &mut Source<'_>,
     client: &mut Downstream<'_>,
     record: &mut Record,
@@ -107,19 +122,19 @@ async fn talk(
     let timeouts = &service.state.spec.timeouts;
     let pause = x.pause;
     let download = x.timers.download;
-    let stream = &connection.stream;
-    let buffers = &x.worker.buffers;
     let line = &x.head.line;
 
-    let request = H1Request { stream, buffers };
-    let mut out = match &x.target {
-        TargetPlan::AsSent => request.start_as_sent(x.head),
-        target => request.start(x.head.method(), &target.parts(x.head)),
+    let outline = Outline {
+        head: x.head,
+        target: match &x.target {
+            TargetPlan::AsSent => None,
+            target => Some(target.parts(x.head)),
+        },
+        upgrade: if line.upgrade { x.head.value(Known::Upgrade) } else { None },
     };
+    let mut out = upstream.start(&outline);
     transform::request_fields(x, route, link.endpoint.name.as_bytes(), &record.traced, &mut out);
-    let HeadOut::H1(out) = out else { unreachable!("an HTTP/1 request starts an HTTP/1 head") };
-    let upgrade = if line.upgrade { x.head.value(Known::Upgrade) } else { None };
-    let mut sink = request.begin(out, line.body, upgrade);
+    let mut sink = upstream.begin(out, &outline)?;
     let upload = pin!(relay(body, &mut sink, x.timers.upload, pause, until));
     let mut upload = Upload::new(upload);
 
@@ -131,16 +146,20 @@ async fn talk(
     download.set_at(this_try);
     let uploaded = || download.set_at(download.at(timeouts.first_byte.0).min(this_try));
     let to_head = line.method == Method::Head;
-    let reused = connection.served > 0;
     let mut last: Option<Lent<ResponseHead>> = None;
+    let mut interims = 0;
     let head = loop {
-        let reading = read_response(stream, buffers, last, &RESPONSE_LIMITS, to_head, reused, download);
+        let reading = upstream.response(last, &RESPONSE_LIMITS, to_head, download);
         let head = upload.beside(reading, uploaded).await?;
         match head.line.status {
-            101 => return switch_protocols(attempt, &head, client, record, upgrade.is_some()).await,
+            101 => return switch_protocols(attempt, &head, client, record, outline.upgrade.is_some()).await,
+            100..=199 if interims == MOST_INTERIM => {
+                return Err(Fault::new(FaultKind::BadResponse, "more than 32 interim responses").into());
+            }
             100..=199 => client.interim(&head, x.timers.upload).await?,
             _ => break head,
         }
+        interims += 1;
         last = Some(head);
     };
     if attempt.puts_aside(head.line.status) {
@@ -163,10 +182,7 @@ async fn talk(
         client.close_after();
     }
     let mut to_client = client.begin(out, &promise)?;
-    let mut source = match head.line.body {
-        Body::None => Source::Empty,
-        body => Source::H1(H1Source::new(stream, buffers, Side::Upstream, body, head.after_head(), 0)),
-    };
+    let mut source = upstream.body(&head);
     let relayed = upload.beside(relay(&mut source, &mut to_client, download, pause, until), || {}).await;
     record.bytes_out = to_client.sent();
     relayed.map_err(Failure::committed)?;

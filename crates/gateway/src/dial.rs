@@ -1,37 +1,89 @@
-//! A connection to the chosen endpoint: one that rests in the pool, or a new one.
+//! A connection to the chosen endpoint: one that rests in the pool, a stream of a shared one, or a new one.
 
+use crate::snapshot::Service;
+use crate::upstream_tls::UpstreamTls;
 use crate::view::Link;
-use headgate_model::address::Target;
+use headgate_model::address::{EndpointAddress, Target};
 use headgate_model::fault::{Fault, FaultKind};
+use headgate_model::spec::Protocol;
+use headgate_net::buffer::Buffers;
 use headgate_net::deadline::{Deadline, DueAt};
-use headgate_net::pool::Connection;
+use headgate_net::pool::{Connection, PoolLimits};
 use headgate_net::stream::Stream;
+use headgate_net::upstream::{Lease, Lifetime, Place};
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 
-/// A connection ready for a request. `fresh` refuses to use the pool.
-#[inline]
-pub(crate) async fn dial(
-    link: &Link,
-    fresh: bool,
-    timeout: Duration,
-    until: DueAt,
-    deadline: &Deadline,
-) -> Result<Connection, Fault> {
-    if !fresh && let Some(connection) = link.pool.take().await {
-        return Ok(connection);
-    }
-    deadline.set_at(deadline.at(timeout).min(until));
-    let stream = connect(&link.endpoint.address.target, deadline).await?;
-    link.metrics.connections_opened.inc();
-    Ok(Connection { stream, served: 0 })
+/// What a request is sent on.
+pub(crate) enum Dialled {
+    Http1(Connection),
+    Http2(Lease),
 }
 
-async fn connect(target: &Target, deadline: &Deadline) -> Result<Stream, Fault> {
+/// A connection ready for a request. `fresh` refuses to use an HTTP/1 connection that rests.
+#[inline]
+pub(crate) async fn dial(
+    buffers: &Rc<Buffers>,
+    link: &Link,
+    service: &Service,
+    limits: &PoolLimits,
+    fresh: bool,
+    until: DueAt,
+    deadline: &Deadline,
+) -> Result<Dialled, Fault> {
+    let spec = &service.state.spec;
+    if spec.protocol == Protocol::Http2 {
+        deadline.set_at(deadline.at(spec.timeouts.connect.0).min(until));
+        return http2(buffers, link, service, limits, deadline).await.map(Dialled::Http2);
+    }
+    if !fresh && let Some(connection) = link.pool.take().await {
+        return Ok(Dialled::Http1(connection));
+    }
+    deadline.set_at(deadline.at(spec.timeouts.connect.0).min(until));
+    let stream = connect(&link.endpoint.address, service, deadline).await?;
+    link.metrics.connections_opened.inc();
+    Ok(Dialled::Http1(Connection { stream, served: 0 }))
+}
+
+/// A stream of a shared connection. Not inlined: HTTP/1 requests shall not carry its state.
+async fn http2(
+    buffers: &Rc<Buffers>,
+    link: &Link,
+    service: &Service,
+    limits: &PoolLimits,
+    deadline: &Deadline,
+) -> Result<Lease, Fault> {
+    let lifetime = Lifetime { idle_timeout: limits.idle_timeout, requests: limits.requests };
+    let opening = match link.h2.place(&lifetime, deadline).await? {
+        Place::Stream(lease) => return Ok(lease),
+        Place::Open(opening) => opening,
+    };
+    let address = &link.endpoint.address;
+    let stream = connect(address, service, deadline).await?;
+    let tls = UpstreamTls::applies(address, &service.state.spec);
+    let head_bytes = buffers.response().bytes.len();
+    let lease = opening.connected(stream, tls, head_bytes, &lifetime, deadline).await?;
+    link.metrics.connections_opened.inc();
+    Ok(lease)
+}
+
+/// A new connection, over TLS where the address or its service asks for it.
+async fn connect(address: &EndpointAddress, service: &Service, deadline: &Deadline) -> Result<Stream, Fault> {
+    let stream = open(&address.target, deadline).await?;
+    match &service.tls {
+        // Boxed: a handshake is rare, and every other request would carry its state.
+        Some(tls) if UpstreamTls::applies(address, &service.state.spec) => {
+            Box::pin(tls.connect(stream, address, deadline)).await
+        }
+        _ => Ok(stream),
+    }
+}
+
+async fn open(target: &Target, deadline: &Deadline) -> Result<Stream, Fault> {
     let connecting = async {
         match target {
             Target::Ip(address) => tcp(TcpStream::connect(address).await),

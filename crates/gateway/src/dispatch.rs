@@ -139,7 +139,7 @@ async fn attempts(
         let put_aside = statuses_to_put_aside(x, &spec.retry, used + 1);
         let set_cookie = cookie.as_deref().map(Vec::as_slice);
         let attempt = Attempt { x, route, service, view, link, until, fresh, put_aside, set_cookie };
-        let result = attempt::http1(&attempt, body, client, record).await;
+        let result = attempt::run(&attempt, body, client, record).await;
         drop(under_way);
         used += 1;
         if result.is_err() {

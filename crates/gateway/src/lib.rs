@@ -31,6 +31,7 @@ mod exchange;
 mod fallback;
 mod greet;
 mod http1;
+mod http2;
 mod identify;
 mod outcome;
 mod path;

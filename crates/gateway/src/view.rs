@@ -11,6 +11,7 @@ use headgate_model::units::Tick;
 use headgate_net::fields::KnownSet;
 use headgate_net::head::Known;
 use headgate_net::pool::{Pool, PoolLimits};
+use headgate_net::upstream::H2Pool;
 use headgate_observe::counter::Counter;
 use headgate_observe::registry::WorkerMetrics;
 use headgate_observe::request_metrics::{EndpointMetrics, ListenerMetrics, RouteMetrics};
@@ -56,6 +57,8 @@ pub(crate) struct ServiceView {
 pub(crate) struct Link {
     pub endpoint: Arc<EndpointState>,
     pub pool: Pool,
+    /// Used instead of `pool` where the service speaks HTTP/2.
+    pub h2: H2Pool,
     pub metrics: EndpointMetrics,
 }
 
@@ -86,6 +89,7 @@ impl View {
         let services = services.collect();
         for link in links.values() {
             link.pool.close();
+            link.h2.close();
         }
         *links = kept;
         let listeners = snapshot
@@ -132,6 +136,7 @@ impl ServiceView {
                     Rc::new(Link {
                         endpoint: Arc::clone(endpoint),
                         pool: Pool::default(),
+                        h2: H2Pool::default(),
                         metrics: EndpointMetrics::new(metrics, &state.name, &endpoint.name),
                     })
                 });

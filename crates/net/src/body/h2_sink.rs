@@ -4,50 +4,81 @@ use super::{Side, Trailers};
 use crate::deadline::Deadline;
 use crate::stream::IoFault;
 use bytes::Bytes;
-use h2::SendStream;
+use h2::{Reason, SendStream};
 use headgate_model::fault::{Fault, FaultKind};
+use std::cell::RefCell;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-/// One HTTP/2 message being sent; its head has already gone out.
-pub struct H2Sink {
-    stream: SendStream<Bytes>,
+/// The sending half of a stream, once its head is out: a sink writes to it while somebody else watches
+/// whether the peer gave up.
+#[derive(Default)]
+pub struct SendHalf {
+    stream: RefCell<Option<SendStream<Bytes>>>,
+}
+
+impl SendHalf {
+    pub(crate) fn open(&self, stream: SendStream<Bytes>) {
+        *self.stream.borrow_mut() = Some(stream);
+    }
+
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.stream.borrow().is_some()
+    }
+
+    /// Ready when the peer reset the stream or its connection is gone.
+    pub fn poll_reset(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut *self.stream.borrow_mut() {
+            Some(stream) => stream.poll_reset(cx).map(|_| ()),
+            None => Poll::Pending,
+        }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut SendStream<Bytes>) -> Result<T, h2::Error>) -> Option<T> {
+        self.stream.borrow_mut().as_mut().and_then(|stream| act(stream).ok())
+    }
+}
+
+/// One HTTP/2 message being sent; its head has already gone out. Dropped before its end it resets the
+/// stream, so that the peer knows that the message is not whole.
+pub struct H2Sink<'c> {
+    half: &'c SendHalf,
     side: Side,
-    /// Content bytes still to come, where the length is known: the last piece then ends the stream.
-    left: Option<u64>,
+    /// The last piece: it waits to learn whether it ends the stream.
+    held: Bytes,
     ended: bool,
     sent: u64,
 }
 
-impl H2Sink {
-    /// `ended` says that the head already ended the stream.
+impl<'c> H2Sink<'c> {
+    /// `ended` says that the head already ended the stream; content is then ignored.
     #[must_use]
-    pub fn new(stream: SendStream<Bytes>, side: Side, length: Option<u64>, ended: bool) -> Self {
-        Self { stream, side, left: length, ended, sent: 0 }
+    pub fn new(half: &'c SendHalf, side: Side, ended: bool) -> Self {
+        Self { half, side, held: Bytes::new(), ended, sent: 0 }
     }
 
     pub(super) async fn push(&mut self, mut piece: &[u8], deadline: &Deadline) -> Result<(), Fault> {
         while !piece.is_empty() && !self.ended {
-            self.stream.reserve_capacity(piece.len());
-            let room = self.capacity(deadline).await?.min(piece.len());
+            self.flush()?;
+            let room = self.room(piece.len(), deadline).await?.min(piece.len());
             let (now, later) = piece.split_at(room);
             piece = later;
             self.sent += room as u64;
-            if let Some(left) = &mut self.left {
-                *left = left.saturating_sub(room as u64);
-                self.ended = *left == 0;
-            }
-            self.stream
-                .send_data(Bytes::copy_from_slice(now), self.ended)
-                .map_err(|_| self.side.write_fault(&IoFault::Closed))?;
+            self.held = Bytes::copy_from_slice(now);
         }
         Ok(())
     }
 
-    async fn capacity(&mut self, deadline: &Deadline) -> Result<usize, Fault> {
+    /// Waits until at least one byte may be sent.
+    async fn room(&self, wanted: usize, deadline: &Deadline) -> Result<usize, Fault> {
         let side = self.side;
-        let stream = &mut self.stream;
+        if let Some(stream) = &mut *self.half.stream.borrow_mut() {
+            stream.reserve_capacity(wanted);
+        }
         poll_fn(|cx| {
+            let mut half = self.half.stream.borrow_mut();
+            let Some(stream) = &mut *half else { return Poll::Ready(Err(self.gone())) };
             let room = stream.capacity();
             if room > 0 {
                 return Poll::Ready(Ok(room));
@@ -66,25 +97,51 @@ impl H2Sink {
         .await
     }
 
+    pub(super) fn flush(&mut self) -> Result<(), Fault> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let held = std::mem::take(&mut self.held);
+        self.half.with(|stream| stream.send_data(held, false)).ok_or_else(|| self.gone())
+    }
+
     pub(super) fn finish(&mut self, trailers: Option<Trailers>) -> Result<(), Fault> {
         if self.ended {
             return Ok(());
         }
-        self.ended = true;
-        match trailers.filter(|trailers| !trailers.is_empty()) {
-            Some(trailers) => self.stream.send_trailers(trailers.to_map()),
-            None => self.stream.send_data(Bytes::new(), true),
-        }
-        .map_err(|_| self.side.write_fault(&IoFault::Closed))
+        let sent = match trailers.filter(|trailers| !trailers.is_empty()) {
+            Some(trailers) => {
+                self.flush()?;
+                self.half.with(|stream| stream.send_trailers(trailers.to_map()))
+            }
+            None => {
+                let held = std::mem::take(&mut self.held);
+                self.half.with(|stream| stream.send_data(held, true))
+            }
+        };
+        self.ended = sent.is_some();
+        sent.ok_or_else(|| self.gone())
     }
 
     pub(super) fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// Ends the stream without a proper end, so that the peer knows the message is not whole.
-    pub fn reset(&mut self) {
-        self.stream.send_reset(h2::Reason::INTERNAL_ERROR);
+    fn gone(&self) -> Fault {
+        self.side.write_fault(&IoFault::Closed)
+    }
+}
+
+impl Drop for H2Sink<'_> {
+    fn drop(&mut self) {
+        if !self.ended
+            && let Some(stream) = &mut *self.half.stream.borrow_mut()
+        {
+            stream.send_reset(match self.side {
+                Side::Client => Reason::INTERNAL_ERROR,
+                Side::Upstream => Reason::CANCEL,
+            });
+        }
     }
 }
 

@@ -3,21 +3,32 @@
 
 use super::{Piece, Side, Trailers};
 use crate::deadline::Deadline;
+use crate::stream::IoFault;
 use bytes::Bytes;
 use h2::RecvStream;
 use headgate_model::fault::{Fault, FaultKind};
 use std::future::poll_fn;
 use std::task::Poll;
 
+/// A request's start is kept up to this many bytes and pieces, so that it can be sent to another endpoint:
+/// in HTTP/2 even a small request's content comes apart from its head.
+const KEPT_BYTES: u64 = 16 * 1024;
+const KEPT_PIECES: usize = 8;
+
 /// One HTTP/2 body.
 pub struct H2Source {
     stream: RecvStream,
     side: Side,
-    piece: Bytes,
-    given: bool,
-    finished: bool,
-    started: bool,
+    /// Pieces that arrived; `next` of them were given. The last was the last to arrive.
+    pieces: Vec<Bytes>,
+    next: usize,
+    /// `pieces` still begin with the body's first byte.
+    whole: bool,
+    /// Bytes of the last piece, whose share of the window is still closed.
+    unreleased: usize,
+    arrived: u64,
     received: u64,
+    finished: bool,
     /// Most bytes of content; zero for no limit.
     limit: u64,
     trailers: Option<Trailers>,
@@ -31,78 +42,86 @@ impl H2Source {
         Self {
             stream,
             side,
-            piece: Bytes::new(),
-            given: true,
-            finished,
-            started: false,
+            pieces: Vec::new(),
+            next: 0,
+            whole: true,
+            unreleased: 0,
+            arrived: 0,
             received: 0,
+            finished,
             limit,
             trailers: None,
         }
     }
 
     pub(super) fn next_piece(&mut self) -> Result<Piece<'_>, Fault> {
-        if !self.given {
-            self.given = true;
-            self.received += self.piece.len() as u64;
-            if self.limit > 0 && self.received > self.limit {
-                return Err(Fault::new(FaultKind::BodyTooLarge, "the body is longer than the limit"));
+        match self.pieces.get(self.next) {
+            Some(piece) => {
+                self.next += 1;
+                self.received += piece.len() as u64;
+                if self.limit > 0 && self.received > self.limit {
+                    return Err(Fault::new(FaultKind::BodyTooLarge, "the body is longer than the limit"));
+                }
+                Ok(Piece::Data(piece))
             }
-            return Ok(Piece::Data(&self.piece));
+            None if self.finished => Ok(Piece::End),
+            None => Ok(Piece::NeedMore),
         }
-        Ok(if self.finished { Piece::End } else { Piece::NeedMore })
     }
 
     pub(super) async fn fill(&mut self, deadline: &Deadline) -> Result<(), Fault> {
-        self.started = true;
-        let used = self.piece.len();
+        let keep = self.side == Side::Client && self.arrived <= KEPT_BYTES && self.pieces.len() < KEPT_PIECES;
+        if !(keep && self.whole) {
+            self.whole = self.arrived == 0;
+            self.pieces.clear();
+            self.next = 0;
+        }
+        let used = std::mem::take(&mut self.unreleased);
         if used > 0 {
-            self.piece = Bytes::new();
             // Fails only on a stream that is over, where windows no longer matter.
             let _ = self.stream.flow_control().release_capacity(used);
         }
         let side = self.side;
         let stream = &mut self.stream;
         let piece = poll_fn(|cx| match stream.poll_data(cx) {
-            Poll::Ready(piece) => Poll::Ready(piece.transpose().map_err(|error| stream_fault(side, &error))),
-            Poll::Pending => {
-                deadline.poll_due(cx).map(|()| Err(side.read_fault(&crate::stream::IoFault::TimedOut)))
-            }
+            Poll::Ready(piece) => Poll::Ready(piece.transpose().map_err(|_| cut(side))),
+            Poll::Pending => deadline.poll_due(cx).map(|()| Err(side.read_fault(&IoFault::TimedOut))),
         })
         .await?;
-        match piece {
-            Some(piece) => {
-                self.given = piece.is_empty();
-                self.piece = piece;
-                self.finished = self.stream.is_end_stream();
+        if let Some(piece) = piece {
+            self.unreleased = piece.len();
+            self.arrived += piece.len() as u64;
+            if !piece.is_empty() {
+                self.pieces.push(piece);
             }
-            None => {
-                let trailers = poll_fn(|cx| match self.stream.poll_trailers(cx) {
-                    Poll::Ready(trailers) => {
-                        Poll::Ready(trailers.map_err(|error| stream_fault(side, &error)))
-                    }
-                    Poll::Pending => deadline
-                        .poll_due(cx)
-                        .map(|()| Err(side.read_fault(&crate::stream::IoFault::TimedOut))),
-                })
-                .await?;
-                self.trailers = trailers.map(|map| Trailers::from_map(&map));
-                self.finished = true;
-            }
+            self.finished = self.stream.is_end_stream();
+            return Ok(());
         }
+        let trailers = poll_fn(|cx| match self.stream.poll_trailers(cx) {
+            Poll::Ready(trailers) => Poll::Ready(trailers.map_err(|_| cut(side))),
+            Poll::Pending => deadline.poll_due(cx).map(|()| Err(side.read_fault(&IoFault::TimedOut))),
+        })
+        .await?;
+        self.trailers = trailers.map(|map| Trailers::from_map(&map));
+        self.finished = true;
         Ok(())
     }
 
+    /// What [`super::Source::take_trailers`] gives; a copy as long as the body can still be sent again.
     pub(super) fn take_trailers(&mut self) -> Option<Trailers> {
-        self.trailers.take()
+        if self.whole && self.side == Side::Client { self.trailers.clone() } else { self.trailers.take() }
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.finished && self.given
+        self.finished && self.next == self.pieces.len()
     }
 
-    pub(super) fn rewind(&self) -> bool {
-        !self.started
+    pub(super) fn rewind(&mut self) -> bool {
+        if self.whole {
+            self.next = 0;
+            self.received = 0;
+        }
+        self.whole
     }
 
     pub(super) fn received(&self) -> u64 {
@@ -110,12 +129,10 @@ impl H2Source {
     }
 }
 
-fn stream_fault(side: Side, error: &h2::Error) -> Fault {
+#[cold]
+fn cut(side: Side) -> Fault {
     match side {
         Side::Client => Fault::new(FaultKind::ClientClosed, "the client reset its stream"),
-        Side::Upstream if error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
-            Fault::new(FaultKind::Refused, "the upstream refused the stream before processing it")
-        }
         Side::Upstream => Fault::new(FaultKind::ResponseCut, "the upstream reset its stream"),
     }
 }

@@ -12,7 +12,7 @@ mod trailers;
 
 pub use h1_sink::H1Sink;
 pub use h1_source::{H1Source, Rest};
-pub use h2_sink::H2Sink;
+pub use h2_sink::{H2Sink, SendHalf};
 pub use h2_source::H2Source;
 pub use relay::relay;
 pub use sink::Sink;

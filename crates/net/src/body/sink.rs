@@ -7,7 +7,7 @@ use headgate_model::fault::Fault;
 /// A body being sent, its head included: the head waits in the sink so that it leaves with the first piece.
 pub enum Sink<'c> {
     H1(H1Sink<'c>),
-    H2(H2Sink),
+    H2(H2Sink<'c>),
 }
 
 impl Sink<'_> {
@@ -31,7 +31,7 @@ impl Sink<'_> {
     pub async fn flush(&mut self, deadline: &Deadline) -> Result<(), Fault> {
         match self {
             Self::H1(sink) => sink.flush(deadline).await,
-            Self::H2(_) => Ok(()),
+            Self::H2(sink) => sink.flush(),
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::head::{Field, Known};
 
 /// Trailer lines that may be passed on.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Trailers {
     lines: Vec<(Vec<u8>, Vec<u8>)>,
 }

@@ -1,18 +1,21 @@
 //! The client's side of an exchange: how a response is begun, whatever the client speaks.
 
 mod h1;
+mod h2;
 
 pub use h1::{H1Responder, ReadRequest, read_request, retain_rest};
+pub use h2::{ClientStream, H2Responder};
 
 use crate::body::Sink;
 use crate::deadline::Deadline;
 use crate::fields::HeadOut;
 use crate::head::{Body, ResponseHead};
-use headgate_model::fault::Fault;
+use headgate_model::fault::{Fault, FaultKind};
 
 /// Where the response of one request goes.
 pub enum Downstream<'c> {
     H1(H1Responder<'c>),
+    H2(H2Responder<'c>),
 }
 
 /// What a response's head promises about its body.
@@ -31,6 +34,7 @@ impl<'c> Downstream<'c> {
     pub fn start(&self, status: u16, reason: &[u8]) -> HeadOut {
         match self {
             Self::H1(client) => client.start(status, reason),
+            Self::H2(_) => HeadOut::H2(Box::default()),
         }
     }
 
@@ -40,6 +44,7 @@ impl<'c> Downstream<'c> {
     pub fn start_as_sent(&self, head: &ResponseHead) -> HeadOut {
         match self {
             Self::H1(client) => client.start_as_sent(head),
+            Self::H2(_) => HeadOut::H2(Box::default()),
         }
     }
 
@@ -52,7 +57,8 @@ impl<'c> Downstream<'c> {
     pub fn begin(&mut self, head: HeadOut, promise: &Promise) -> Result<Sink<'c>, Fault> {
         match (self, head) {
             (Self::H1(client), HeadOut::H1(out)) => Ok(client.begin(out, promise)),
-            (Self::H1(_), HeadOut::H2(_)) => unreachable!("`start` of the same client made the head"),
+            (Self::H2(client), HeadOut::H2(fields)) => client.begin(*fields, promise),
+            _ => unreachable!("`start` of the same client made the head"),
         }
     }
 
@@ -63,6 +69,7 @@ impl<'c> Downstream<'c> {
     pub async fn interim(&mut self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
         match self {
             Self::H1(client) => client.interim(head, deadline).await,
+            Self::H2(client) => client.interim(head),
         }
     }
 
@@ -73,6 +80,7 @@ impl<'c> Downstream<'c> {
     pub async fn switch(&mut self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
         match self {
             Self::H1(client) => client.switch(head, deadline).await,
+            Self::H2(_) => Err(Fault::new(FaultKind::Internal, "HTTP/2 streams do not switch protocols")),
         }
     }
 
@@ -81,13 +89,15 @@ impl<'c> Downstream<'c> {
     pub fn keeps_alive(&self) -> bool {
         match self {
             Self::H1(client) => client.keep_alive,
+            Self::H2(_) => true,
         }
     }
 
-    /// The connection must not be used after this response.
+    /// The connection must not be used after this response. In HTTP/2 a stream is no connection.
     pub fn close_after(&mut self) {
         match self {
             Self::H1(client) => client.keep_alive = false,
+            Self::H2(_) => {}
         }
     }
 }

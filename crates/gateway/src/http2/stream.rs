@@ -1,0 +1,138 @@
+//! One stream: one request and its response, in a task of its own that ends when the client gives up.
+
+use super::Client;
+use crate::exchange::{Exchange, TargetPlan, Timers};
+use crate::phases;
+use crate::record::{self, Record};
+use crate::respond;
+use crate::view::View;
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use headgate_model::fault::{Fault, FaultKind};
+use headgate_net::body::{H2Source, Side, Source};
+use headgate_net::downstream::{ClientStream, Downstream, H2Responder};
+use headgate_net::h1::parse::HeadLimits;
+use headgate_net::h2_head::render_request;
+use headgate_net::head::{Body, Method};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+/// Starts the task that answers `request`.
+pub(super) fn start(
+    client: &Rc<Client>,
+    view: &Rc<View>,
+    listener: usize,
+    request: http::Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+) {
+    let under_way = UnderWay::begin(client);
+    let view = Rc::clone(view);
+    tokio::task::spawn_local(async move {
+        let client = &under_way.client;
+        let stream = ClientStream::new(respond);
+        if serve(client, &view, listener, request, &stream).await {
+            client.resets.borrow_mut().finished();
+        } else {
+            client.resets.borrow_mut().given_up(client.worker.now());
+        }
+    });
+}
+
+/// A stream that counts as under way, however its task ends.
+struct UnderWay {
+    client: Rc<Client>,
+}
+
+impl UnderWay {
+    fn begin(client: &Rc<Client>) -> Self {
+        client.active.set(client.active.get() + 1);
+        Self { client: Rc::clone(client) }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.client.active.set(self.client.active.get() - 1);
+        if let Some(connection) = self.client.connection.take() {
+            connection.wake();
+        }
+    }
+}
+
+/// Answers the request; false when the client gave up before it was answered.
+async fn serve(
+    client: &Client,
+    view: &View,
+    listener: usize,
+    request: http::Request<RecvStream>,
+    stream: &ClientStream,
+) -> bool {
+    let worker = &*client.worker;
+    let spec = &view.snapshot.listeners[listener].spec;
+    let (download, upload) = (worker.deadlines.deadline(), worker.deadlines.deadline());
+    let (parts, content) = request.into_parts();
+    let mut head = worker.buffers.request();
+    let limits =
+        HeadLimits { fields: spec.limits.headers as usize, target_bytes: spec.limits.uri.0 as usize };
+    let rendered = render_request(&parts, content.is_end_stream(), &limits, &mut head);
+    drop(parts);
+    let to_head = head.line.method == Method::Head;
+    let mut to_client = Downstream::H2(H2Responder { stream, to_head });
+    if let Err(fault) = rendered {
+        worker.faults.record(fault.kind);
+        view.listeners[listener].metrics.bad_request(fault.kind);
+        record::log_unread(worker, &client.peer, fault.kind);
+        let pause = spec.timeouts.body.0;
+        let to = respond::To { client: &mut to_client, wall: &worker.wall, deadline: &download, pause };
+        // A client that does not take it is told nothing else.
+        let _ = respond::fault(&fault, &Source::Empty, None, to).await;
+        return true;
+    }
+    let body_limit = spec.limits.body.0;
+    let mut body = match head.line.body {
+        Body::None => Source::Empty,
+        _ => Source::H2(H2Source::new(content, Side::Client, body_limit)),
+    };
+    let mut x = Exchange {
+        worker,
+        view,
+        listener,
+        peer: &client.peer,
+        head: &head,
+        timers: Timers { upload: &upload, download: &download },
+        pause: spec.timeouts.body.0,
+        started: worker.now(),
+        target: TargetPlan::AsSent,
+    };
+    let mut record = Record::default();
+    let finished = {
+        let mut answered = pin!(async {
+            match head.line.body {
+                Body::Length(length) if body_limit > 0 && length > body_limit => {
+                    let fault =
+                        Fault::new(FaultKind::BodyTooLarge, "the declared body is longer than the limit");
+                    phases::refuse(&x, fault, &body, &mut to_client, &mut record).await
+                }
+                _ => phases::run(&mut x, &mut body, &mut to_client, &mut record).await,
+            }
+        });
+        poll_fn(|cx| match answered.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending => stream.poll_reset(cx).map(|()| false),
+        })
+        .await
+    };
+    if !finished {
+        worker.faults.record(FaultKind::ClientClosed);
+        record.fault = Some(FaultKind::ClientClosed);
+        if record.status == 0 {
+            record.status = FaultKind::ClientClosed.status();
+        }
+        record.conclude(&x, &body);
+    }
+    record.finish(worker, view, x.started);
+    finished
+}

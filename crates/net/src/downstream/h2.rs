@@ -1,0 +1,74 @@
+//! A client that speaks HTTP/2: begins the response on one of its streams.
+
+use super::Promise;
+use crate::body::{H2Sink, SendHalf, Side, Sink};
+use crate::fields::{Drops, KnownSet, copy_kept};
+use crate::h2_head;
+use crate::head::{Body, ResponseHead};
+use crate::stream::IoFault;
+use bytes::Bytes;
+use h2::server::SendResponse;
+use headgate_model::fault::Fault;
+use http::HeaderMap;
+use std::cell::RefCell;
+use std::task::{Context, Poll};
+
+/// One stream of a client: its response goes here, and here it is seen when the client gives up.
+pub struct ClientStream {
+    respond: RefCell<SendResponse<Bytes>>,
+    half: SendHalf,
+}
+
+impl ClientStream {
+    #[must_use]
+    pub fn new(respond: SendResponse<Bytes>) -> Self {
+        Self { respond: RefCell::new(respond), half: SendHalf::default() }
+    }
+
+    /// Ready when the client reset the stream, or its connection is gone.
+    pub fn poll_reset(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.half.is_open() {
+            return self.half.poll_reset(cx);
+        }
+        self.respond.borrow_mut().poll_reset(cx).map(|_| ())
+    }
+}
+
+/// Where one HTTP/2 response goes.
+pub struct H2Responder<'c> {
+    pub stream: &'c ClientStream,
+    pub to_head: bool,
+}
+
+impl<'c> H2Responder<'c> {
+    pub(super) fn begin(&mut self, fields: HeaderMap, promise: &Promise) -> Result<Sink<'c>, Fault> {
+        let no_body = self.to_head || matches!(promise.status, 100..=199 | 204 | 304);
+        let length = match promise.body {
+            _ if matches!(promise.status, 100..=199 | 204) => None,
+            Body::Length(length) => Some(length),
+            Body::None => promise.declared_length,
+            Body::Chunked | Body::UntilClose => None,
+        };
+        let ended = no_body || promise.body == Body::None;
+        let response = h2_head::response(promise.status, length, fields)?;
+        let half = self.stream.respond.borrow_mut().send_response(response, ended);
+        self.stream.half.open(half.map_err(|_| gone())?);
+        Ok(Sink::H2(H2Sink::new(&self.stream.half, Side::Client, ended)))
+    }
+
+    pub(super) fn interim(&mut self, head: &ResponseHead) -> Result<(), Fault> {
+        let mut fields = HeaderMap::new();
+        let drops = Drops {
+            known: KnownSet::HOP_BY_HOP,
+            names: &[],
+            named_by_connection: head.line.connection_names_fields,
+        };
+        copy_kept(head, &drops, &mut fields);
+        let response = h2_head::response(head.line.status, None, fields)?;
+        self.stream.respond.borrow_mut().send_informational(response).map_err(|_| gone())
+    }
+}
+
+fn gone() -> Fault {
+    Side::Client.write_fault(&IoFault::Closed)
+}
