@@ -123,6 +123,7 @@ async fn serve(
         return;
     };
     let deadline = worker.deadlines.deadline();
+    let local = if view.snapshot.sends_proxy_headers { stream.local_address() } else { None };
     let greeted = if greet::needs_none(compiled) {
         let peer = Peer::new(address, &compiled.trusted, false);
         Ok(Greeted { stream, peer, protocol: Protocol::Http1 })
@@ -133,7 +134,8 @@ async fn serve(
     counts.metrics.connections_accepted.inc();
     counts.metrics.connections_active.inc();
     match greeted {
-        Ok(Greeted { stream, peer, protocol }) => {
+        Ok(Greeted { stream, mut peer, protocol }) => {
+            peer.sockets = peer.source.zip(local);
             if peer.tls {
                 counts.metrics.tls_handshakes.inc();
             }

@@ -74,20 +74,19 @@ pub(crate) async fn run(
 ) -> Result<Finish, Failure> {
     let Attempt { x, service, view, link, until, fresh, .. } = *attempt;
     let buffers = &x.worker.buffers;
-    let resting =
-        match dial(buffers, link, service, &view.pool_limits, fresh, until, x.timers.download).await? {
-            Dialled::Http1(connection) => connection,
-            Dialled::Http2(lease) => {
-                record.reused = lease.is_reused();
-                let upstream = Upstream::H2(H2Request::new(lease, buffers));
-                let left = talk(attempt, &upstream, body, client, record).await?;
-                record.ended = x.worker.now();
-                return match left {
-                    Left::PutAside { status, .. } => Err(Failure::put_aside(status)),
-                    _ => Ok(Finish::Done),
-                };
-            }
-        };
+    let resting = match dial(x, link, service, &view.pool_limits, fresh, until).await? {
+        Dialled::Http1(connection) => connection,
+        Dialled::Http2(lease) => {
+            record.reused = lease.is_reused();
+            let upstream = Upstream::H2(H2Request::new(lease, buffers));
+            let left = talk(attempt, &upstream, body, client, record).await?;
+            record.ended = x.worker.now();
+            return match left {
+                Left::PutAside { status, .. } => Err(Failure::put_aside(status)),
+                _ => Ok(Finish::Done),
+            };
+        }
+    };
     record.reused = resting.served > 0;
     let request = H1Request { stream: &resting.stream, buffers };
     let upstream = Upstream::H1 { request, reused: record.reused };

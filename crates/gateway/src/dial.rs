@@ -1,20 +1,20 @@
 //! A connection to the chosen endpoint: one that rests in the pool, a stream of a shared one, or a new one.
 
+use crate::exchange::Exchange;
 use crate::snapshot::Service;
 use crate::upstream_tls::UpstreamTls;
 use crate::view::Link;
 use headgate_model::address::{EndpointAddress, Target};
 use headgate_model::fault::{Fault, FaultKind};
-use headgate_model::spec::Protocol;
-use headgate_net::buffer::Buffers;
+use headgate_model::spec::{Protocol, ProxyProtocol};
 use headgate_net::deadline::{Deadline, DueAt};
 use headgate_net::pool::{Connection, PoolLimits};
+use headgate_net::proxy_protocol::{V1_MAX_BYTES, V2_ENCODED_MAX_BYTES, encode_v1, encode_v2};
 use headgate_net::stream::Stream;
 use headgate_net::upstream::{Lease, Lifetime, Place};
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::rc::Rc;
 use std::task::Poll;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -27,53 +27,65 @@ pub(crate) enum Dialled {
 /// A connection ready for a request. `fresh` refuses to use an HTTP/1 connection that rests.
 #[inline]
 pub(crate) async fn dial(
-    buffers: &Rc<Buffers>,
+    x: &Exchange<'_>,
     link: &Link,
     service: &Service,
     limits: &PoolLimits,
     fresh: bool,
     until: DueAt,
-    deadline: &Deadline,
 ) -> Result<Dialled, Fault> {
+    let deadline = x.timers.download;
     let spec = &service.state.spec;
     if spec.protocol == Protocol::Http2 {
         deadline.set_at(deadline.at(spec.timeouts.connect.0).min(until));
-        return http2(buffers, link, service, limits, deadline).await.map(Dialled::Http2);
+        return http2(x, link, service, limits).await.map(Dialled::Http2);
     }
     if !fresh && let Some(connection) = link.pool.take().await {
         return Ok(Dialled::Http1(connection));
     }
     deadline.set_at(deadline.at(spec.timeouts.connect.0).min(until));
-    let stream = connect(&link.endpoint.address, service, deadline).await?;
+    let stream = connect(x, &link.endpoint.address, service).await?;
     link.metrics.connections_opened.inc();
     Ok(Dialled::Http1(Connection { stream, served: 0 }))
 }
 
 /// A stream of a shared connection. Not inlined: HTTP/1 requests shall not carry its state.
 async fn http2(
-    buffers: &Rc<Buffers>,
+    x: &Exchange<'_>,
     link: &Link,
     service: &Service,
     limits: &PoolLimits,
-    deadline: &Deadline,
 ) -> Result<Lease, Fault> {
+    let deadline = x.timers.download;
     let lifetime = Lifetime { idle_timeout: limits.idle_timeout, requests: limits.requests };
     let opening = match link.h2.place(&lifetime, deadline).await? {
         Place::Stream(lease) => return Ok(lease),
         Place::Open(opening) => opening,
     };
     let address = &link.endpoint.address;
-    let stream = connect(address, service, deadline).await?;
+    let stream = connect(x, address, service).await?;
     let tls = UpstreamTls::applies(address, &service.state.spec);
-    let head_bytes = buffers.response().bytes.len();
+    let head_bytes = x.worker.buffers.response().bytes.len();
     let lease = opening.connected(stream, tls, head_bytes, &lifetime, deadline).await?;
     link.metrics.connections_opened.inc();
     Ok(lease)
 }
 
-/// A new connection, over TLS where the address or its service asks for it.
-async fn connect(address: &EndpointAddress, service: &Service, deadline: &Deadline) -> Result<Stream, Fault> {
+/// A new connection: with a PROXY header and over TLS, where its service asks for these.
+async fn connect(x: &Exchange<'_>, address: &EndpointAddress, service: &Service) -> Result<Stream, Fault> {
+    let deadline = x.timers.download;
     let stream = open(&address.target, deadline).await?;
+    if let Some(version) = service.state.spec.proxy_protocol {
+        let (mut v1, mut v2) = ([0; V1_MAX_BYTES], [0; V2_ENCODED_MAX_BYTES]);
+        let header = match version {
+            ProxyProtocol::V1 => encode_v1(x.peer.sockets, &mut v1),
+            ProxyProtocol::V2 => encode_v2(x.peer.sockets, &mut v2),
+        };
+        let written = stream.write(header, &[], deadline).await;
+        written.map_err(|_| {
+            Fault::new(FaultKind::ConnectFailed, "the upstream closed before the PROXY header")
+        })?;
+    }
     match &service.tls {
         // Boxed: a handshake is rare, and every other request would carry its state.
         Some(tls) if UpstreamTls::applies(address, &service.state.spec) => {

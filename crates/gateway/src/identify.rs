@@ -7,6 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 /// The other end of a client connection, in the form that every request on it needs.
 pub(crate) struct Peer {
     pub address: IpAddr,
+    /// With its port; as a trusted proxy told it, if one did. None for a Unix socket.
+    pub source: Option<SocketAddr>,
+    /// `source` and our own address, where a service wants to be told by PROXY protocol.
+    pub sockets: Option<(SocketAddr, SocketAddr)>,
     /// It is one of the listener's trusted proxies.
     pub trusted: bool,
     pub tls: bool,
@@ -20,14 +24,15 @@ const FORWARDED_FOR: &[u8] = b"x-forwarded-for: ";
 impl Peer {
     /// `None` stands for a Unix socket, whose peer is on this machine and is taken for loopback.
     pub(crate) fn new(address: Option<SocketAddr>, trusted: &[Network], tls: bool) -> Self {
-        let address = address.map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip().to_canonical());
+        let source = address;
+        let address = source.map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip().to_canonical());
         let text = address.to_string();
         let scheme = scheme(tls);
         let lines = [FORWARDED_FOR, text.as_bytes(), b"\r\nx-forwarded-proto: ", scheme, b"\r\n"]
             .concat()
             .into_boxed_slice();
         let trusted = trusted.iter().any(|network| network.contains(address));
-        Self { address, trusted, tls, lines, address_len: text.len() }
+        Self { address, source, sockets: None, trusted, tls, lines, address_len: text.len() }
     }
 
     /// The address in text form.

@@ -117,9 +117,6 @@ async fn phases(
 /// Refuses what no route may see.
 #[inline]
 fn admit(x: &Exchange<'_>) -> Result<(), Fault> {
-    if x.worker.draining.get() && x.head.line.version == headgate_net::head::Version::Http2 {
-        return Err(Fault::new(FaultKind::Draining, "this Headgate is stopping"));
-    }
     if has_dot_segment(x.head.path()) {
         return Err(Fault::new(
             FaultKind::BadRequest,

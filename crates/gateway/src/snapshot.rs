@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub config: Arc<Config>,
     pub listeners: Vec<Listener>,
     pub services: Vec<Service>,
+    /// Some service is told by PROXY protocol who its clients are.
+    pub sends_proxy_headers: bool,
     pub routes: Vec<Route>,
     pub table: Table,
 }
@@ -139,7 +141,8 @@ impl Snapshot {
             place: format!("route {}", error.index + 1),
             message: error.to_string(),
         })?;
-        Ok(Self { generation, listeners, services, routes, table, config })
+        let sends_proxy_headers = config.services.values().any(|service| service.proxy_protocol.is_some());
+        Ok(Self { generation, listeners, services, sends_proxy_headers, routes, table, config })
     }
 
     /// Index of a service by name.

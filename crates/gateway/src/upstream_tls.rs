@@ -8,12 +8,15 @@ use headgate_model::spec::{ServiceSpec, UpstreamTls as Spec};
 use headgate_net::deadline::Deadline;
 use headgate_net::stream::Stream;
 use headgate_net::tls::client::{client, server_name};
+use headgate_observe::log::{self, Level, PeerEvent, peer_event};
 use rustls::ClientConfig;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio_rustls::{TlsConnector, TlsStream};
+
+static HANDSHAKE_FAILED: PeerEvent = PeerEvent::new("upstream_tls_failed");
 
 /// How one service's endpoints are spoken to over TLS.
 #[derive(Clone)]
@@ -87,7 +90,16 @@ impl UpstreamTls {
         let mut connecting = pin!(TlsConnector::from(Arc::clone(&self.config)).connect(name, socket));
         let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
             Poll::Ready(Ok(connected)) => Poll::Ready(Ok(connected)),
-            Poll::Ready(Err(_)) => Poll::Ready(Err(FAILED)),
+            Poll::Ready(Err(error)) => {
+                let fields: log::Fields<'_> = &[("endpoint", address), ("error", &error)];
+                peer_event(
+                    &HANDSHAKE_FAILED,
+                    Level::Warn,
+                    "the TLS handshake with an upstream failed",
+                    fields,
+                );
+                Poll::Ready(Err(FAILED))
+            }
             Poll::Pending => deadline.poll_due(cx).map(|()| {
                 Err(Fault::new(
                     FaultKind::ConnectTimeout,

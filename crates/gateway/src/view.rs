@@ -156,7 +156,8 @@ impl ServiceView {
             balancer: RefCell::new(Balancer::new(&service.balance, &names, &weights)),
             budget: RefCell::new(budget),
             pool_limits: PoolLimits {
-                idle: pool.idle as usize,
+                // A connection that names one client in its PROXY header is no other client's.
+                idle: if state.spec.proxy_protocol.is_some() { 0 } else { pool.idle as usize },
                 idle_timeout: pool.idle_timeout.0,
                 requests: pool.requests,
             },

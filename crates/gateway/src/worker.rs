@@ -222,6 +222,17 @@ impl Worker {
     }
 }
 
+/// One client connection among those that a stop waits for.
+pub(crate) struct OpenConnection {
+    pub worker: Rc<Worker>,
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.worker.connections.set(self.worker.connections.get() - 1);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,16 +253,5 @@ mod tests {
         assert!(joined.is_some());
         shared.publish(compiled("\":1\", \":2\"", Some(&shared.snapshot())));
         assert_eq!(since(1), joined);
-    }
-}
-
-/// One client connection among those that a stop waits for.
-pub(crate) struct OpenConnection {
-    pub worker: Rc<Worker>,
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.worker.connections.set(self.worker.connections.get() - 1);
     }
 }

@@ -7,6 +7,7 @@ use socket2::SockRef;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -158,6 +159,15 @@ impl Stream {
                 }
             },
             _ => Poll::Ready(Err(io::Error::from(io::ErrorKind::Unsupported))),
+        }
+    }
+
+    /// Our end's address, of a TCP socket.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match &*self.io.borrow() {
+            Io::Plain(Plain::Tcp(stream)) => stream.local_addr().ok(),
+            _ => None,
         }
     }
 

@@ -7,6 +7,7 @@
 mod balancing;
 mod bodies;
 mod command;
+mod endpoints;
 mod failures;
 mod fields;
 mod greetings;

@@ -5,7 +5,7 @@ use crate::address::EndpointAddress;
 use crate::discover::Discover;
 use crate::grammar::is_host_name;
 use crate::place::Place;
-use crate::spec::{ServiceSpec, UpstreamTls};
+use crate::spec::{Protocol, ServiceSpec, UpstreamTls};
 use std::collections::BTreeMap;
 
 pub(super) fn check(service: &ServiceSpec, at: &Place<'_>, report: &mut Report<'_>) {
@@ -22,6 +22,10 @@ pub(super) fn check(service: &ServiceSpec, at: &Place<'_>, report: &mut Report<'
         let place = if at.get("endpoints").exists() { at.get("endpoints") } else { at.clone() };
         let help = "write endpoints = [\"10.0.0.1:8080\"] or discover = \"dns:host:8080\"";
         report.error_with(&place, "the service has no endpoints", help);
+    }
+    if service.proxy_protocol.is_some() && service.protocol == Protocol::Http2 {
+        let help = "a PROXY header names one client, and an HTTP/2 connection serves many; use http1";
+        report.error_with(&at.get("proxy_protocol"), "`proxy_protocol` in an http2 service", help);
     }
     if let Some(spec) = &service.tls {
         tls(spec, &at.get("tls"), report);
