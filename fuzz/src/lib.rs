@@ -47,7 +47,7 @@ const LIMITS: HeadLimits = HeadLimits { fields: 20, target_bytes: 512 };
 /// A head whose buffer is filled with `bytes`.
 fn filled<Line: Default>(bytes: &[u8]) -> Flat<Line> {
     let mut head = Flat::new(bytes.len(), LIMITS.fields);
-    head.bytes.copy_from_slice(bytes);
+    head.bytes[..bytes.len()].copy_from_slice(bytes);
     head.filled = bytes.len();
     head
 }

@@ -142,7 +142,9 @@ async fn serve(
             match protocol {
                 Protocol::Http1 => {
                     let worker = Rc::clone(worker);
-                    Connection { worker, stream, peer, listener, view, deadline, requests: 0 }.serve().await;
+                    let connection =
+                        Connection { worker, stream, peer, listener, view, deadline, requests: 0 };
+                    Box::new(connection).serve().await;
                 }
                 // Boxed, so that an HTTP/1 connection's task does not carry the state of an HTTP/2 one.
                 Protocol::Http2 => {

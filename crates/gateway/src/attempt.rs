@@ -155,7 +155,12 @@ async fn talk(
             100..=199 if interims == MOST_INTERIM => {
                 return Err(Fault::new(FaultKind::BadResponse, "more than 32 interim responses").into());
             }
-            100..=199 => client.interim(&head, x.timers.upload).await?,
+            100..=199 => {
+                // A timer of its own: the upload's may have run out long ago. Half a head is a commitment.
+                let timer = x.worker.deadlines.deadline();
+                timer.set_at(timer.at(pause).min(until));
+                client.interim(&head, &timer).await.map_err(Failure::committed)?;
+            }
             _ => break head,
         }
         interims += 1;
@@ -209,6 +214,8 @@ async fn switch_protocols(
     }
     record.status = 101;
     record.upgraded = true;
-    client.switch(head, attempt.x.timers.upload).await?;
+    let timer = attempt.x.worker.deadlines.deadline();
+    timer.set(attempt.x.pause);
+    client.switch(head, &timer).await.map_err(Failure::committed)?;
     Ok(Left::Switched(head.after_head().to_vec()))
 }

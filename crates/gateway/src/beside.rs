@@ -17,8 +17,8 @@ impl<'f, F: Future<Output = Result<(), Fault>>> Upload<'f, F> {
         Self { future, result: None }
     }
 
-    /// Runs `main` to its end with the upload beside it; `uploaded` is called once, when the upload is
-    /// complete. A fault of the client ends both; one of the upstream does not, because a response that
+    /// Runs `main` to its end with the upload beside it; `uploaded` is called once, when the upload has
+    /// ended. A fault of the client ends both; one of the upstream does not, because a response that
     /// explains it may be on its way.
     pub(crate) async fn beside<T>(
         &mut self,
@@ -38,9 +38,9 @@ impl<'f, F: Future<Output = Result<(), Fault>>> Upload<'f, F> {
     fn step(&mut self, cx: &mut Context<'_>, uploaded: &mut impl FnMut()) -> Result<(), Fault> {
         let Poll::Ready(result) = self.future.as_mut().poll(cx) else { return Ok(()) };
         match &result {
-            Ok(()) => uploaded(),
-            Err(fault) if fault.kind.blame() == Blame::Upstream => {}
-            Err(fault) => return Err(fault.clone()),
+            Err(fault) if fault.kind.blame() != Blame::Upstream => return Err(fault.clone()),
+            // Complete, or the upstream takes no more of it: either way its answer is due.
+            _ => uploaded(),
         }
         self.result = Some(result);
         Ok(())

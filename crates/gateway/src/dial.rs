@@ -65,7 +65,7 @@ async fn http2(
     let address = &link.endpoint.address;
     let stream = connect(x, address, service).await?;
     let tls = UpstreamTls::applies(address, &service.state.spec);
-    let head_bytes = x.worker.buffers.response().bytes.len();
+    let head_bytes = x.worker.buffers.response().limit;
     let lease = opening.connected(stream, tls, head_bytes, &lifetime, deadline).await?;
     link.metrics.connections_opened.inc();
     Ok(lease)

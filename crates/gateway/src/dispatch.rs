@@ -155,7 +155,7 @@ async fn attempts(
             Err(failure) if !failure.committed => failure,
             result => return result,
         };
-        let wait = match decision(x, &spec.retry, &failure, body.rewind(), used) {
+        let wait = match decision(x, &spec.retry, &failure, body.can_rewind(), used) {
             Decision::Stop(_) => return Err(in_time(x, until, failure)),
             Decision::Now => Duration::ZERO,
             Decision::AfterBackoff => {
@@ -164,7 +164,7 @@ async fn attempts(
             }
         };
         let is_paid = failure.put_aside.is_some() || view.budget.borrow_mut().withdraw(record.ended);
-        if !is_paid || is_past(x, until) {
+        if !is_paid || is_past(x, until) || !body.rewind() {
             return Err(in_time(x, until, failure));
         }
         record.retries += 1;

@@ -8,7 +8,7 @@ use crate::record::{self, Record};
 use crate::respond;
 use crate::tunnel::Tunnel;
 use crate::view::View;
-use crate::worker::Worker;
+use crate::worker::{REST_AT_STOP, Worker};
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_model::spec::ListenSpec;
 use headgate_net::body::{H1Source, Rest, Side, Source};
@@ -60,11 +60,22 @@ enum After {
 
 impl Connection {
     /// Serves the connection to its end.
-    pub(crate) async fn serve(mut self) {
+    pub(crate) async fn serve(mut self: Box<Self>) {
+        let mut answered = self.requests;
+        let mut due = self.deadline.at(self.spec().timeouts.idle.0);
         loop {
-            let idle = self.spec().timeouts.idle.0;
-            self.deadline.set(idle);
-            if self.stream.readable(&self.deadline).await.is_err() {
+            // Renewed by a request only: bytes that never become one must not hold the connection.
+            if answered != self.requests {
+                answered = self.requests;
+                due = self.deadline.at(self.spec().timeouts.idle.0);
+            }
+            if self.worker.draining.get() {
+                due = due.min(self.deadline.at(REST_AT_STOP));
+            }
+            self.deadline.rest_until(due);
+            let readable = self.stream.readable(&self.deadline).await;
+            self.deadline.rouse();
+            if readable.is_err() {
                 return;
             }
             // Boxed, so that a resting connection's task stays small; one box for a busy time, not for a request.
@@ -185,6 +196,10 @@ impl Connection {
             drop(body);
             if unread {
                 self.linger().await;
+            } else if self.peer.tls {
+                // The end has to be said: a bare end of a TLS stream reads as a truncation.
+                self.deadline.set(LINGER);
+                self.stream.shutdown(&self.deadline).await;
             }
             return After::Close;
         }

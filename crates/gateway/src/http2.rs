@@ -173,7 +173,8 @@ impl Served {
         if !rests {
             self.deadline.clear();
         } else if self.ending {
-            self.deadline.set(LINGER);
+            // What streams have left behind may still be on its way to a slow client.
+            self.deadline.set(self.view.snapshot.listeners[self.listener].spec.timeouts.body.0);
         } else {
             self.deadline.set(self.view.snapshot.listeners[self.listener].spec.timeouts.idle.0);
         }

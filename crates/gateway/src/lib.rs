@@ -13,6 +13,7 @@
 pub mod accept;
 pub mod compile_error;
 pub mod listener;
+pub mod path;
 pub mod route;
 pub mod snapshot;
 pub mod upstream_tls;
@@ -34,7 +35,6 @@ mod http1;
 mod http2;
 mod identify;
 mod outcome;
-mod path;
 mod phases;
 mod record;
 mod respond;

@@ -4,7 +4,8 @@
 /// readers that resolve dots differently see two different paths (RFC 3986 section 5.2.4). `\`, `%2f` and
 /// `%5c` separate segments for some servers, and `;` begins a segment's parameters.
 #[inline]
-pub(crate) fn has_dot_segment(path: &[u8]) -> bool {
+#[must_use]
+pub fn has_dot_segment(path: &[u8]) -> bool {
     path.iter().any(|byte| matches!(byte, b'.' | b'%')) && has_dot_segment_decoded(path)
 }
 

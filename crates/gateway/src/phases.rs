@@ -58,6 +58,7 @@ async fn answer_fault(
     record.fault = Some(fault.kind);
     record.status = fault.kind.status();
     x.worker.faults.record(fault.kind);
+    x.view.listeners[x.listener].metrics.bad_request(fault.kind);
     let id = x.view.tracing.as_ref().and_then(|tracing| tracing.id(&record.traced, x.head));
     let to = respond::To { client, wall: &x.worker.wall, deadline: x.timers.download, pause: x.pause };
     match respond::fault(&fault, body, id, to).await {

@@ -125,14 +125,29 @@ impl ServiceView {
         before: Option<(&Service, &Self)>,
     ) -> Self {
         let state = &service.state;
+        // Connections that were opened in another way must not serve the new one.
+        let is_spoken_to_alike = before.is_some_and(|(known, _)| {
+            let (then, now) = (&known.state.spec, &state.spec);
+            then.tls == now.tls
+                && then.protocol == now.protocol
+                && then.proxy_protocol == now.proxy_protocol
+                && then.discover == now.discover
+        });
         let linked: Vec<_> = state
             .endpoints
             .iter()
             .map(|endpoint| {
                 let key = (state.name.clone(), endpoint.name.clone());
                 // A removed and added endpoint of the same name is another one: its state differs.
-                let link = links.remove(&key).filter(|link| Arc::ptr_eq(&link.endpoint, endpoint));
-                let link = link.unwrap_or_else(|| {
+                let known = links.remove(&key).and_then(|link| {
+                    let fits = is_spoken_to_alike && Arc::ptr_eq(&link.endpoint, endpoint);
+                    if !fits {
+                        link.pool.close();
+                        link.h2.close();
+                    }
+                    fits.then_some(link)
+                });
+                let link = known.unwrap_or_else(|| {
                     Rc::new(Link {
                         endpoint: Arc::clone(endpoint),
                         pool: Pool::default(),

@@ -123,6 +123,9 @@ pub struct Worker {
     pub(crate) draining: Cell<bool>,
 }
 
+/// When the process stops, a connection at rest is closed after this long: time for a request that is
+/// already on its way.
+pub(crate) const REST_AT_STOP: Duration = Duration::from_secs(1);
 /// How often idle upstream connections are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -188,10 +191,11 @@ impl Worker {
         OpenConnection { worker: Rc::clone(self) }
     }
 
-    /// Finishes what is open: requests under way run to their end, resting connections wait for one more
-    /// request until the drain time is over.
+    /// Finishes what is open: requests under way run to their end, or to the end of the drain time; resting
+    /// connections may bring one more request within a second.
     pub async fn drain(self: Rc<Self>) {
         self.draining.set(true);
+        self.deadlines.hurry_resting(REST_AT_STOP);
         let limit = self.view().snapshot.config.drain.0;
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         let started = self.now();

@@ -14,11 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 #[derive(Parser)]
-#[command(
-    name = "headgate",
-    version,
-    about = "A gateway, load balancer and cache that learns. See docs/ for the manual."
-)]
+#[command(name = "headgate", version, about = "A gateway and load balancer in one binary")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -3,6 +3,7 @@
 
 use crate::file::load;
 use crate::say::{Failure, say};
+use headgate_gateway::path::has_dot_segment;
 use headgate_gateway::route::{Ask, Fields, Verdict};
 use headgate_gateway::snapshot::{Action, Discovered, Route, Service, Snapshot};
 use headgate_model::spec::Protocol;
@@ -32,6 +33,14 @@ pub(crate) fn explain(file: &Path, request: &str, headers: &[String]) -> Result<
     let snapshot = Snapshot::compile(Arc::new(load(file)?), &Discovered::new(), None)?;
     let mut out = String::new();
     writeln!(out, "{request}")?;
+    if question.method == "CONNECT" {
+        writeln!(out, "refused    501: Headgate is no forward proxy")?;
+        return say(out.trim_end());
+    }
+    if has_dot_segment(question.path.as_bytes()) {
+        writeln!(out, "refused    400: a dot segment in the path")?;
+        return say(out.trim_end());
+    }
     let mut listened = false;
     for (index, listener) in snapshot.listeners.iter().enumerate() {
         if listener.spec.tls.is_some() != question.tls {

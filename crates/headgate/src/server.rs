@@ -132,14 +132,16 @@ impl Server {
                 opened.insert(name.clone(), Sockets::open(name, &spec.bind, self.workers.len(), Vec::new())?);
             }
         }
-        self.shared.publish(snapshot);
-        self.sockets.retain(|name, _| config.listeners.contains_key(name));
+        // Nothing may fail from here on but the handing over of sockets, which fails only when workers are gone.
         if let (Some(log), Some(spec)) = (&self.log, &config.log) {
             log.change(Target::from(spec), Format::parse(&spec.format)?)?;
         }
+        self.shared.publish(snapshot);
+        self.sockets.retain(|name, _| config.listeners.contains_key(name));
         for (name, sockets) in opened {
-            self.listen(&name, &sockets)?;
+            let handed_over = self.listen(&name, &sockets);
             self.sockets.insert(name, sockets);
+            handed_over?;
         }
         Ok(())
     }

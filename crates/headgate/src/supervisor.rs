@@ -80,6 +80,7 @@ impl Running {
             server.apply(Arc::new(config))
         });
         let generation = self.shared.snapshot().generation;
+        self.reload_certificates();
         match result {
             Ok(()) => {
                 self.metrics.applied();
@@ -92,6 +93,20 @@ impl Running {
                 let fields: log::Fields<'_> = &[("error", &error), ("generation", &generation)];
                 log::event(Level::Error, "configuration not reloaded; the old one stays", fields);
                 Err(error.to_string())
+            }
+        }
+    }
+
+    /// Serves certificates anew whose files have changed. One that cannot be used leaves the old one in use.
+    fn reload_certificates(&self) {
+        for listener in &self.shared.snapshot().listeners {
+            let Some(tls) = listener.tls.as_ref().filter(|tls| tls.certificates.changed()) else { continue };
+            match tls.certificates.reload() {
+                Ok(_) => log::event(Level::Info, "certificates reloaded", &[("listener", &listener.name)]),
+                Err(error) => {
+                    let fields: log::Fields<'_> = &[("listener", &listener.name), ("error", &error)];
+                    log::event(Level::Error, "certificates not reloaded; the old ones stay", fields);
+                }
             }
         }
     }
@@ -110,6 +125,7 @@ pub(crate) fn run(
     ready: impl FnOnce(&Running) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let snapshot = Snapshot::compile(Arc::new(config), &Discovered::new(), None)?;
+    upgrade::remember_program()?;
     let inherited = upgrade::inherited()?;
     let server = Server::start(snapshot, inherited)?;
     let shared = Arc::clone(&server.shared);
@@ -220,6 +236,8 @@ async fn supervise(
     let outcomes = running.with_server(Server::take_signals).unwrap_or_default();
     let loops = control::run(Loops { context, resolver, updates, signals: outcomes });
     let mut successor = None;
+    let mut changes = running.shared.changes();
+    let mut certificates = Watch::new(certificate_files(&running.shared.snapshot().config));
     tokio::pin!(loops);
     loop {
         tokio::select! {
@@ -231,6 +249,8 @@ async fn supervise(
                 let _ = running.reload();
             }
             _ = watch.changed(), if running.file.is_some() => { let _ = running.reload(); }
+            _ = certificates.changed() => running.reload_certificates(),
+            _ = changes.changed() => certificates.set_files(certificate_files(&running.shared.snapshot().config)),
             _ = signals.upgrade.recv() => {
                 match running.with_server(|server| upgrade::start_successor(server)) {
                     Some(Ok(child)) => successor = Some(child),
@@ -246,6 +266,12 @@ async fn supervise(
             }
         }
     }
+}
+
+/// Files with the certificates and keys of listeners.
+fn certificate_files(config: &Config) -> impl Iterator<Item = PathBuf> {
+    let tls = config.listeners.values().filter_map(|listener| listener.tls.as_ref());
+    tls.flat_map(|tls| &tls.certificates).flat_map(|pair| [&pair.cert, &pair.key]).map(PathBuf::from)
 }
 
 fn take_over(running: &Running, update: Update) {

@@ -6,8 +6,25 @@ use headgate_net::listener::{LISTENERS_VARIABLE, inherit, pass_on};
 use headgate_observe::log::{self, Level};
 use rustix::process::{Pid, Signal, getppid, kill_process};
 use std::io;
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 use tokio::process::Child;
+
+/// Where the binary was when this process started. Asked later, the system names a file that was moved aside
+/// or deleted to make room for the new one.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Remembers the path of the binary; to be called when the process starts.
+///
+/// # Errors
+/// When the system cannot tell it.
+pub(crate) fn remember_program() -> io::Result<()> {
+    let program = std::env::current_exe()?;
+    // A second call would tell the same.
+    let _ = PROGRAM.set(program);
+    Ok(())
+}
 
 /// Names the process that handed its sockets over.
 const PREDECESSOR_VARIABLE: &str = "HEADGATE_PREDECESSOR";
@@ -20,10 +37,11 @@ pub(crate) fn inherited() -> Result<Inherited, headgate_net::listener::InheritEr
     inherit(&std::env::var(LISTENERS_VARIABLE).unwrap_or_default())
 }
 
-/// Starts the present binary with the same arguments and our sockets. A second call while the first child
+/// Starts the binary that is now where ours was, with the same arguments and our sockets. A second call while the first child
 /// is not ready yet starts another; the first to be ready wins.
 pub(crate) fn start_successor(server: &Server) -> io::Result<Child> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let program = PROGRAM.get().ok_or_else(|| io::Error::other("the path of the binary is not known"))?;
+    let mut command = Command::new(program);
     command.args(std::env::args_os().skip(1));
     command.env(PREDECESSOR_VARIABLE, std::process::id().to_string());
     pass_on(&server.sockets(), &mut command)?;

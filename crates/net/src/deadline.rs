@@ -22,6 +22,8 @@ pub struct Deadlines {
     /// Tick at which each slot is due; [`NEVER`] when unset.
     due: RefCell<Vec<u32>>,
     wakers: RefCell<Vec<Option<Waker>>>,
+    /// Slots whose connection is at rest.
+    resting: RefCell<Vec<bool>>,
     free: RefCell<Vec<u32>>,
     /// Ticks since start, as of the last sweep.
     now: Cell<u32>,
@@ -36,6 +38,7 @@ impl Deadlines {
         Rc::new(Self {
             due: RefCell::default(),
             wakers: RefCell::default(),
+            resting: RefCell::default(),
             free: RefCell::default(),
             now: Cell::new(1),
             started: Instant::now(),
@@ -54,6 +57,7 @@ impl Deadlines {
         let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
             self.due.borrow_mut().push(NEVER);
             self.wakers.borrow_mut().push(None);
+            self.resting.borrow_mut().push(false);
             (self.due.borrow().len() - 1) as u32
         });
         Deadline { owner: Rc::clone(self), slot }
@@ -70,6 +74,27 @@ impl Deadlines {
             ticks.tick().await;
             self.fire(self.clock());
         }
+    }
+
+    /// Lets connections at rest be due `after` from now at the latest.
+    pub fn hurry_resting(&self, after: Duration) {
+        let latest = self.at(after).0;
+        let resting = self.resting.borrow();
+        for (due, _) in self.due.borrow_mut().iter_mut().zip(&*resting).filter(|(_, resting)| **resting) {
+            *due = (*due).min(latest);
+        }
+    }
+
+    /// The point `after` from now.
+    #[inline]
+    fn at(&self, after: Duration) -> DueAt {
+        // The sweep's own lateness and the started tick are added, so that it never fires early.
+        const PER_SECOND: u64 = 1_000 / TICK.as_millis() as u64;
+        let ticks = after
+            .as_secs()
+            .saturating_mul(PER_SECOND)
+            .saturating_add(u64::from(after.subsec_millis() / TICK.as_millis() as u32));
+        DueAt(self.now.get().saturating_add(ticks.min(u64::from(NEVER / 2)) as u32).saturating_add(2))
     }
 
     fn clock(&self) -> u32 {
@@ -107,13 +132,18 @@ impl Deadline {
     #[inline]
     #[must_use]
     pub fn at(&self, after: Duration) -> DueAt {
-        // The sweep's own lateness and the started tick are added, so that it never fires early.
-        const PER_SECOND: u64 = 1_000 / TICK.as_millis() as u64;
-        let ticks = after
-            .as_secs()
-            .saturating_mul(PER_SECOND)
-            .saturating_add(u64::from(after.subsec_millis() / TICK.as_millis() as u32));
-        DueAt(self.owner.now.get().saturating_add(ticks.min(u64::from(NEVER / 2)) as u32).saturating_add(2))
+        self.owner.at(after)
+    }
+
+    /// Due at a point, of a connection at rest: see [`Deadlines::hurry_resting`].
+    pub fn rest_until(&self, at: DueAt) {
+        self.owner.resting.borrow_mut()[self.slot as usize] = true;
+        self.set_at(at);
+    }
+
+    /// The connection is no longer at rest.
+    pub fn rouse(&self) {
+        self.owner.resting.borrow_mut()[self.slot as usize] = false;
     }
 
     #[inline]
@@ -156,6 +186,7 @@ impl Drop for Deadline {
         let owner = &self.owner;
         owner.due.borrow_mut()[self.slot as usize] = NEVER;
         owner.wakers.borrow_mut()[self.slot as usize] = None;
+        owner.resting.borrow_mut()[self.slot as usize] = false;
         owner.free.borrow_mut().push(self.slot);
         owner.in_use.set(owner.in_use.get() - 1);
     }

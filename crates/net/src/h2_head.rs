@@ -246,7 +246,8 @@ impl<Line> Renderer<'_, Line> {
         let start = self.head.filled;
         for piece in pieces {
             let at = self.head.filled;
-            let Some(room) = self.head.bytes.get_mut(at..at + piece.len()) else {
+            let end = at + piece.len();
+            let Some(room) = self.head.bytes[..self.head.limit].get_mut(at..end) else {
                 return Err(Fault::new(self.too_large, "the head is larger than the limit"));
             };
             room.copy_from_slice(piece);

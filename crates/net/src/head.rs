@@ -284,11 +284,16 @@ pub struct StatusLine {
     pub declared_length: Option<u64>,
 }
 
+/// Room behind the longest head: the body of a usual upload (16 KiB) comes with its head in one read.
+pub const BEHIND_HEAD: usize = 4 * 1024;
+
 /// A head's buffer, where its parts lie, and how much of the buffer is filled. Used again for message
 /// after message; never grows beyond what it was made with.
 #[derive(Debug)]
 pub struct Flat<Line> {
     pub bytes: Box<[u8]>,
+    /// Longest head. The buffer is longer by [`BEHIND_HEAD`].
+    pub limit: usize,
     pub filled: usize,
     /// Length of the head with its empty line; what is filled beyond it is body.
     pub head_len: usize,
@@ -300,11 +305,12 @@ pub type RequestHead = Flat<RequestLine>;
 pub type ResponseHead = Flat<StatusLine>;
 
 impl<Line: Default> Flat<Line> {
-    /// `capacity` bytes, at most `fields` header fields.
+    /// For heads of up to `limit` bytes and `fields` header fields.
     #[must_use]
-    pub fn new(capacity: usize, fields: usize) -> Self {
+    pub fn new(limit: usize, fields: usize) -> Self {
         Self {
-            bytes: vec![0; capacity].into_boxed_slice(),
+            bytes: vec![0; limit + BEHIND_HEAD].into_boxed_slice(),
+            limit,
             filled: 0,
             head_len: 0,
             line: Line::default(),

@@ -204,3 +204,24 @@ fn listeners_with_and_without_tls_live_side_by_side() {
     let mut client = gateway.connect().over_tls(authority.client(None, &[]), "a.test");
     assert_eq!(client.get("/").status(), 200);
 }
+
+#[test]
+fn a_renewed_certificate_is_served_without_a_restart() {
+    let authority = Authority::new();
+    let service = Service::named("app");
+    let pair = authority.certificate("a", &["a.test"]);
+    let settings = format!("certificates = [{}]", pair.entry());
+    let mut gateway = Headgate::start(&tls(&settings, service.address));
+    let seen = |gateway: &Headgate| {
+        let mut client = gateway.connect().over_tls(authority.client(None, &[]), "a.test");
+        assert_eq!(client.ask("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").status(), 200);
+        client.tls().peer_certificates().unwrap()[0].clone().into_owned()
+    };
+    let before = seen(&gateway);
+    let open = gateway.connect().over_tls(authority.client(None, &[]), "a.test");
+    let _renewed = authority.certificate("a", &["a.test"]);
+    gateway.event("certificates reloaded");
+    assert_ne!(seen(&gateway), before);
+    let mut open = open;
+    assert_eq!(open.ask("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").status(), 200, "an open connection stays");
+}

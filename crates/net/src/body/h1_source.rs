@@ -219,6 +219,10 @@ impl<'c> H1Source<'c> {
         matches!(self.framing, Framing::Finished | Framing::Length { left: 0 })
     }
 
+    pub(super) fn can_rewind(&self) -> bool {
+        !self.filled
+    }
+
     pub(super) fn rewind(&mut self) -> bool {
         if self.filled {
             return false;

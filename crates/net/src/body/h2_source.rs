@@ -116,6 +116,10 @@ impl H2Source {
         self.finished && self.next == self.pieces.len()
     }
 
+    pub(super) fn can_rewind(&self) -> bool {
+        self.whole
+    }
+
     pub(super) fn rewind(&mut self) -> bool {
         if self.whole {
             self.next = 0;

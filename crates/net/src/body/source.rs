@@ -75,6 +75,16 @@ impl Source<'_> {
         }
     }
 
+    /// Whether [`Self::rewind`] would succeed.
+    #[must_use]
+    pub fn can_rewind(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::H1(source) => source.can_rewind(),
+            Self::H2(source) => source.can_rewind(),
+        }
+    }
+
     /// Bytes of content given so far.
     #[must_use]
     pub fn received(&self) -> u64 {

@@ -127,6 +127,8 @@ fn write_status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+const TOO_LARGE: Fault = Fault::new(FaultKind::HeadTooLarge, "the request head is larger than the limit");
+
 /// What came instead of, or as, the next request.
 pub enum ReadRequest {
     Request,
@@ -156,14 +158,17 @@ pub async fn read_request(
     loop {
         // Parsing is tried on the first read and then only when an empty line has come or no more can, so
         // that a head sent byte by byte is not parsed once for each byte.
-        let full = head.filled == head.bytes.len();
+        let full = head.filled >= head.limit;
         let ripe = full || scanned == 0 || has_empty_line(&head.bytes[..head.filled], scanned);
         if ripe && head.filled > 0 && parse::request(head, limits)? == Progress::Complete {
+            if head.head_len > head.limit {
+                return Err(TOO_LARGE);
+            }
             return Ok(ReadRequest::Request);
         }
         scanned = head.filled;
         if full {
-            return Err(Fault::new(FaultKind::HeadTooLarge, "the request head is larger than the limit"));
+            return Err(TOO_LARGE);
         }
         let filled = head.filled;
         match stream.read(&mut head.bytes[filled..], deadline).await {

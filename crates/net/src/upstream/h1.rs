@@ -97,10 +97,13 @@ pub async fn read_response(
         }
     };
     loop {
-        if head.filled > 0 && parse::response(&mut head, to_head, limits)? == Progress::Complete {
+        if head.filled > 0
+            && parse::response(&mut head, to_head, limits)? == Progress::Complete
+            && head.head_len <= head.limit
+        {
             return Ok(head);
         }
-        if head.filled == head.bytes.len() {
+        if head.filled >= head.limit {
             return Err(Fault::new(FaultKind::BadResponse, "the response head is larger than the limit"));
         }
         let filled = head.filled;

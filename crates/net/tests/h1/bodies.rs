@@ -43,7 +43,7 @@ fn trailers(count: u64) -> (Vec<u8>, Option<Trailers>) {
     // Trailers come from a parsed message, so one is parsed.
     let bytes = [b"GET / HTTP/1.0\r\n", &lines[..], b"\r\n"].concat();
     let mut head = RequestHead::new(bytes.len(), 64);
-    head.bytes.copy_from_slice(&bytes);
+    head.bytes[..bytes.len()].copy_from_slice(&bytes);
     head.filled = bytes.len();
     let limits = parse::HeadLimits { fields: 64, target_bytes: 10 };
     assert_eq!(parse::request(&mut head, &limits), Ok(Progress::Complete));

@@ -55,7 +55,7 @@ fn is_documented(detail: &str) -> bool {
 
 fn filled<Line: Default>(bytes: &[u8]) -> Flat<Line> {
     let mut head = Flat::new(bytes.len(), LIMITS.fields);
-    head.bytes.copy_from_slice(bytes);
+    head.bytes[..bytes.len()].copy_from_slice(bytes);
     head.filled = bytes.len();
     head
 }

@@ -19,7 +19,7 @@ type Lines = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn filled<Line: Default>(bytes: &[u8]) -> Flat<Line> {
     let mut head = Flat::new(bytes.len(), 64);
-    head.bytes.copy_from_slice(bytes);
+    head.bytes[..bytes.len()].copy_from_slice(bytes);
     head.filled = bytes.len();
     head
 }

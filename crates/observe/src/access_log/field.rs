@@ -1,7 +1,7 @@
 //! The fields of an access log line, their names and their values. How a line is put together from them
 //! is in `format.rs`.
 //!
-#![doc = include_str!("fields.md")]
+#![doc = include_str!("../../../../docs/access-log.md")]
 
 use std::fmt::Display;
 use std::io::Write;
@@ -13,7 +13,7 @@ use crate::timestamp::{CommonLog, Rfc3339};
 
 macro_rules! fields {
     ($($field:ident = $name:literal,)*) => {
-        /// One field of an access log line; `fields.md` beside this file explains each.
+        /// One field of an access log line; `docs/access-log.md` explains each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Field { $($field,)* }
 
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_document_lists_exactly_these_fields_in_this_order() {
-        let documented: Vec<_> = (include_str!("fields.md").lines())
+        let documented: Vec<_> = (include_str!("../../../../docs/access-log.md").lines())
             .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
             .map(|(name, _)| name)
             .collect();
