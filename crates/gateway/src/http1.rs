@@ -126,7 +126,7 @@ impl Connection {
 
     /// Reads and answers one request.
     async fn request(&mut self, head: &mut Lent<RequestHead>, upload: &Deadline) -> After {
-        self.follow_reload();
+        self.worker.follow_reload(&mut self.view, &mut self.listener);
         let spec = &self.view.snapshot.listeners[self.listener].spec;
         let limits =
             HeadLimits { fields: spec.limits.headers as usize, target_bytes: spec.limits.uri.0 as usize };
@@ -210,20 +210,6 @@ impl Connection {
         match retain_rest(head, &rest) {
             Ok(()) => After::Request,
             Err(fault) => self.refuse(&fault).await,
-        }
-    }
-
-    /// Changes to the newest configuration between two requests, if it still has this listener.
-    #[inline]
-    fn follow_reload(&mut self) {
-        let view = self.worker.view();
-        if Rc::ptr_eq(&view, &self.view) {
-            return;
-        }
-        let name = &self.view.snapshot.listeners[self.listener].name;
-        if let Some(index) = view.snapshot.listeners.iter().position(|listener| listener.name == *name) {
-            self.listener = index;
-            self.view = view;
         }
     }
 

@@ -146,7 +146,7 @@ impl Served {
             });
             match event.await {
                 Event::Request(request) => {
-                    self.follow_reload();
+                    self.client.worker.follow_reload(&mut self.view, &mut self.listener);
                     self.requests += 1;
                     let (request, respond) = *request;
                     stream::start(&self.client, &self.view, self.listener, request, respond);
@@ -217,18 +217,5 @@ impl Served {
     fn record(&self, kind: FaultKind) {
         self.client.worker.faults.record(kind);
         self.view.listeners[self.listener].metrics.bad_request(kind);
-    }
-
-    /// Changes to the newest configuration between two requests, if it still has this listener.
-    fn follow_reload(&mut self) {
-        let view = self.client.worker.view();
-        if Rc::ptr_eq(&view, &self.view) {
-            return;
-        }
-        let name = &self.view.snapshot.listeners[self.listener].name;
-        if let Some(index) = view.snapshot.listeners.iter().position(|listener| listener.name == *name) {
-            self.listener = index;
-            self.view = view;
-        }
     }
 }

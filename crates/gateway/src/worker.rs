@@ -176,6 +176,20 @@ impl Worker {
         self.rebuild()
     }
 
+    /// Changes a connection to the newest configuration between two requests, if that still has its listener.
+    #[inline]
+    pub(crate) fn follow_reload(&self, held: &mut Rc<View>, listener: &mut usize) {
+        let view = self.view();
+        if Rc::ptr_eq(&view, held) {
+            return;
+        }
+        let name = &held.snapshot.listeners[*listener].name;
+        if let Some(index) = view.snapshot.listeners.iter().position(|listener| listener.name == *name) {
+            *listener = index;
+            *held = view;
+        }
+    }
+
     #[cold]
     fn rebuild(&self) -> Rc<View> {
         let before = Rc::clone(&self.view.borrow());
