@@ -3,6 +3,7 @@
 use crate::beside::Upload;
 use crate::dial::{Dialled, dial};
 use crate::exchange::{Exchange, Failure, Finish, TargetPlan};
+use crate::presence::Presence;
 use crate::record::Record;
 use crate::snapshot::{Route, Service};
 use crate::transform;
@@ -134,22 +135,36 @@ async fn talk(
     let mut out = upstream.start(&outline);
     transform::request_fields(x, route, link.endpoint.name.as_bytes(), &record.traced, &mut out);
     let mut sink = upstream.begin(out, &outline)?;
+    let watched = Presence::new(client.socket(), x.timers.upload);
+    // A head alone is sent here and now; it needs none of what an upload needs.
+    let sent = match body {
+        Source::Empty => {
+            x.timers.upload.set_at(x.timers.upload.at(pause).min(until));
+            Some(sink.finish(None, x.timers.upload).await)
+        }
+        _ => None,
+    };
+    let at_once = sent.is_some();
     let upload = pin!(relay(body, &mut sink, x.timers.upload, pause, until));
-    let mut upload = Upload::new(upload);
+    let mut upload = Upload::new(upload, sent, x.timers, watched);
 
     // The first byte's time starts when the request is sent; before that the upload's own pauses count.
     let this_try = match timeouts.per_try.0 {
         Duration::ZERO => until,
         per_try => download.at(per_try).min(until),
     };
-    download.set_at(this_try);
     let uploaded = || download.set_at(download.at(timeouts.first_byte.0).min(this_try));
+    if at_once {
+        uploaded()
+    } else {
+        download.set_at(this_try)
+    }
     let to_head = line.method == Method::Head;
     let mut last: Option<Lent<ResponseHead>> = None;
     let mut interims = 0;
     let head = loop {
         let reading = upstream.response(last, &RESPONSE_LIMITS, to_head, download);
-        let head = upload.beside(reading, uploaded).await?;
+        let head = upload.beside_wait(reading, uploaded).await?;
         match head.line.status {
             101 => return switch_protocols(attempt, &head, client, record, outline.upgrade.is_some()).await,
             100..=199 if interims == MOST_INTERIM => {
@@ -187,7 +202,7 @@ async fn talk(
     }
     let mut to_client = client.begin(out, &promise)?;
     let mut source = upstream.body(&head);
-    let relayed = upload.beside(relay(&mut source, &mut to_client, download, pause, until), || {}).await;
+    let relayed = upload.beside_download(relay(&mut source, &mut to_client, download, pause, until)).await;
     record.bytes_out = to_client.sent();
     relayed.map_err(Failure::committed)?;
 

@@ -1,6 +1,9 @@
-//! Runs the upload of a request beside the wait for its response, in one task and without allocation:
-//! an upstream may answer before it has read everything, and a gRPC stream talks both ways at once.
+//! What runs beside the wait for a response, in one task and without allocation: the upload of the request,
+//! because an upstream may answer before it has read everything and a gRPC stream talks both ways at once;
+//! after it, an eye on the client.
 
+use crate::exchange::Timers;
+use crate::presence::Presence;
 use headgate_model::fault::{Blame, Fault};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -10,40 +13,85 @@ use std::task::{Context, Poll};
 pub(crate) struct Upload<'f, F> {
     future: Pin<&'f mut F>,
     result: Option<Result<(), Fault>>,
+    timers: Timers<'f>,
+    client: Presence<'f>,
 }
 
 impl<'f, F: Future<Output = Result<(), Fault>>> Upload<'f, F> {
-    pub(crate) fn new(future: Pin<&'f mut F>) -> Self {
-        Self { future, result: None }
+    /// `result` is that of an upload that has already ended.
+    #[inline]
+    pub(crate) fn new(
+        future: Pin<&'f mut F>,
+        result: Option<Result<(), Fault>>,
+        timers: Timers<'f>,
+        client: Presence<'f>,
+    ) -> Self {
+        if result.is_some() {
+            client.begin();
+        }
+        Self { future, result, timers, client }
     }
 
-    /// Runs `main` to its end with the upload beside it; `uploaded` is called once, when the upload has
-    /// ended. A fault of the client ends both; one of the upstream does not, because a response that
+    /// Waits for the response's head with the upload beside it; `uploaded` is called once, when the upload
+    /// has ended. A fault of the client ends both; one of the upstream does not, because a response that
     /// explains it may be on its way.
-    pub(crate) async fn beside<T>(
+    #[inline]
+    pub(crate) async fn beside_wait<T>(
         &mut self,
-        main: impl Future<Output = Result<T, Fault>>,
+        wait: impl Future<Output = Result<T, Fault>>,
         mut uploaded: impl FnMut(),
     ) -> Result<T, Fault> {
-        let mut main = pin!(main);
+        let mut wait = pin!(wait);
         poll_fn(|cx| {
-            if self.result.is_none() {
-                self.step(cx, &mut uploaded)?;
+            if self.step(cx)? {
+                uploaded();
             }
-            main.as_mut().poll(cx)
+            wait.as_mut().poll(cx)
         })
         .await
     }
 
-    fn step(&mut self, cx: &mut Context<'_>, uploaded: &mut impl FnMut()) -> Result<(), Fault> {
-        let Poll::Ready(result) = self.future.as_mut().poll(cx) else { return Ok(()) };
-        match &result {
-            Err(fault) if fault.kind.blame() != Blame::Upstream => return Err(fault.clone()),
-            // Complete, or the upstream takes no more of it: either way its answer is due.
-            _ => uploaded(),
+    /// Relays the response with what is left of the upload beside it. While one direction moves, the other
+    /// may pause for as long as it likes: it may be listening.
+    #[inline]
+    pub(crate) async fn beside_download<T>(
+        &mut self,
+        download: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let mut download = pin!(download);
+        poll_fn(|cx| {
+            if self.result.is_none() {
+                let Timers { upload, download } = self.timers;
+                if upload.is_due() && !download.is_due() {
+                    upload.set_at(download.due_at());
+                } else if download.is_due() && !upload.is_due() {
+                    download.set_at(upload.due_at());
+                }
+            }
+            self.step(cx)?;
+            download.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Moves the upload on, or looks after the client when there is nothing left of it; true when it has
+    /// just ended.
+    #[inline]
+    fn step(&mut self, cx: &mut Context<'_>) -> Result<bool, Fault> {
+        let ended = self.result.is_none();
+        if ended {
+            let Poll::Ready(result) = self.future.as_mut().poll(cx) else { return Ok(false) };
+            match &result {
+                Err(fault) if fault.kind.blame() != Blame::Upstream => return Err(fault.clone()),
+                // Complete, or the upstream takes no more of it: either way its answer is due.
+                _ => self.client.begin(),
+            }
+            self.result = Some(result);
         }
-        self.result = Some(result);
-        Ok(())
+        match self.client.poll_gone(cx, self.timers.download) {
+            Poll::Ready(gone) => Err(gone),
+            Poll::Pending => Ok(ended),
+        }
     }
 
     /// Whether the whole request was sent.

@@ -36,6 +36,7 @@ mod http2;
 mod identify;
 mod outcome;
 mod phases;
+mod presence;
 mod record;
 mod respond;
 mod sticky;

@@ -151,6 +151,13 @@ impl Deadline {
         self.owner.due.borrow_mut()[self.slot as usize] = at.0;
     }
 
+    /// When it is due; the earliest point of all once it was.
+    #[inline]
+    #[must_use]
+    pub fn due_at(&self) -> DueAt {
+        DueAt(self.owner.due.borrow()[self.slot as usize])
+    }
+
     #[inline]
     pub fn clear(&self) {
         self.set_at(DueAt::NEVER);

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
@@ -69,6 +69,17 @@ pub enum IoFault {
     /// The peer closed its side where more was expected.
     Closed,
     Failed(io::Error),
+}
+
+/// What a peer does that should be waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// It has sent more; this stays to be read.
+    Bytes,
+    /// It has closed its side and may still be reading.
+    Ended,
+    /// The connection is no more.
+    Broken,
 }
 
 /// Runs `$call` on whatever carries the bytes.
@@ -144,22 +155,26 @@ impl Stream {
 
     /// Copies what has arrived into `room` and leaves it to be read again. Sockets only.
     pub fn poll_peek(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut room = ReadBuf::new(room);
         match &*self.io.borrow() {
-            Io::Plain(Plain::Tcp(stream)) => stream.poll_peek(cx, &mut room),
-            Io::Plain(Plain::Unix(stream)) => loop {
-                ready!(stream.poll_read_ready(cx))?;
-                let peek = || {
-                    let (count, _) = recv(stream, room.initialize_unfilled(), RecvFlags::PEEK)?;
-                    Ok(count)
-                };
-                match stream.try_io(Interest::READABLE, peek) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    result => return Poll::Ready(result),
-                }
-            },
+            Io::Plain(socket) => peek(socket, cx, &mut ReadBuf::new(room)),
             _ => Poll::Ready(Err(io::Error::from(io::ErrorKind::Unsupported))),
         }
+    }
+
+    /// Ready when the peer does anything at all. Takes nothing out of the stream.
+    pub fn poll_sign(&self, cx: &mut Context<'_>) -> Poll<Sign> {
+        let seen = match &mut *self.io.borrow_mut() {
+            Io::Plain(socket) => peek(socket, cx, &mut ReadBuf::new(&mut [0])).map_ok(|count| count > 0),
+            Io::Tls(stream) => Pin::new(stream).poll_fill_buf(cx).map_ok(|bytes| !bytes.is_empty()),
+            Io::Other(_) => return Poll::Pending,
+        };
+        seen.map(|seen| match seen {
+            Ok(true) => Sign::Bytes,
+            Ok(false) => Sign::Ended,
+            // TLS: the end without a goodbye, which many leave out.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Sign::Ended,
+            Err(_) => Sign::Broken,
+        })
     }
 
     /// Our end's address, of a TCP socket.
@@ -272,6 +287,23 @@ impl Stream {
             Poll::Pending => deadline.poll_due(cx),
         })
         .await;
+    }
+}
+
+fn peek(socket: &Plain, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+    match socket {
+        Plain::Tcp(stream) => stream.poll_peek(cx, room),
+        Plain::Unix(stream) => loop {
+            ready!(stream.poll_read_ready(cx))?;
+            let peek = || {
+                let (count, _) = recv(stream, room.initialize_unfilled(), RecvFlags::PEEK)?;
+                Ok(count)
+            };
+            match stream.try_io(Interest::READABLE, peek) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        },
     }
 }
 

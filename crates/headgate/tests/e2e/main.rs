@@ -7,6 +7,7 @@
 mod balancing;
 mod bodies;
 mod command;
+mod departures;
 mod endpoints;
 mod failures;
 mod fields;

@@ -10,6 +10,7 @@ use crate::body::Sink;
 use crate::deadline::Deadline;
 use crate::fields::HeadOut;
 use crate::head::{Body, ResponseHead};
+use crate::stream::Stream;
 use headgate_model::fault::{Fault, FaultKind};
 
 /// Where the response of one request goes.
@@ -81,6 +82,15 @@ impl<'c> Downstream<'c> {
         match self {
             Self::H1(client) => client.switch(head, deadline).await,
             Self::H2(_) => Err(Fault::new(FaultKind::Internal, "HTTP/2 streams do not switch protocols")),
+        }
+    }
+
+    /// The connection of a client that tells by nothing else when it goes away.
+    #[must_use]
+    pub fn socket(&self) -> Option<&'c Stream> {
+        match self {
+            Self::H1(client) => Some(client.stream),
+            Self::H2(_) => None,
         }
     }
 
