@@ -43,10 +43,13 @@ impl<'f, F: Future<Output = Result<(), Fault>>> Upload<'f, F> {
     ) -> Result<T, Fault> {
         let mut wait = pin!(wait);
         poll_fn(|cx| {
-            if self.step(cx)? {
+            if self.result.is_none() && self.step(cx)? {
                 uploaded();
             }
-            wait.as_mut().poll(cx)
+            match wait.as_mut().poll(cx) {
+                Poll::Pending => self.poll_gone(cx),
+                done => done,
+            }
         })
         .await
     }
@@ -67,30 +70,34 @@ impl<'f, F: Future<Output = Result<(), Fault>>> Upload<'f, F> {
                 } else if download.is_due() && !upload.is_due() {
                     download.set_at(upload.due_at());
                 }
+                self.step(cx)?;
             }
-            self.step(cx)?;
-            download.as_mut().poll(cx)
+            match download.as_mut().poll(cx) {
+                Poll::Pending => self.poll_gone(cx),
+                done => done,
+            }
         })
         .await
     }
 
-    /// Moves the upload on, or looks after the client when there is nothing left of it; true when it has
-    /// just ended.
-    #[inline]
+    /// Moves the upload on; true when it has just ended.
     fn step(&mut self, cx: &mut Context<'_>) -> Result<bool, Fault> {
-        let ended = self.result.is_none();
-        if ended {
-            let Poll::Ready(result) = self.future.as_mut().poll(cx) else { return Ok(false) };
-            match &result {
-                Err(fault) if fault.kind.blame() != Blame::Upstream => return Err(fault.clone()),
-                // Complete, or the upstream takes no more of it: either way its answer is due.
-                _ => self.client.begin(),
-            }
-            self.result = Some(result);
+        let Poll::Ready(result) = self.future.as_mut().poll(cx) else { return Ok(false) };
+        match &result {
+            Err(fault) if fault.kind.blame() != Blame::Upstream => return Err(fault.clone()),
+            // Complete, or the upstream takes no more of it: either way its answer is due.
+            _ => self.client.begin(),
         }
-        match self.client.poll_gone(cx, self.timers.download) {
-            Poll::Ready(gone) => Err(gone),
-            Poll::Pending => Ok(ended),
+        self.result = Some(result);
+        Ok(true)
+    }
+
+    /// Ready when the client, who has sent all of its request, went away.
+    #[inline]
+    fn poll_gone<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Fault>> {
+        match &self.result {
+            Some(_) => self.client.poll_gone(cx, self.timers.download).map(Err),
+            None => Poll::Pending,
         }
     }
 

@@ -30,7 +30,9 @@ pub fn load(
     env::substitute(&mut root, &source, env, &mut errors);
     if errors.is_empty() {
         match structure::read(&root, &source) {
-            Ok(config) => {
+            Ok(mut config) => {
+                // It stays for as long as the configuration is in force, and there may be thousands.
+                config.routes.shrink_to_fit();
                 errors = validate::validate(&config, &Place::root(&root), &source);
                 if errors.is_empty() {
                     return Ok(config);

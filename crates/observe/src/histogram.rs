@@ -1,6 +1,7 @@
 //! A latency histogram of fixed size: log-linear buckets over microseconds, eight per power of two, one
 //! writing thread. It keeps no single value; a quantile is within 6 % of the exact one.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Upper bounds in microseconds of the buckets that are exposed, with their text in seconds. Each is an
@@ -39,32 +40,37 @@ const LAYOUT: [(u64, usize); GRID] = layout();
 /// The smallest value of each bucket.
 const LOWER_US: [u64; BUCKETS] = lower_edges();
 
-/// Counts of durations. About 2 KiB.
-#[derive(Debug)]
-pub struct Histogram {
-    buckets: [AtomicU64; BUCKETS],
-    sum_us: AtomicU64,
-}
+/// Buckets that come into being together: about four powers of two.
+const SHARE: usize = 32;
+type Share = [AtomicU64; SHARE];
 
-impl Default for Histogram {
-    fn default() -> Self {
-        Self { buckets: [const { AtomicU64::new(0) }; BUCKETS], sum_us: AtomicU64::new(0) }
-    }
+/// Counts of durations. The durations of one route lie close together, so that of the 2 KiB of buckets it
+/// needs only one or two shares; each is allocated when the first duration falls into it.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    shares: [OnceLock<Box<Share>>; BUCKETS.div_ceil(SHARE)],
+    sum_us: AtomicU64,
 }
 
 impl Histogram {
     /// Counts one duration. Only one thread may call it.
     pub fn record_us(&self, us: u64) {
-        let bucket = &self.buckets[bucket_of(us)];
-        bucket.store(bucket.load(Relaxed).wrapping_add(1), Relaxed);
+        let bucket = bucket_of(us);
+        let share =
+            self.shares[bucket / SHARE].get_or_init(|| Box::new([const { AtomicU64::new(0) }; SHARE]));
+        let count = &share[bucket % SHARE];
+        count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
         self.sum_us.store(self.sum_us.load(Relaxed).wrapping_add(us), Relaxed);
     }
 
     /// Adds what is counted here to `snapshot`. A duration that is recorded meanwhile may be in the count
     /// and not yet in the sum.
     pub fn add_to(&self, snapshot: &mut Snapshot) {
-        for (sum, bucket) in snapshot.buckets.iter_mut().zip(&self.buckets) {
-            *sum = sum.wrapping_add(bucket.load(Relaxed));
+        for (sums, share) in snapshot.buckets.chunks_mut(SHARE).zip(&self.shares) {
+            let counts = share.get().into_iter().flat_map(|share| share.iter());
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum = sum.wrapping_add(count.load(Relaxed));
+            }
         }
         snapshot.sum_us = snapshot.sum_us.wrapping_add(self.sum_us.load(Relaxed));
     }

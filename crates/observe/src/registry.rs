@@ -256,7 +256,7 @@ impl Family {
             Cells::Counters { split_by, values, series } => {
                 let split = series.each().flat_map(|(labels, cells)| {
                     values.iter().enumerate().map(move |(i, value)| {
-                        let count = sum(cells.values().filter_map(|cell| cell.get(i)).map(Counter::get));
+                        let count = sum(cells.iter().filter_map(|(_, cell)| cell.get(i)).map(Counter::get));
                         (labels.with(split_by, value), Value::Counter(count))
                     })
                 });
@@ -292,11 +292,15 @@ fn sum(values: impl Iterator<Item = u64>) -> u64 {
     values.fold(0, u64::wrapping_add)
 }
 
+/// Cells by the worker that writes them, in no order. A vector, because there are few workers and many
+/// routes.
+type ByWorker<T> = Vec<(usize, Arc<T>)>;
+
 /// The cells of one family by label set and worker.
 #[derive(Debug)]
 struct Series<T: ?Sized> {
-    named: BTreeMap<Labels, BTreeMap<usize, Arc<T>>>,
-    other: BTreeMap<Labels, BTreeMap<usize, Arc<T>>>,
+    named: BTreeMap<Labels, ByWorker<T>>,
+    other: BTreeMap<Labels, ByWorker<T>>,
     refused: u64,
     /// Refusals until the next search for unused label sets, so that a configuration with far too many
     /// routes does not search once per route.
@@ -317,7 +321,13 @@ impl<T: ?Sized> Series<T> {
             self.refused += 1;
             self.other.entry(labels.other()).or_default()
         };
-        Arc::clone(workers.entry(worker).or_insert_with(make))
+        if let Some((_, cell)) = workers.iter().find(|(id, _)| *id == worker) {
+            return Arc::clone(cell);
+        }
+        let cell = make();
+        workers.reserve_exact(1);
+        workers.push((worker, Arc::clone(&cell)));
+        cell
     }
 
     fn has_room(&mut self, max: usize) -> bool {
@@ -328,7 +338,7 @@ impl<T: ?Sized> Series<T> {
             self.search_in -= 1;
             return false;
         }
-        self.named.retain(|_, workers| workers.values().any(|cell| Arc::strong_count(cell) > 1));
+        self.named.retain(|_, workers| workers.iter().any(|(_, cell)| Arc::strong_count(cell) > 1));
         let room = self.named.len() < max;
         if !room {
             self.search_in = max / 8;
@@ -336,14 +346,14 @@ impl<T: ?Sized> Series<T> {
         room
     }
 
-    fn each(&self) -> impl Iterator<Item = (&Labels, &BTreeMap<usize, Arc<T>>)> {
+    fn each(&self) -> impl Iterator<Item = (&Labels, &ByWorker<T>)> {
         self.named.iter().chain(&self.other)
     }
 }
 
 impl<T> Series<T> {
     fn fold(&self, total: impl Fn(&mut dyn Iterator<Item = &T>) -> Value) -> Vec<(Labels, Value)> {
-        let total = |cells: &BTreeMap<usize, Arc<T>>| total(&mut cells.values().map(|cell| &**cell));
+        let total = |cells: &ByWorker<T>| total(&mut cells.iter().map(|(_, cell)| &**cell));
         self.each().map(|(labels, cells)| (labels.clone(), total(cells))).collect()
     }
 }
