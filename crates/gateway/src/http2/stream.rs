@@ -33,7 +33,8 @@ pub(super) fn start(
     tokio::task::spawn_local(async move {
         let client = &under_way.client;
         let stream = ClientStream::new(respond);
-        if serve(client, &view, listener, request, &stream).await {
+        // Boxed, so that the task is small while it is moved to where it stays.
+        if Box::pin(serve(client, &view, listener, request, &stream)).await {
             client.resets.borrow_mut().finished();
         } else {
             client.resets.borrow_mut().given_up(client.worker.now());
