@@ -13,6 +13,7 @@ mod failures;
 mod fields;
 mod greetings;
 mod health;
+mod http2;
 mod keep_alive;
 mod limits;
 mod listeners;

@@ -1,5 +1,6 @@
 //! What the tests are made of: the real binary, wires with raw bytes on both sides of it, and origins.
 
+pub(crate) mod frames;
 mod gateway;
 mod message;
 mod origin;
