@@ -164,11 +164,13 @@ async fn talk(
     let mut interims = 0;
     let head = loop {
         let reading = upstream.response(last, &RESPONSE_LIMITS, to_head, download);
-        let head = upload.beside_wait(reading, uploaded).await?;
+        let read = upload.beside_wait(reading, uploaded).await;
+        let head = if interims == 0 { read? } else { read.map_err(Failure::bound)? };
         match head.line.status {
             101 => return switch_protocols(attempt, &head, client, record, outline.upgrade.is_some()).await,
             100..=199 if interims == MOST_INTERIM => {
-                return Err(Fault::new(FaultKind::BadResponse, "more than 32 interim responses").into());
+                let fault = Fault::new(FaultKind::BadResponse, "more than 32 interim responses");
+                return Err(Failure::bound(fault));
             }
             100..=199 => {
                 // A timer of its own: the upload's may have run out long ago. Half a head is a commitment.
@@ -181,7 +183,7 @@ async fn talk(
         interims += 1;
         last = Some(head);
     };
-    if attempt.puts_aside(head.line.status) {
+    if interims == 0 && attempt.puts_aside(head.line.status) {
         let at_end = head.line.body == Body::None && head.after_head().is_empty();
         let reusable = at_end && upload.is_complete() && head.line.keep_alive;
         return Ok(Left::PutAside { status: head.line.status, reusable });

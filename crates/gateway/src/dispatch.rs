@@ -46,7 +46,9 @@ pub(crate) async fn dispatch_or_fall_back(
         let kind = failure.fault.kind;
         match fallback {
             _ if kind.blame() == Blame::Client => return Err(failure),
-            Fallback::Service(_) if !may_be_sent_elsewhere(x, kind) || !body.rewind() => return Err(failure),
+            Fallback::Service(_) if failure.bound || !may_be_sent_elsewhere(x, kind) || !body.rewind() => {
+                return Err(failure);
+            }
             Fallback::Service(other) => {
                 x.view.services[service].count_fallback();
                 service = *other;
@@ -152,7 +154,8 @@ async fn attempts(
             pass.conclude(record.ended, outcome);
         }
         let failure = match result {
-            Err(failure) if !failure.committed => failure,
+            Err(failure) if !failure.bound => failure,
+            Err(failure) if !failure.committed => return Err(in_time(x, until, failure)),
             result => return result,
         };
         let wait = match decision(x, &spec.retry, &failure, body.can_rewind(), used) {
@@ -218,7 +221,8 @@ fn statuses_to_put_aside<'s>(x: &Exchange<'_>, spec: &'s RetrySpec, used: u8) ->
 /// The failure as the client is told it: beyond the total deadline that is the cause, whatever broke.
 fn in_time(x: &Exchange<'_>, until: DueAt, failure: Failure) -> Failure {
     if failure.fault.kind.blame() == Blame::Upstream && is_past(x, until) {
-        return Fault::new(FaultKind::Deadline, "the request took longer than its total timeout").into();
+        let fault = Fault::new(FaultKind::Deadline, "the request took longer than its total timeout");
+        return Failure { fault, put_aside: None, ..failure };
     }
     failure
 }

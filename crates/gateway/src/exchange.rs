@@ -71,6 +71,8 @@ pub(crate) struct Failure {
     pub fault: Fault,
     /// The response had begun: it can only be cut.
     pub committed: bool,
+    /// The client was sent interim responses of this attempt: no other may take its place.
+    pub bound: bool,
     /// The attempt brought a response of this status, put aside for another attempt that is paid for.
     pub put_aside: Option<u16>,
 }
@@ -78,19 +80,24 @@ pub(crate) struct Failure {
 impl Failure {
     /// Within a response that had begun.
     pub(crate) fn committed(fault: Fault) -> Self {
-        Self { fault, committed: true, put_aside: None }
+        Self { fault, committed: true, bound: true, put_aside: None }
+    }
+
+    /// Behind interim responses.
+    pub(crate) fn bound(fault: Fault) -> Self {
+        Self { fault, committed: false, bound: true, put_aside: None }
     }
 
     /// A response of this status was put aside.
     pub(crate) fn put_aside(status: u16) -> Self {
         let fault =
             Fault::new(FaultKind::BadResponse, "the upstream answered with a status to be tried again");
-        Self { fault, committed: false, put_aside: Some(status) }
+        Self { fault, committed: false, bound: false, put_aside: Some(status) }
     }
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, committed: false, put_aside: None }
+        Self { fault, committed: false, bound: false, put_aside: None }
     }
 }

@@ -51,6 +51,34 @@ fn a_safe_request_on_a_connection_that_went_stale_is_repeated_unnoticed() {
     }
 }
 
+/// An endpoint that has sent an interim response had the request; the client knows, and waits for its answer.
+#[test]
+fn a_request_is_not_repeated_behind_an_interim_response() {
+    for by_reset in [false, true] {
+        let (_gateway, origin, mut client, mut upstream) = with_kept_connection("retry.statuses = [503]");
+        client.send(GET);
+        upstream.head();
+        upstream.send("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n");
+        assert_eq!(client.head().status(), 103);
+        if by_reset {
+            upstream.reset()
+        } else {
+            drop(upstream)
+        }
+        let response = client.response();
+        assert_eq!(response.status(), 502);
+        assert!(response.text().starts_with("502 upstream_reset: "), "{}", response.text());
+        origin.assert_untouched("the repeated request");
+    }
+    let (_gateway, origin, mut client, mut upstream) = with_kept_connection("retry.statuses = [503]");
+    client.send(GET);
+    upstream.head();
+    upstream.send("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 503 Unavailable\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(client.head().status(), 103);
+    assert_eq!(client.response().status(), 503);
+    origin.assert_untouched("the repeated request");
+}
+
 #[test]
 fn an_idempotent_request_is_repeated_with_its_whole_body() {
     for framing in

@@ -75,7 +75,9 @@ impl Upstream<'_> {
     ) -> Result<Lent<ResponseHead>, Fault> {
         match self {
             Self::H1 { request: H1Request { stream, buffers }, reused } => {
-                read_response(stream, buffers, last, limits, to_head, *reused, deadline).await
+                // An endpoint that has said something had the request: its connection was not stale.
+                let stale = *reused && last.is_none();
+                read_response(stream, buffers, last, limits, to_head, stale, deadline).await
             }
             Self::H2(request) => request.response(last, limits, to_head, deadline).await,
         }
