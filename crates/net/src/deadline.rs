@@ -13,20 +13,20 @@ use tokio::time::Instant;
 /// Time between two sweeps.
 pub const TICK: Duration = Duration::from_millis(10);
 
-const NEVER: u32 = u32::MAX;
+const NEVER: u64 = u64::MAX;
 /// The slot is set and its time has passed.
-const DUE: u32 = 0;
+const DUE: u64 = 0;
 
 /// One worker's deadlines. [`Deadlines::sweep`] has to run beside the connections.
 pub struct Deadlines {
     /// Tick at which each slot is due; [`NEVER`] when unset.
-    due: RefCell<Vec<u32>>,
+    due: RefCell<Vec<u64>>,
     wakers: RefCell<Vec<Option<Waker>>>,
     /// Slots whose connection is at rest.
     resting: RefCell<Vec<bool>>,
     free: RefCell<Vec<u32>>,
-    /// Ticks since start, as of the last sweep.
-    now: Cell<u32>,
+    /// Ticks since start, as of the last sweep. 64 bits: 32 would be back at zero after 497 days.
+    now: Cell<u64>,
     started: Instant,
     in_use: Cell<usize>,
     first_use: Notify,
@@ -94,14 +94,14 @@ impl Deadlines {
             .as_secs()
             .saturating_mul(PER_SECOND)
             .saturating_add(u64::from(after.subsec_millis() / TICK.as_millis() as u32));
-        DueAt(self.now.get().saturating_add(ticks.min(u64::from(NEVER / 2)) as u32).saturating_add(2))
+        DueAt(self.now.get().saturating_add(ticks).saturating_add(2))
     }
 
-    fn clock(&self) -> u32 {
-        1 + (self.started.elapsed().as_millis() / TICK.as_millis()) as u32
+    fn clock(&self) -> u64 {
+        1 + (self.started.elapsed().as_millis() / TICK.as_millis()) as u64
     }
 
-    fn fire(&self, now: u32) {
+    fn fire(&self, now: u64) {
         self.now.set(now);
         let mut wakers = self.wakers.borrow_mut();
         for (slot, due) in self.due.borrow_mut().iter_mut().enumerate() {
@@ -201,7 +201,7 @@ impl Drop for Deadline {
 
 /// A point in time in a worker's ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DueAt(u32);
+pub struct DueAt(u64);
 
 impl DueAt {
     pub const NEVER: Self = Self(NEVER);
@@ -230,6 +230,25 @@ mod tests {
             let waited = started.elapsed();
             assert!(waited >= Duration::from_millis(500), "{waited:?}");
             assert!(waited <= Duration::from_millis(500) + 4 * TICK, "{waited:?}");
+        });
+    }
+
+    #[test]
+    fn time_does_not_come_round_again() {
+        run(async {
+            let deadlines = Deadlines::new();
+            for years in [1, 2, 10] {
+                // Paused time does not leap in one step, so the sweep stands still meanwhile.
+                tokio::time::advance(Duration::from_secs(years * 365 * 86_400)).await;
+                let deadline = deadlines.deadline();
+                deadlines.fire(deadlines.clock());
+                deadline.set(Duration::from_secs(1));
+                deadlines.fire(deadlines.clock());
+                assert!(!deadline.is_due(), "{years}");
+                tokio::time::advance(Duration::from_secs(2)).await;
+                deadlines.fire(deadlines.clock());
+                assert!(deadline.is_due(), "{years}");
+            }
         });
     }
 
