@@ -8,6 +8,7 @@ use crate::view::View;
 use crate::worker::{OpenConnection, Worker};
 use headgate_net::listener::ListenSocket;
 use headgate_net::stream::Stream;
+use headgate_observe::counter::Gauge;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -46,9 +47,12 @@ impl Acceptor {
     }
 }
 
+/// Connections that are still taken from a socket's queue when accepting ends. Most systems let no queue grow
+/// longer (`net.core.somaxconn`).
+const LAST: usize = 4_096;
+
 /// Accepts on `socket`, which is bound to `bind` for the listener `name`, until that is removed or moved or
-/// the worker stops. What already
-/// waits in the socket's queue by then is still accepted.
+/// the worker stops. What already waits in the socket's queue by then is still accepted.
 ///
 /// # Errors
 /// When the socket cannot be registered with the runtime.
@@ -61,25 +65,37 @@ pub async fn accept(
     let acceptor = Acceptor::new(socket)?;
     let mut stops = worker.shared.stops();
     let mut changes = worker.shared.changes();
+    // A stop may have come before.
+    stops.mark_changed();
     loop {
-        let ended = tokio::select! {
+        let is_news = tokio::select! {
             biased;
             accepted = poll_fn(|cx| acceptor.poll_accept(cx)) => {
                 start(&worker, &name, accepted).await;
-                continue;
+                // A queue that never gets empty hides no stop.
+                stops.has_changed().unwrap_or(true) || changes.has_changed().unwrap_or(true)
             }
-            _ = stops.wait_for(|stopping| *stopping) => true,
-            _ = changes.changed() => {
-                let view = worker.view();
-                !view.snapshot.listeners.iter().any(|one| one.name == name && *one.spec.bind == *bind)
-            }
+            _ = stops.changed() => true,
+            _ = changes.changed() => true,
         };
-        if ended {
-            while let Some(accepted) = poll_fn(|cx| Poll::Ready(waiting(&acceptor, cx))).await {
-                start(&worker, &name, accepted).await;
-            }
+        let is_over = is_news && {
+            changes.mark_unchanged();
+            let view = worker.view();
+            let mut listeners = view.snapshot.listeners.iter();
+            *stops.borrow_and_update() || !listeners.any(|one| one.name == name && *one.spec.bind == *bind)
+        };
+        if is_over {
+            // Without the runtime's budget: to have used it up would pass for an empty queue.
+            tokio::task::unconstrained(take_last(&worker, &name, &acceptor)).await;
             return Ok(());
         }
+    }
+}
+
+async fn take_last(worker: &Rc<Worker>, name: &str, acceptor: &Acceptor) {
+    for _ in 0..LAST {
+        let Some(accepted) = poll_fn(|cx| Poll::Ready(waiting(acceptor, cx))).await else { return };
+        start(worker, name, accepted).await;
     }
 }
 
@@ -132,7 +148,7 @@ async fn serve(
         Box::pin(greet(stream, address, compiled, &deadline)).await
     };
     counts.metrics.connections_accepted.inc();
-    counts.metrics.connections_active.inc();
+    let _active = Active::begin(&counts.metrics.connections_active);
     match greeted {
         Ok(Greeted { stream, mut peer, protocol }) => {
             peer.sockets = peer.source.zip(local);
@@ -160,7 +176,22 @@ async fn serve(
             }
         }
     }
-    counts.metrics.connections_active.dec();
+}
+
+/// A connection in the gauge of those that are open, however its task ends.
+struct Active<'l>(&'l Gauge);
+
+impl<'l> Active<'l> {
+    fn begin(gauge: &'l Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// Whether the error concerns only the connection that would have been accepted.

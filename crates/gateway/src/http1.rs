@@ -84,8 +84,10 @@ impl Connection {
                 Next::Close => return,
                 Next::Tunnel(tunnel, to_upstream) => {
                     let idle = self.spec().timeouts.tunnel.0;
-                    let buffers = &self.worker.buffers;
-                    let tunnel = tunnel.run(&self.stream, &to_upstream, buffers, &self.deadline, idle);
+                    let Self { worker, stream, view, deadline, .. } = *self;
+                    // A tunnel may outlive many configurations and needs nothing more of its own.
+                    drop(view);
+                    let tunnel = tunnel.run(&stream, &to_upstream, &worker.buffers, &deadline, idle);
                     return Box::pin(tunnel).await;
                 }
             }

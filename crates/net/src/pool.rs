@@ -3,7 +3,7 @@
 
 use crate::stream::Stream;
 use headgate_model::units::Tick;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -25,6 +25,7 @@ struct Resting {
 #[derive(Default)]
 pub struct Pool {
     resting: RefCell<VecDeque<Resting>>,
+    closed: Cell<bool>,
 }
 
 /// How many connections rest, and for how long.
@@ -50,7 +51,10 @@ impl Pool {
     /// Takes a connection back whose exchange ended cleanly. Beyond the limits the oldest is closed.
     pub fn give(&self, mut connection: Connection, now: Tick, limits: &PoolLimits) {
         connection.served = connection.served.saturating_add(1);
-        if limits.idle == 0 || limits.requests > 0 && connection.served >= limits.requests {
+        if self.closed.get()
+            || limits.idle == 0
+            || limits.requests > 0 && connection.served >= limits.requests
+        {
             return;
         }
         let mut resting = self.resting.borrow_mut();
@@ -67,8 +71,9 @@ impl Pool {
         });
     }
 
-    /// Closes all, for example because the endpoint was removed.
+    /// Closes all, and what is given back later: the endpoint was removed, and nobody will look after them.
     pub fn close(&self) {
+        self.closed.set(true);
         self.resting.borrow_mut().clear();
     }
 

@@ -27,6 +27,22 @@ fn a_hangup_swaps_the_configuration_under_open_connections() {
     assert_eq!(gateway.connect().get("/").text(), "new GET / HTTP/1.1");
 }
 
+/// The endpoint is removed while it answers; its connection then belongs to nobody.
+#[test]
+fn the_connection_of_a_removed_endpoint_is_closed_when_it_comes_back() {
+    let (old, new) = (Origin::start(), Service::named("new"));
+    let mut gateway = Headgate::start(&one_service("", "", &[old.address]));
+    let mut client = gateway.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let mut upstream = old.accept();
+    upstream.head();
+    reload(&mut gateway, &one_service("", "", &[new.address]));
+    assert_eq!(gateway.connect().get("/").text(), "new GET / HTTP/1.1");
+    upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    assert_eq!(client.response().text(), "ok");
+    upstream.assert_ended();
+}
+
 #[test]
 fn a_changed_file_is_noticed() {
     let services = ["old", "new"].map(Service::named);

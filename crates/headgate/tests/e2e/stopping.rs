@@ -1,6 +1,6 @@
 //! A stop signal: what is under way finishes, what rests is told, and the process ends with success.
 
-use crate::support::{Headgate, Origin, Wire, one_service};
+use crate::support::{Headgate, Origin, Service, Wire, one_service};
 use rustix::process::Signal;
 use std::net::TcpStream;
 
@@ -40,6 +40,25 @@ fn requests_under_way_finish_and_the_exit_is_a_success() {
         let (status, stderr) = gateway.wait();
         assert!(status.success(), "{status}: {stderr}");
     }
+}
+
+/// A stop finds more connections waiting than are accepted in one turn; the kernel has promised all of them.
+#[test]
+fn what_waits_to_be_accepted_at_a_stop_is_served() {
+    let service = Service::named("app");
+    let mut gateway = Headgate::start(&one_service("", "", &[service.address]));
+    gateway.signal(Signal::STOP);
+    let mut clients: Vec<Wire> = (0..600).map(|_| gateway.connect()).collect();
+    for client in &mut clients {
+        client.send(GET);
+    }
+    gateway.signal(Signal::TERM);
+    gateway.signal(Signal::CONT);
+    for client in &mut clients {
+        assert_eq!(client.response().status(), 200);
+    }
+    let (status, stderr) = gateway.wait();
+    assert!(status.success(), "{status}: {stderr}");
 }
 
 #[test]
