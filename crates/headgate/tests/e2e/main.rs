@@ -13,6 +13,7 @@ mod failures;
 mod fields;
 mod greetings;
 mod health;
+mod hostile;
 mod http2;
 mod keep_alive;
 mod limits;
