@@ -165,13 +165,10 @@ async fn talk(
     let head = loop {
         let reading = upstream.response(last, &RESPONSE_LIMITS, to_head, download);
         let read = upload.beside_wait(reading, uploaded).await;
-        let head = if interims == 0 { read? } else { read.map_err(Failure::bound)? };
+        let head = read.map_err(|fault| Failure::unanswered(fault, interims > 0))?;
         match head.line.status {
             101 => return switch_protocols(attempt, &head, client, record, outline.upgrade.is_some()).await,
-            100..=199 if interims == MOST_INTERIM => {
-                let fault = Fault::new(FaultKind::BadResponse, "more than 32 interim responses");
-                return Err(Failure::bound(fault));
-            }
+            100..=199 if interims == MOST_INTERIM => return Err(too_many_interims()),
             100..=199 => {
                 // A timer of its own: the upload's may have run out long ago. Half a head is a commitment.
                 let timer = x.worker.deadlines.deadline();
@@ -184,9 +181,7 @@ async fn talk(
         last = Some(head);
     };
     if interims == 0 && attempt.puts_aside(head.line.status) {
-        let at_end = head.line.body == Body::None && head.after_head().is_empty();
-        let reusable = at_end && upload.is_complete() && head.line.keep_alive;
-        return Ok(Left::PutAside { status: head.line.status, reusable });
+        return Ok(put_aside(&head, upload.is_complete()));
     }
     record.status = head.line.status;
 
@@ -214,6 +209,17 @@ async fn talk(
     };
     let reusable = at_boundary && upload.is_complete() && head.line.keep_alive;
     Ok(if reusable { Left::Reusable } else { Left::Spent })
+}
+
+#[cold]
+fn too_many_interims() -> Failure {
+    Failure::unanswered(Fault::new(FaultKind::BadResponse, "more than 32 interim responses"), true)
+}
+
+#[cold]
+fn put_aside(head: &ResponseHead, is_sent: bool) -> Left {
+    let at_end = head.line.body == Body::None && head.after_head().is_empty();
+    Left::PutAside { status: head.line.status, reusable: at_end && is_sent && head.line.keep_alive }
 }
 
 /// Answers 101; afterwards both connections carry bytes.

@@ -83,9 +83,9 @@ impl Failure {
         Self { fault, committed: true, bound: true, put_aside: None }
     }
 
-    /// Behind interim responses.
-    pub(crate) fn bound(fault: Fault) -> Self {
-        Self { fault, committed: false, bound: true, put_aside: None }
+    /// Before a final response, perhaps behind interim ones.
+    pub(crate) fn unanswered(fault: Fault, bound: bool) -> Self {
+        Self { fault, committed: false, bound, put_aside: None }
     }
 
     /// A response of this status was put aside.
@@ -98,6 +98,6 @@ impl Failure {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, committed: false, bound: false, put_aside: None }
+        Self::unanswered(fault, false)
     }
 }
