@@ -117,7 +117,9 @@ impl Snapshot {
             config.listeners.keys().map(String::as_str).zip(0..).collect();
         let mut services = Vec::with_capacity(names.len());
         for (name, spec) in &config.services {
-            let found = discovered.get(name).map_or(&[][..], Vec::as_slice);
+            // What was found for a service that is no longer discovered is not its own any more.
+            let found = discovered.get(name).filter(|_| spec.discover.is_some());
+            let found = found.map_or(&[][..], Vec::as_slice);
             services.push(service(&config, name, spec, found, before, &names)?);
         }
         let mut rules = Vec::with_capacity(config.routes.len());
@@ -298,6 +300,21 @@ mod tests {
         let (before, after) = (&before.services[0], &after.services[0]);
         assert!(Arc::ptr_eq(&before.state.endpoints[0], &after.state.endpoints[0]));
         assert!(Arc::ptr_eq(before.gate.as_ref().unwrap(), after.gate.as_ref().unwrap()));
+    }
+
+    #[test]
+    fn discovered_endpoints_end_with_the_discovery() {
+        let endpoints = |service: &str| {
+            let text = format!("[listen.web]\nbind = \":0\"\n[service.shop]\n{service}\n");
+            let config = headgate_model::load(&text, "test.toml", &|_| None).unwrap();
+            let found = vec![("10.0.0.9:80".parse().unwrap(), 1)];
+            let discovered = Discovered::from([("shop".to_owned(), found)]);
+            let snapshot = Snapshot::compile(Arc::new(config), &discovered, None).unwrap();
+            let names = snapshot.services[0].state.endpoints.iter().map(|endpoint| endpoint.name.to_string());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(endpoints("discover = \"dns:shop.test:80\""), ["10.0.0.9:80"]);
+        assert_eq!(endpoints("endpoints = [\":1\"]"), ["127.0.0.1:1"]);
     }
 
     #[test]

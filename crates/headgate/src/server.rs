@@ -137,6 +137,10 @@ impl Server {
             log.change(Target::from(spec), Format::parse(&spec.format)?)?;
         }
         self.shared.publish(snapshot);
+        // A source that comes back later starts with what it finds then.
+        let is_discovered =
+            |name: &String| config.services.get(name).is_some_and(|spec| spec.discover.is_some());
+        self.discovered.retain(|name, _| is_discovered(name));
         self.sockets.retain(|name, _| config.listeners.contains_key(name));
         for (name, sockets) in opened {
             let handed_over = self.listen(&name, &sockets);

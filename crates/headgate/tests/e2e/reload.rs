@@ -91,6 +91,27 @@ fn a_request_ends_with_the_configuration_that_it_began_with() {
 }
 
 #[test]
+fn what_was_discovered_goes_with_the_discovery() {
+    let [found, written] = ["found", "written"].map(Service::named);
+    let config = one_service("", "", &[written.address]);
+    let scratch = crate::support::scratch();
+    let list = scratch.file("endpoints.txt");
+    fs::write(&list, found.address.to_string()).unwrap();
+    let endpoints = format!("endpoints = [\"{}\"]", written.address);
+    let discovering = config.replace(&endpoints, &format!("discover = \"file:{}\"", list.display()));
+    let mut gateway = Headgate::start(&discovering);
+    let mut client = gateway.connect();
+    let started = std::time::Instant::now();
+    while client.get("/").status() != 200 {
+        assert!(started.elapsed() < crate::support::PATIENCE, "never discovered");
+    }
+    reload(&mut gateway, &config);
+    for _ in 0..4 {
+        assert_eq!(client.get("/").text(), "written GET / HTTP/1.1");
+    }
+}
+
+#[test]
 fn a_websocket_survives_ten_reloads() {
     let origin = Origin::start();
     let config = one_service("", "", &[origin.address]);
