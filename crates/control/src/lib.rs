@@ -16,7 +16,7 @@ mod tasks;
 mod testkit;
 
 use context::Context;
-use discovery::Update;
+use discovery::Found;
 use discovery::dns::Resolver;
 use headgate_model::signal::SignalReceiver;
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ pub struct Loops {
     pub context: Context,
     pub resolver: Arc<Resolver>,
     /// Where discovery tells what it found. When it is full, discovery waits.
-    pub updates: mpsc::Sender<Update>,
+    pub updates: mpsc::Sender<Found>,
     /// The loop's end of each worker's queue.
     pub signals: Vec<SignalReceiver>,
 }

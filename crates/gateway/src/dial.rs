@@ -4,19 +4,18 @@ use crate::exchange::Exchange;
 use crate::snapshot::Service;
 use crate::upstream_tls::UpstreamTls;
 use crate::view::Link;
-use headgate_model::address::{EndpointAddress, Target};
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_model::spec::{Protocol, ProxyProtocol};
-use headgate_net::deadline::{Deadline, DueAt};
+use headgate_model::state::EndpointState;
+use headgate_net::connect;
+use headgate_net::deadline::DueAt;
 use headgate_net::pool::{Connection, PoolLimits};
 use headgate_net::proxy_protocol::{V1_MAX_BYTES, V2_ENCODED_MAX_BYTES, encode_v1, encode_v2};
 use headgate_net::stream::Stream;
 use headgate_net::upstream::{Lease, Lifetime, Place};
 use std::future::poll_fn;
-use std::io;
 use std::pin::pin;
 use std::task::Poll;
-use tokio::net::{TcpStream, UnixStream};
 
 /// What a request is sent on.
 pub(crate) enum Dialled {
@@ -44,7 +43,7 @@ pub(crate) async fn dial(
         return Ok(Dialled::Http1(connection));
     }
     deadline.set_at(deadline.at(spec.timeouts.connect.0).min(until));
-    let stream = connect(x, &link.endpoint.address, service).await?;
+    let stream = connect(x, &link.endpoint, service).await?;
     link.metrics.connections_opened.inc();
     Ok(Dialled::Http1(Connection { stream, served: 0 }))
 }
@@ -62,9 +61,8 @@ async fn http2(
         Place::Stream(lease) => return Ok(lease),
         Place::Open(opening) => opening,
     };
-    let address = &link.endpoint.address;
-    let stream = connect(x, address, service).await?;
-    let tls = UpstreamTls::applies(address, &service.state.spec);
+    let stream = connect(x, &link.endpoint, service).await?;
+    let tls = UpstreamTls::applies(&link.endpoint.address, &service.state.spec);
     let head_bytes = x.worker.buffers.response().limit;
     let lease = opening.connected(stream, tls, head_bytes, &lifetime, deadline).await?;
     link.metrics.connections_opened.inc();
@@ -72,9 +70,9 @@ async fn http2(
 }
 
 /// A new connection: with a PROXY header and over TLS, where its service asks for these.
-async fn connect(x: &Exchange<'_>, address: &EndpointAddress, service: &Service) -> Result<Stream, Fault> {
-    let deadline = x.timers.download;
-    let stream = open(&address.target, deadline).await?;
+async fn connect(x: &Exchange<'_>, endpoint: &EndpointState, service: &Service) -> Result<Stream, Fault> {
+    let (deadline, address) = (x.timers.download, &endpoint.address);
+    let stream = open(x, endpoint).await?;
     if let Some(version) = service.state.spec.proxy_protocol {
         let (mut v1, mut v2) = ([0; V1_MAX_BYTES], [0; V2_ENCODED_MAX_BYTES]);
         let header = match version {
@@ -95,30 +93,18 @@ async fn connect(x: &Exchange<'_>, address: &EndpointAddress, service: &Service)
     }
 }
 
-async fn open(target: &Target, deadline: &Deadline) -> Result<Stream, Fault> {
-    let connecting = async {
-        match target {
-            Target::Ip(address) => tcp(TcpStream::connect(address).await),
-            Target::Name { host, port } => tcp(TcpStream::connect((host.as_str(), *port)).await),
-            Target::Unix(path) => UnixStream::connect(path).await.map(Stream::from),
-        }
-    };
-    let mut connecting = pin!(connecting);
+async fn open(x: &Exchange<'_>, endpoint: &EndpointState) -> Result<Stream, Fault> {
+    let deadline = x.timers.download;
+    let turn = x.worker.dice.borrow_mut().bits();
+    let mut connecting = pin!(connect::connect(endpoint, turn));
     poll_fn(|cx| match connecting.as_mut().poll(cx) {
-        Poll::Ready(result) => {
-            Poll::Ready(result.map_err(|_| {
-                Fault::new(FaultKind::ConnectFailed, "the upstream does not accept connections")
-            }))
+        Poll::Ready(Ok(socket)) => Poll::Ready(Ok(Stream::from(socket))),
+        Poll::Ready(Err(_)) => {
+            Poll::Ready(Err(Fault::new(FaultKind::ConnectFailed, "the upstream does not accept connections")))
         }
         Poll::Pending => deadline.poll_due(cx).map(|()| {
             Err(Fault::new(FaultKind::ConnectTimeout, "the upstream did not accept a connection in time"))
         }),
     })
     .await
-}
-
-fn tcp(connected: io::Result<TcpStream>) -> io::Result<Stream> {
-    let stream = connected?;
-    stream.set_nodelay(true)?;
-    Ok(Stream::from(stream))
 }

@@ -7,7 +7,7 @@ use crate::server::{Server, seed};
 use crate::upgrade;
 use headgate_admin::{Admin, Reload, State};
 use headgate_control::context::Context;
-use headgate_control::discovery::Update;
+use headgate_control::discovery::Found;
 use headgate_control::discovery::dns::Resolver;
 use headgate_control::watch::Watch;
 use headgate_control::{self as control, Loops};
@@ -274,14 +274,8 @@ fn certificate_files(config: &Config) -> impl Iterator<Item = PathBuf> {
     tls.flat_map(|tls| &tls.certificates).flat_map(|pair| [&pair.cert, &pair.key]).map(PathBuf::from)
 }
 
-fn take_over(running: &Running, update: Update) {
-    let result = match update {
-        Update::Endpoints(found) => {
-            running.with_server(|server| server.discovered(found.service, found.endpoints))
-        }
-        // Names are resolved as they are dialled.
-        Update::Name(_) => return,
-    };
+fn take_over(running: &Running, found: Found) {
+    let result = running.with_server(|server| server.discovered(found.service, found.endpoints));
     running.metrics.in_force(running.shared.snapshot().generation);
     if let Some(Err(error)) = result {
         log::event(Level::Error, "discovered endpoints not taken over", &[("error", &error)]);

@@ -4,6 +4,8 @@
 use crate::address::EndpointAddress;
 use crate::spec::ServiceSpec;
 use crate::units::Tick;
+use arc_swap::ArcSwapOption;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -38,6 +40,8 @@ pub struct EndpointState {
     weight: AtomicU32,
     /// Requests sent and not yet answered in full. Written by traffic.
     in_flight: AtomicU32,
+    /// Addresses of the host name that stands as this endpoint, IPv4 first. Written by discovery.
+    resolved: ArcSwapOption<Vec<IpAddr>>,
     /// Written by the health loop.
     health: AtomicU8,
     /// Nanoseconds on the monotonic clock until which the endpoint is ejected; zero when it is not.
@@ -61,6 +65,7 @@ impl EndpointState {
             address,
             weight: AtomicU32::new(u32::from(weight)),
             in_flight: AtomicU32::new(0),
+            resolved: ArcSwapOption::empty(),
             health: AtomicU8::new(HealthVerdict::Unknown as u8),
             ejected_until: AtomicU64::new(0),
             since: AtomicU64::new(0),
@@ -89,6 +94,17 @@ impl EndpointState {
     pub fn enter(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Relaxed);
         InFlight(Arc::clone(self))
+    }
+
+    /// The last addresses that DNS gave for an endpoint that is a name; `None` when it has given none yet.
+    /// Takes no lock.
+    #[must_use]
+    pub fn resolved(&self) -> Option<Arc<Vec<IpAddr>>> {
+        self.resolved.load_full()
+    }
+
+    pub fn set_resolved(&self, addresses: Arc<Vec<IpAddr>>) {
+        self.resolved.store(Some(addresses));
     }
 
     #[must_use]

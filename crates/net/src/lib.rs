@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod buffer;
+pub mod connect;
 pub mod deadline;
 pub mod downstream;
 pub mod fields;

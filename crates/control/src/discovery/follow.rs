@@ -3,7 +3,8 @@
 
 use super::dns::{Answer, ResolveError, Resolver};
 use super::file::{self, FileError};
-use super::{ENDPOINTS_MAX, Found, LONGEST_TTL, Resolved, SHORTEST_TTL, Update};
+use super::names::Names;
+use super::{ENDPOINTS_MAX, Found, LONGEST_TTL, SHORTEST_TTL};
 use crate::context::Context;
 use crate::watch::Watch;
 use headgate_model::address::{EndpointAddress, Target};
@@ -34,7 +35,8 @@ pub(super) trait Question: Send + Sync {
         known: &[Self::Found],
     ) -> impl Future<Output = Result<Answer<Self::Found>, ResolveError>> + Send;
 
-    fn update(&self, found: Vec<Self::Found>) -> Update;
+    /// Passes on what is new.
+    fn told(&self, found: Vec<Self::Found>, tell: &Tell) -> impl Future<Output = ()> + Send;
 }
 
 /// The addresses of a name, each an endpoint at the same port.
@@ -51,11 +53,11 @@ impl Question for AddressesOf {
         resolver.addresses(&self.host, known).await
     }
 
-    fn update(&self, found: Vec<IpAddr>) -> Update {
+    async fn told(&self, found: Vec<IpAddr>, tell: &Tell) {
         let target = |address| Target::Ip(SocketAddr::new(address, self.port));
         let endpoint = |address| (EndpointAddress { target: target(address), tls: None }, 1);
         let endpoints = found.into_iter().map(endpoint).collect();
-        Update::Endpoints(Found { service: self.service.clone(), endpoints })
+        tell.tell(Found { service: self.service.clone(), endpoints }).await;
     }
 }
 
@@ -76,14 +78,15 @@ impl Question for ServicesOf {
         resolver.services(&self.name).await
     }
 
-    fn update(&self, endpoints: Vec<Self::Found>) -> Update {
-        Update::Endpoints(Found { service: self.service.clone(), endpoints })
+    async fn told(&self, endpoints: Vec<Self::Found>, tell: &Tell) {
+        tell.tell(Found { service: self.service.clone(), endpoints }).await;
     }
 }
 
 /// The addresses of an endpoint that is a name.
 pub(super) struct NameOf {
     pub host: String,
+    pub names: Arc<Names>,
 }
 
 impl Question for NameOf {
@@ -93,8 +96,8 @@ impl Question for NameOf {
         resolver.addresses(&self.host, known).await
     }
 
-    fn update(&self, addresses: Vec<IpAddr>) -> Update {
-        Update::Name(Resolved { host: self.host.clone(), addresses })
+    async fn told(&self, addresses: Vec<IpAddr>, _: &Tell) {
+        self.names.set(&self.host, addresses);
     }
 }
 
@@ -112,7 +115,7 @@ pub(super) async fn follow_dns(
                 let found = tell.settle(found);
                 if found != known {
                     known = found;
-                    tell.tell(question.update(known.clone())).await;
+                    question.told(known.clone(), &tell).await;
                 }
                 ttl.clamp(SHORTEST_TTL, LONGEST_TTL)
             }
@@ -139,7 +142,7 @@ pub(super) async fn follow_file(service: String, path: PathBuf, mut tell: Tell) 
                 if endpoints != known {
                     known = endpoints;
                     let endpoints = known.clone();
-                    tell.tell(Update::Endpoints(Found { service: service.clone(), endpoints })).await;
+                    tell.tell(Found { service: service.clone(), endpoints }).await;
                 }
             }
             Err(error) => {
@@ -153,7 +156,7 @@ pub(super) async fn follow_file(service: String, path: PathBuf, mut tell: Tell) 
 /// What a source has to say, to the receiver, the log and the metrics.
 pub(super) struct Tell {
     source: String,
-    updates: mpsc::Sender<Update>,
+    updates: mpsc::Sender<Found>,
     failures_in_a_row: u32,
     failures: Arc<Counter>,
     dropped: Arc<Counter>,
@@ -166,7 +169,7 @@ impl Tell {
         context: &Context,
         service: &str,
         source: String,
-        updates: mpsc::Sender<Update>,
+        updates: mpsc::Sender<Found>,
     ) -> Self {
         let labels = &[("service", service), ("source", source.as_str())];
         let metrics = &context.metrics;
@@ -198,7 +201,7 @@ impl Tell {
 
     /// Waits while the receiver is busy. When it is gone there is nobody to tell, and the loop is about to
     /// end.
-    async fn tell(&self, update: Update) {
+    async fn tell(&self, update: Found) {
         let _ = self.updates.send(update).await;
     }
 

@@ -7,6 +7,7 @@
 pub mod dns;
 pub mod file;
 mod follow;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -19,13 +20,13 @@ use headgate_model::dice::Dice;
 use headgate_model::discover::Discover;
 use headgate_model::state::ServiceState;
 use headgate_observe::log::{self, Level};
+use names::Names;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 /// Endpoints that one service may get from a source. Of more, the first in order of address are taken.
 pub const ENDPOINTS_MAX: usize = 1_000;
@@ -37,44 +38,41 @@ pub const LONGEST_TTL: Duration = Duration::from_secs(300);
 /// How often the present services are compared with what is being followed.
 const ROUND: Duration = Duration::from_millis(250);
 
-/// What discovery tells. Each is told when it is first known and then when it changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Update {
-    Endpoints(Found),
-    Name(Resolved),
-}
-
-/// The present endpoints of a service that has `discover`: all of them, in order, each once.
+/// The present endpoints of a service that has `discover`: all of them, in order, each once. Told when they
+/// are first known and then when they change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub service: String,
     pub endpoints: Vec<(EndpointAddress, u16)>,
 }
 
-/// The present addresses of a host name that stands as an endpoint. The name stays one endpoint: its
-/// addresses are alternatives, to be tried in this order, IPv4 first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    pub host: String,
-    pub addresses: Vec<IpAddr>,
-}
-
-/// Follows the sources of the present services. Ends when nobody receives any more.
-pub async fn run(context: Context, resolver: Arc<Resolver>, updates: mpsc::Sender<Update>) {
+/// Follows the sources of the present services, and the names among their endpoints. A name stays one
+/// endpoint: its addresses are alternatives, written where they are dialled. Ends when nobody receives any
+/// more.
+pub async fn run(context: Context, resolver: Arc<Resolver>, updates: mpsc::Sender<Found>) {
     let mut dice = Dice::new(context.seed);
     let mut followed: Tasks<Source, ()> = Tasks::new();
+    let names = Arc::new(Names::default());
     while !updates.is_closed() {
-        let wanted = wanted(&(context.services)());
+        let services = (context.services)();
+        names.hand_out(&services);
+        let wanted = wanted(&services);
         followed.retain(|source| wanted.contains(source));
         for source in wanted {
             if followed.get(&source).is_none() {
                 let tell = Tell::new(&context, source.service(), source.to_string(), updates.clone());
-                let task = follow(source.clone(), Arc::clone(&resolver), tell, Dice::new(dice.bits()));
-                followed.start(source, (), task);
+                let follower = Follower {
+                    resolver: Arc::clone(&resolver),
+                    names: Arc::clone(&names),
+                    tell,
+                    dice: Dice::new(dice.bits()),
+                };
+                followed.start(source.clone(), (), follower.follow(source));
             }
         }
         followed.check();
-        sleep(ROUND).await;
+        // What is found of a name is handed out at once.
+        let _ = timeout(ROUND, names.changed()).await;
     }
 }
 
@@ -118,21 +116,36 @@ fn wanted(services: &[Arc<ServiceState>]) -> BTreeSet<Source> {
     sources
 }
 
-async fn follow(source: Source, resolver: Arc<Resolver>, tell: Tell, dice: Dice) {
-    let (service, discover) = match source {
-        Source::Name { host } => return follow_dns(NameOf { host }, &resolver, tell, dice).await,
-        Source::Service { service, discover } => (service, discover),
-    };
-    match discover.parse() {
-        Ok(Discover::File { path }) => follow_file(service, path.into(), tell).await,
-        Ok(Discover::Srv { name }) => follow_dns(ServicesOf { service, name }, &resolver, tell, dice).await,
-        Ok(Discover::Dns { host, port }) => {
-            follow_dns(AddressesOf { service, host, port }, &resolver, tell, dice).await;
-        }
-        // Validation does not let it come this far; then this is the only line about it.
-        Err(error) => {
-            let fields: log::Fields<'_> = &[("service", &service), ("error", &error)];
-            log::event(Level::Error, "a service cannot be discovered", fields);
+/// What it takes to follow one source.
+struct Follower {
+    resolver: Arc<Resolver>,
+    names: Arc<Names>,
+    tell: Tell,
+    dice: Dice,
+}
+
+impl Follower {
+    async fn follow(self, source: Source) {
+        let Self { resolver, names, tell, dice } = self;
+        let (service, discover) = match source {
+            Source::Name { host } => {
+                return follow_dns(NameOf { host, names }, &resolver, tell, dice).await;
+            }
+            Source::Service { service, discover } => (service, discover),
+        };
+        match discover.parse() {
+            Ok(Discover::File { path }) => follow_file(service, path.into(), tell).await,
+            Ok(Discover::Srv { name }) => {
+                follow_dns(ServicesOf { service, name }, &resolver, tell, dice).await;
+            }
+            Ok(Discover::Dns { host, port }) => {
+                follow_dns(AddressesOf { service, host, port }, &resolver, tell, dice).await;
+            }
+            // Validation does not let it come this far; then this is the only line about it.
+            Err(error) => {
+                let fields: log::Fields<'_> = &[("service", &service), ("error", &error)];
+                log::event(Level::Error, "a service cannot be discovered", fields);
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Discovery against a DNS server of its own, over real sockets, and against files.
 
 use super::dns::{Answer, ResolveError, Resolver};
-use super::{ENDPOINTS_MAX, Found, Resolved, Update, run};
+use super::{ENDPOINTS_MAX, Found, run};
 use crate::testkit::{Folder, World, service, until};
+use headgate_model::state::ServiceState;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -200,19 +201,19 @@ async fn an_srv_answer_is_whole_or_an_error() {
 }
 
 /// The loop over a world, and what it tells.
-fn start(world: &World, resolver: Arc<Resolver>) -> mpsc::Receiver<Update> {
+fn start(world: &World, resolver: Arc<Resolver>) -> mpsc::Receiver<Found> {
     let (sender, receiver) = mpsc::channel(4);
     tokio::spawn(run(world.context(), resolver, sender));
     receiver
 }
 
-async fn told(updates: &mut mpsc::Receiver<Update>) -> Update {
+async fn told(updates: &mut mpsc::Receiver<Found>) -> Found {
     tokio::time::timeout(Duration::from_secs(60), updates.recv()).await.expect("an update").unwrap()
 }
 
-fn found(service: &str, endpoints: &[(&str, u16)]) -> Update {
+fn found(service: &str, endpoints: &[(&str, u16)]) -> Found {
     let endpoints = endpoints.iter().map(|&(text, weight)| (text.parse().unwrap(), weight)).collect();
-    Update::Endpoints(Found { service: service.to_owned(), endpoints })
+    Found { service: service.to_owned(), endpoints }
 }
 
 #[tokio::test]
@@ -231,11 +232,45 @@ async fn a_name_is_followed_and_what_was_known_outlives_failures() {
     zone.set("shop.test.", vec![a("10.0.0.3", 0)]);
     assert_eq!(told(&mut updates).await, found("shop", &[("10.0.0.3:80", 1)]), "nothing was told meanwhile");
     assert_eq!(world.metric("headgate_discovery_endpoints"), 1);
+}
 
-    world.replace(vec![service("shop", "", &["app.test:3000"])]);
+#[tokio::test]
+async fn an_endpoint_that_is_a_name_has_the_last_addresses_that_were_found() {
+    let zone = Zone::default();
+    let resolver = zone.serve().await;
+    let shop = service("shop", "", &["app.test:3000", "10.0.0.1:80"]);
+    let world = World::new(vec![Arc::clone(&shop)]);
+    let _updates = start(&world, resolver);
+    let resolved = |service: &Arc<ServiceState>| service.endpoints[0].resolved().as_deref().cloned();
+    until("the name does not exist", || world.metric("headgate_discovery_failures_total") > 0).await;
+    assert_eq!(resolved(&shop), None, "whoever dials asks the system");
+
     zone.set("app.test.", vec![a("::1", 0), a("127.0.0.1", 0)]);
-    let name = Resolved { host: "app.test".to_owned(), addresses: ips(&["127.0.0.1", "::1"]) };
-    assert_eq!(told(&mut updates).await, Update::Name(name));
+    until("both addresses", || resolved(&shop) == Some(ips(&["127.0.0.1", "::1"]))).await;
+    assert_eq!(shop.endpoints[1].resolved(), None, "an address is no name");
+
+    let failures = world.metric("headgate_discovery_failures_total");
+    zone.set("app.test.", vec![]);
+    until("an empty answer", || world.metric("headgate_discovery_failures_total") > failures).await;
+    assert_eq!(resolved(&shop), Some(ips(&["127.0.0.1", "::1"])), "the last that were known");
+
+    let other = service("other", "", &["app.test:80"]);
+    world.replace(vec![Arc::clone(&shop), Arc::clone(&other)]);
+    until("a later endpoint of the same name", || resolved(&other) == resolved(&shop)).await;
+
+    zone.set("app.test.", vec![a("10.0.0.9", 0)]);
+    until("the new address", || resolved(&shop) == Some(ips(&["10.0.0.9"]))).await;
+    until("for all of that name", || resolved(&other) == resolved(&shop)).await;
+}
+
+/// `/etc/hosts` comes before DNS, and a failing DNS takes nothing from it.
+#[tokio::test]
+async fn a_local_name_needs_no_server() {
+    let local = service("local", "", &["localhost:3000"]);
+    let world = World::new(vec![Arc::clone(&local)]);
+    let _updates = start(&world, Arc::new(Resolver::with_servers(&[]).unwrap()));
+    let resolved = || local.endpoints[0].resolved().is_some_and(|found| *found == ips(&["127.0.0.1", "::1"]));
+    until("localhost", resolved).await;
 }
 
 #[tokio::test]
@@ -263,6 +298,6 @@ async fn endpoints_of_one_service_are_bounded_and_the_rest_is_counted() {
     let keys = format!("discover = \"file:{}\"", file.display());
     let world = World::new(vec![service("shop", &keys, &[])]);
     let mut updates = start(&world, Zone::default().serve().await);
-    let Update::Endpoints(found) = told(&mut updates).await else { panic!() };
+    let found = told(&mut updates).await;
     assert_eq!((found.endpoints.len(), world.metric("headgate_discovery_dropped_total")), (ENDPOINTS_MAX, 7));
 }

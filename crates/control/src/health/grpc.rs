@@ -6,7 +6,7 @@ use super::probe::ProbeError;
 use super::{h2_client, tcp};
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::RecvStream;
-use headgate_model::address::EndpointAddress;
+use headgate_model::state::EndpointState;
 use http::{HeaderMap, Request, Response};
 
 /// Bytes that the answer may have. A `HealthCheckResponse` has two, and what newer versions may add.
@@ -14,14 +14,15 @@ const ANSWER_BYTES: usize = 1_024;
 /// Flag and length before each message.
 const PREFIX_BYTES: usize = 5;
 
-pub(super) async fn probe(plan: &Plan, address: &EndpointAddress) -> Result<(), ProbeError> {
-    let scheme = if plan.tls(address)?.is_some() { "https" } else { "http" };
-    let request = Request::post(format!("{scheme}://{}/grpc.health.v1.Health/Check", authority(address)))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .body(())?;
+pub(super) async fn probe(plan: &Plan, endpoint: &EndpointState) -> Result<(), ProbeError> {
+    let scheme = if plan.tls(&endpoint.address)?.is_some() { "https" } else { "http" };
+    let request =
+        Request::post(format!("{scheme}://{}/grpc.health.v1.Health/Check", authority(&endpoint.address)))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())?;
     let message = framed(&check_request(plan.rule.host.as_deref().unwrap_or_default()));
-    let stream = tcp::open(plan, address).await?;
+    let stream = tcp::open(plan, endpoint).await?;
     let answer = h2_client::exchange(stream, request, message, read).await?;
     match serving_status(&answer).ok_or(ProbeError::MalformedGrpc)? {
         1 => Ok(()),

@@ -4,8 +4,8 @@ use super::plan::{Plan, authority};
 use super::probe::ProbeError;
 use super::{h2_client, tcp};
 use bytes::Bytes;
-use headgate_model::address::EndpointAddress;
 use headgate_model::fault::{Fault, FaultKind};
+use headgate_model::state::EndpointState;
 use headgate_net::h1::parse::{HeadLimits, Progress, response};
 use headgate_net::head::ResponseHead;
 use http::Request;
@@ -19,13 +19,13 @@ const HEAD_LIMITS: HeadLimits = HeadLimits { fields: 128, target_bytes: 0 };
 /// Interim answers before the real one; more is an endless stream of them.
 const INTERIM_MAX: usize = 8;
 
-pub(super) async fn probe_http1(plan: &Plan, address: &EndpointAddress) -> Result<(), ProbeError> {
+pub(super) async fn probe_http1(plan: &Plan, endpoint: &EndpointState) -> Result<(), ProbeError> {
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         plan.rule.path,
-        host(plan, address),
+        host(plan, endpoint),
     );
-    let mut stream = tcp::open(plan, address).await?;
+    let mut stream = tcp::open(plan, endpoint).await?;
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
     let mut head = ResponseHead::new(HEAD_BYTES, HEAD_LIMITS.fields);
@@ -54,20 +54,20 @@ pub(super) async fn probe_http1(plan: &Plan, address: &EndpointAddress) -> Resul
     Err(ProbeError::Malformed(TOO_MANY_INTERIM))
 }
 
-pub(super) async fn probe_http2(plan: &Plan, address: &EndpointAddress) -> Result<(), ProbeError> {
-    let scheme = if plan.tls(address)?.is_some() { "https" } else { "http" };
-    let request = Request::get(format!("{scheme}://{}{}", host(plan, address), plan.rule.path))
+pub(super) async fn probe_http2(plan: &Plan, endpoint: &EndpointState) -> Result<(), ProbeError> {
+    let scheme = if plan.tls(&endpoint.address)?.is_some() { "https" } else { "http" };
+    let request = Request::get(format!("{scheme}://{}{}", host(plan, endpoint), plan.rule.path))
         .header("user-agent", USER_AGENT)
         .header("accept", "*/*")
         .body(())?;
-    let stream = tcp::open(plan, address).await?;
+    let stream = tcp::open(plan, endpoint).await?;
     let answer =
         h2_client::exchange(stream, request, Bytes::new(), async |response| Ok(response.status().as_u16()));
     judge(answer.await?)
 }
 
-fn host(plan: &Plan, address: &EndpointAddress) -> String {
-    plan.rule.host.clone().unwrap_or_else(|| authority(address))
+fn host(plan: &Plan, endpoint: &EndpointState) -> String {
+    plan.rule.host.clone().unwrap_or_else(|| authority(&endpoint.address))
 }
 
 fn judge(status: u16) -> Result<(), ProbeError> {

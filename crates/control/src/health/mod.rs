@@ -162,7 +162,7 @@ impl Prober {
             // The semaphore is never closed; without a permit there is one probe too many.
             let permit = self.permits.acquire().await.ok();
             let began = Instant::now();
-            let result = timeout(plan.rule.timeout, probe::probe(&plan, &self.endpoint.address)).await;
+            let result = timeout(plan.rule.timeout, probe::probe(&plan, &self.endpoint)).await;
             drop(permit);
             let result = result.unwrap_or(Err(ProbeError::TimedOut));
             if result.is_ok() {

@@ -3,9 +3,9 @@
 
 use super::plan::Plan;
 use super::{grpc, http, tcp};
-use headgate_model::address::EndpointAddress;
 use headgate_model::fault::Fault;
 use headgate_model::spec::HealthKind;
+use headgate_model::state::EndpointState;
 use headgate_net::tls::TlsError;
 use std::io;
 
@@ -40,15 +40,15 @@ pub enum ProbeError {
     MalformedGrpc,
 }
 
-/// Probes `address` as `plan` says.
+/// Probes `endpoint` as `plan` says.
 ///
 /// # Errors
 /// Why the endpoint is not healthy.
-pub(super) async fn probe(plan: &Plan, address: &EndpointAddress) -> Result<(), ProbeError> {
+pub(super) async fn probe(plan: &Plan, endpoint: &EndpointState) -> Result<(), ProbeError> {
     match plan.rule.kind {
-        HealthKind::Tcp => tcp::probe(address).await,
-        HealthKind::Http if plan.http2 => http::probe_http2(plan, address).await,
-        HealthKind::Http => http::probe_http1(plan, address).await,
-        HealthKind::Grpc => grpc::probe(plan, address).await,
+        HealthKind::Tcp => tcp::probe(endpoint).await,
+        HealthKind::Http if plan.http2 => http::probe_http2(plan, endpoint).await,
+        HealthKind::Http => http::probe_http1(plan, endpoint).await,
+        HealthKind::Grpc => grpc::probe(plan, endpoint).await,
     }
 }

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 async fn probed(keys: &str, address: &str) -> Result<(), ProbeError> {
     let service = service("shop", keys, &[address]);
     let plan = Plan::new(&service).unwrap().unwrap();
-    let probing = probe(&plan, &service.endpoints[0].address);
+    let probing = probe(&plan, &service.endpoints[0]);
     tokio::time::timeout(Duration::from_secs(30), probing).await.expect("a probe ends with its answer")
 }
 

@@ -28,6 +28,22 @@ fn a_listed_status_is_tried_again_elsewhere() {
     assert_eq!(retries, bad.seen() as i64);
 }
 
+/// The system knows no `app.invalid` (RFC 6761 section 6.4).
+#[test]
+fn a_name_is_dialled_where_discovery_says_and_a_refusal_leads_to_the_next_address() {
+    let upstream = Upstream::fixed(200, "yes");
+    let name = format!("app.invalid:{}", upstream.address.port());
+    let service = format!("endpoints = [\"{name}\"]\npool = {{ requests = 1 }}");
+    let gateway = Gateway::start(&format!("{ROUTE}\n[service.shop]\n{service}\n"));
+    assert_eq!(get(gateway.address, "/").status, 502, "nothing is known of it");
+    gateway.resolve("shop", 0, &["127.0.0.1", "127.0.0.2", "127.0.0.3"]);
+    for _ in 0..9 {
+        assert_eq!(get(gateway.address, "/").body, "yes");
+    }
+    gateway.resolve("shop", 0, &["127.0.0.2"]);
+    assert_eq!(get(gateway.address, "/").status, 502, "nobody listens there");
+}
+
 #[test]
 fn the_last_response_is_passed_on_as_it_is() {
     let bad = Upstream::fixed(503, "no");

@@ -65,6 +65,13 @@ impl Gateway {
         self.shared.publish(snapshot);
     }
 
+    /// Says what a name leads to, as discovery would.
+    pub(crate) fn resolve(&self, service: &str, endpoint: usize, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let snapshot = self.shared.snapshot();
+        snapshot.service(service).unwrap().state.endpoints[endpoint].set_resolved(Arc::new(addresses));
+    }
+
     /// Takes an endpoint out, as the control loop would.
     pub(crate) fn eject(&self, service: &str, endpoint: usize) {
         let snapshot = self.shared.snapshot();
