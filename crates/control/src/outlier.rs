@@ -80,8 +80,8 @@ impl Ejector {
         Self { metrics, services: Vec::new(), judged: BTreeMap::new(), places: BTreeMap::new() }
     }
 
-    /// Takes the present services. One whose endpoints and rules are the same keeps its detector; with other
-    /// endpoints the counts begin anew, and those that are out stay out.
+    /// Takes the present services. Endpoints that stay in one keep their counts and ejections, also under
+    /// other rules.
     fn renew(&mut self, services: &[Arc<ServiceState>]) {
         let same = self.services.len() == services.len()
             && self.services.iter().zip(services).all(|(known, now)| Arc::ptr_eq(known, now));
@@ -99,11 +99,11 @@ impl Ejector {
                 continue;
             };
             let judged = match known {
-                Some(mut known) if known.serves(service) => {
-                    known.service = Arc::clone(service);
+                Some(mut known) => {
+                    known.adopt(service, spec, &self.metrics);
                     known
                 }
-                _ => Judged::new(service, spec, &self.metrics),
+                None => Judged::new(service, spec, &self.metrics),
             };
             let places = service.endpoints.iter().zip(0..);
             self.places
@@ -141,30 +141,34 @@ fn key(endpoint: &Arc<EndpointState>) -> usize {
 impl Judged {
     fn new(service: &Arc<ServiceState>, spec: &spec::Outlier, metrics: &WorkerMetrics) -> Self {
         let name = &*service.name;
-        let help = "One while real traffic has the endpoint ejected.";
-        let ejected = |endpoint: &Arc<EndpointState>| {
-            let labels = &[("service", name), ("endpoint", &*endpoint.name)];
-            metrics.gauge("headgate_endpoint_ejected", help, labels)
-        };
         let help = "Endpoints ejected, by why; spared where too many were out already.";
         let ejections =
             |why| metrics.counter("headgate_ejections_total", help, &[("service", name), ("why", why)]);
         Self {
             service: Arc::clone(service),
             detector: OutlierDetector::new(spec, service.endpoints.len()),
-            ejected: service.endpoints.iter().map(ejected).collect(),
+            ejected: service.endpoints.iter().map(|endpoint| gauge(metrics, name, endpoint)).collect(),
             by_failures: ejections("consecutive_failures"),
             by_percent: ejections("failure_percent"),
             spared: ejections("spared"),
         }
     }
 
-    /// Whether the detector fits the service as it is now.
-    fn serves(&self, service: &ServiceState) -> bool {
-        let (known, now) = (&self.service.endpoints, &service.endpoints);
-        self.service.spec.outlier == service.spec.outlier
-            && known.len() == now.len()
-            && known.iter().zip(now).all(|(known, now)| Arc::ptr_eq(known, now))
+    /// Goes on with the service as it is now.
+    fn adopt(&mut self, service: &Arc<ServiceState>, spec: &spec::Outlier, metrics: &WorkerMetrics) {
+        let known = &self.service.endpoints;
+        let place = |now: &Arc<EndpointState>| known.iter().position(|known| Arc::ptr_eq(known, now));
+        let from: Vec<Option<usize>> = service.endpoints.iter().map(place).collect();
+        self.detector = self.detector.resized(spec, &from);
+        let mut gauges: Vec<_> = std::mem::take(&mut self.ejected).into_iter().map(Some).collect();
+        let kept = from.into_iter().map(|from| gauges[from?].take()).collect::<Vec<_>>();
+        // Endpoints that are gone must not show as ejected for ever.
+        gauges.into_iter().flatten().for_each(|gauge| gauge.set(0));
+        let named = kept.into_iter().zip(&service.endpoints);
+        let named =
+            named.map(|(kept, endpoint)| kept.unwrap_or_else(|| gauge(metrics, &service.name, endpoint)));
+        self.ejected = named.collect();
+        self.service = Arc::clone(service);
     }
 
     fn enact(&self, change: Change) {
@@ -206,8 +210,13 @@ impl Judged {
     }
 }
 
+fn gauge(metrics: &WorkerMetrics, service: &str, endpoint: &EndpointState) -> Arc<Gauge> {
+    let help = "One while real traffic has the endpoint ejected.";
+    metrics.gauge("headgate_endpoint_ejected", help, &[("service", service), ("endpoint", &*endpoint.name)])
+}
+
 impl Drop for Judged {
-    /// Endpoints that are gone must not show as ejected for ever; the next tick sets those that stay.
+    /// Nobody judges them any more.
     fn drop(&mut self) {
         self.ejected.iter().for_each(|gauge| gauge.set(0));
     }
@@ -291,13 +300,31 @@ mod tests {
         fail(&mut ejector, out, NOW, 3);
         let new = Arc::new(EndpointState::new("10.0.0.3:80".parse().unwrap(), 1));
         ejector.renew(&[with_endpoints("shop", RULES, vec![Arc::clone(&new), Arc::clone(out)])]);
-        ejector.tick(NOW);
         assert!(out.is_ejected(NOW));
         assert_eq!(world.metric("headgate_endpoint_ejected"), 1);
+        fail(&mut ejector, &new, NOW, 3);
+        assert!(!new.is_ejected(NOW), "half of the endpoints are out already");
         fail(&mut ejector, gone, NOW, 9);
         assert!(!gone.is_ejected(NOW), "what workers still tell of it is nothing");
+        let back = NOW + 30 * SECOND;
+        ejector.tick(back);
+        fail(&mut ejector, out, back, 3);
+        assert!(out.is_ejected(back + 59 * SECOND), "its second ejection lasts longer");
         ejector.renew(&[]);
         assert_eq!(world.metric("headgate_endpoint_ejected"), 0, "the service is gone");
+    }
+
+    #[test]
+    fn failures_are_not_forgotten_when_others_come_and_go() {
+        let world = World::default();
+        let before = service("shop", RULES, &["10.0.0.1:80"]);
+        let endpoint = &before.endpoints[0];
+        let mut ejector = ejector(&world, &[Arc::clone(&before)]);
+        fail(&mut ejector, endpoint, NOW, 2);
+        let new = Arc::new(EndpointState::new("10.0.0.3:80".parse().unwrap(), 1));
+        ejector.renew(&[with_endpoints("shop", RULES, vec![Arc::clone(&new), Arc::clone(endpoint)])]);
+        fail(&mut ejector, endpoint, NOW, 1);
+        assert!(endpoint.is_ejected(NOW) && !new.is_ejected(NOW));
     }
 
     #[test]

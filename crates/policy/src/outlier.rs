@@ -71,6 +71,17 @@ impl OutlierDetector {
         Self { spec: spec.clone(), endpoints: vec![Endpoint::default(); count], interval_ends: None }
     }
 
+    /// For another set of endpoints, or by other rules. `from` says of each endpoint which index it had here;
+    /// `None` is a new one, in service. What stays keeps its counts and ejections.
+    #[must_use]
+    pub fn resized(&self, spec: &spec::Outlier, from: &[Option<usize>]) -> Self {
+        let kept = |index: &Option<usize>| index.and_then(|index| self.endpoints.get(index)).cloned();
+        let endpoints = from.iter().map(|index| kept(index).unwrap_or_default()).collect();
+        // An interval of another length begins with the next tick.
+        let interval_ends = self.interval_ends.filter(|_| self.spec.interval == spec.interval);
+        Self { spec: spec.clone(), endpoints, interval_ends }
+    }
+
     /// Counts one answer. Answers of an ejected endpoint were asked for before its ejection, or under
     /// panic; they count neither for nor against it. Allocates nothing.
     pub fn record(&mut self, index: usize, now: Tick, ok: bool) -> Option<Change> {
@@ -277,6 +288,51 @@ mod tests {
     #[test]
     fn one_may_always_be_ejected() {
         assert!(matches!(fail(&mut detector(1), 0, START, 5)[..], [Change::Ejected { index: 0, .. }]));
+    }
+
+    #[test]
+    fn endpoints_that_stay_keep_their_history_when_others_come_and_go() {
+        let mut before = detector(3);
+        assert!(matches!(fail(&mut before, 2, START, 5)[..], [Change::Ejected { index: 2, .. }]));
+        fail(&mut before, 1, START, 4);
+        let mut after = before.resized(&before.spec, &[Some(2), None, Some(1), Some(9)]);
+        assert!(after.ejected(0, START) && !after.ejected(1, START));
+        let changes = fail(&mut after, 2, START, 1);
+        assert!(matches!(changes[..], [Change::Ejected { index: 2, .. }]), "its fifth failure: {changes:?}");
+        assert_eq!(fail(&mut after, 1, START, 4), [], "a new one starts without any");
+        let back = after.tick(START + 30 * SECOND);
+        assert_eq!(back, [Change::Returned { index: 0 }, Change::Returned { index: 2 }]);
+        let again = fail(&mut after, 0, START + 30 * SECOND, 5);
+        assert!(matches!(again[..], [Change::Ejected { times: 2, .. }]), "not its first: {again:?}");
+    }
+
+    #[test]
+    fn an_interval_goes_on_when_the_set_changes() {
+        let mut before = by_percent(50, 2);
+        fail(&mut before, 0, START, 20);
+        let mut after = before.resized(&before.spec, &[None, Some(0)]);
+        let changes = after.tick(START + 10 * SECOND);
+        assert!(matches!(changes[..], [Change::Ejected { index: 1, .. }]), "{changes:?}");
+    }
+
+    #[test]
+    fn other_rules_judge_what_was_counted() {
+        let mut before = detector(2);
+        assert_eq!(before.tick(START), []);
+        fail(&mut before, 0, START, 4);
+        let second = spec::Outlier {
+            interval: spec::Span(SECOND),
+            failure_percent: 50,
+            minimum_requests: 4,
+            ..before.spec.clone()
+        };
+        let mut after = before.resized(&second, &[Some(0), Some(1)]);
+        assert_eq!(after.tick(START), [], "the new interval begins");
+        let changes = after.tick(START + SECOND);
+        assert!(
+            matches!(changes[..], [Change::Ejected { why: Why::FailurePercent { failed: 4, .. }, .. }]),
+            "{changes:?}"
+        );
     }
 
     /// Over random answers: never more out than allowed, every ejection within its bounds, and each is
