@@ -1,11 +1,12 @@
-//! The loops beside the traffic: active health checks, discovery, ejection of outliers, watching files.
-//! They write what requests read (plain atomics and whole sets of endpoints) and never touch a request.
+//! The loops beside the traffic: active health checks, discovery, ejection of outliers, watching files, and
+//! showing which endpoints are in use. They write what requests read (plain atomics and whole sets of endpoints) and never touch a request.
 //!
 //! No loop is told what changed: each looks at the present services again and again and makes the world fit.
 //! All of them share one `current_thread` runtime on a thread that is no worker's.
 
 pub mod context;
 pub mod discovery;
+pub mod endpoints;
 pub mod health;
 pub mod outlier;
 pub mod supervise;
@@ -38,6 +39,7 @@ pub async fn run(loops: Loops) {
     let Loops { context, resolver, updates, signals } = loops;
     let signals = Arc::new(Mutex::new(signals));
     tokio::join!(
+        supervise("endpoints", &context.metrics, || endpoints::run(context.clone())),
         supervise("health", &context.metrics, || health::run(context.clone())),
         supervise("outlier", &context.metrics, || outlier::run(context.clone(), Arc::clone(&signals))),
         supervise("discovery", &context.metrics, || {
@@ -62,13 +64,13 @@ mod tests {
         let looks = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&looks);
         context.services = Arc::new(move || match count.fetch_add(1, Relaxed) {
-            0..3 => panic!("made by the test"),
+            0..4 => panic!("made by the test"),
             _ => Vec::new(),
         });
         let resolver = Arc::new(Resolver::with_servers(&[]).unwrap());
         let (updates, _receiver) = mpsc::channel(1);
         let running = tokio::spawn(run(Loops { context, resolver, updates, signals: Vec::new() }));
-        until("each began again", || world.metric("headgate_control_restarts_total") == 3).await;
+        until("each began again", || world.metric("headgate_control_restarts_total") == 4).await;
         until("and goes on", || looks.load(Relaxed) > 100).await;
         running.abort();
     }

@@ -54,9 +54,7 @@ impl Endpoints for Candidates<'_> {
     }
 
     fn usable(&self, index: usize) -> bool {
-        let endpoint = &self.links[index].endpoint;
-        !endpoint.is_draining()
-            && !self.tried.has(index)
+        !self.tried.has(index)
             && (self.panics || is_well(&self.links[index], self.now))
             && self.breakers.is_none_or(|breakers| breakers.endpoints[index].admits(self.now))
     }
@@ -127,11 +125,9 @@ pub(crate) fn choose(x: &Exchange<'_>, choice: &Choice<'_>, tried: &Tried) -> Op
 #[cold]
 fn check_panic(service: &Service, view: &ServiceView, now: Tick) {
     view.panic_checked.set(now);
-    let present = view.links.iter().filter(|link| !link.endpoint.is_draining());
-    let (present, well) =
-        present.fold((0, 0), |(present, well), link| (present + 1, well + usize::from(is_well(link, now))));
+    let well = view.links.iter().filter(|link| is_well(link, now)).count();
     let percent = service.state.spec.outlier.as_ref().map_or(0, |outlier| outlier.panic_percent);
-    view.panics.set(panics(well, present, percent));
+    view.panics.set(panics(well, view.links.len(), percent));
 }
 
 fn key_hash(x: &Exchange<'_>, key: &HashKey) -> u64 {

@@ -7,7 +7,7 @@ use crate::units::Tick;
 use arc_swap::ArcSwapOption;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// One service with its present endpoints. Replaced as a whole when the set changes; the endpoints that
 /// stay are the same values before and after.
@@ -49,8 +49,6 @@ pub struct EndpointState {
     ejected_until: AtomicU64,
     /// When it last came (back) into use; zero means long ago. Written by control loops, read by slow start.
     since: AtomicU64,
-    /// It was removed from its service and only finishes what it has.
-    draining: AtomicBool,
     /// Latency estimate in microseconds, as `f32` bits, and when it was folded. Written by traffic; two
     /// words that may be of two different folds, which an estimate can bear.
     latency_us: AtomicU32,
@@ -69,7 +67,6 @@ impl EndpointState {
             health: AtomicU8::new(HealthVerdict::Unknown as u8),
             ejected_until: AtomicU64::new(0),
             since: AtomicU64::new(0),
-            draining: AtomicBool::new(false),
             latency_us: AtomicU32::new(0),
             latency_at: AtomicU64::new(0),
         }
@@ -137,15 +134,6 @@ impl EndpointState {
 
     pub fn set_since(&self, now: Tick) {
         self.since.store(now.0, Relaxed);
-    }
-
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Relaxed)
-    }
-
-    pub fn set_draining(&self, draining: bool) {
-        self.draining.store(draining, Relaxed);
     }
 
     /// The latency estimate in microseconds and when it was folded.

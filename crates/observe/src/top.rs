@@ -10,6 +10,11 @@ use crate::histogram::Snapshot;
 use crate::registry::{FamilySnapshot, Labels, Registry, Value};
 use crate::request_metrics as names;
 
+/// What the control loops say of an endpoint.
+const WEIGHT: &str = "headgate_endpoint_weight";
+const UNHEALTHY: &str = "headgate_endpoint_unhealthy";
+const EJECTED: &str = "headgate_endpoint_ejected";
+
 /// Rows of one table; the busiest come first and the rest is left out.
 pub const ROWS_MAX: usize = 100;
 
@@ -64,12 +69,29 @@ pub struct RouteRow {
 pub struct EndpointRow {
     pub service: String,
     pub endpoint: String,
+    pub health: EndpointHealth,
     pub requests_per_s: f64,
     pub failed_per_s: f64,
     pub connect_failed_per_s: f64,
     pub retries_per_s: f64,
     pub in_flight: i64,
     pub latency: Percentiles,
+}
+
+/// Whether an endpoint gets new requests, and if not, why. Of several reasons the first in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointHealth {
+    /// It was drained or is gone, and finishes what it has.
+    Draining,
+    /// Active checks say so.
+    Unhealthy,
+    /// Traffic said so.
+    Ejected,
+    Healthy,
+    /// Neither checked nor judged; used like a healthy one.
+    #[default]
+    Unknown,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -161,8 +183,13 @@ impl Delta<'_> {
                 self.route(labels, &latency)
             })
             .collect();
-        let mut endpoints: Vec<_> =
-            self.now.family(names::UPSTREAM_DURATION).map(|(labels, _)| self.endpoint(labels)).collect();
+        let mut endpoints: Vec<_> = (self.now.family(names::UPSTREAM_DURATION))
+            .map(|(labels, _)| self.endpoint(labels))
+            // One that is gone and has nothing left to finish is history.
+            .filter(|row| {
+                row.health != EndpointHealth::Draining || row.in_flight > 0 || row.requests_per_s > 0.0
+            })
+            .collect();
         let requests = RequestRates {
             per_s: routes.iter().map(|row| row.requests.per_s).sum(),
             errors_per_s: routes.iter().map(|row| row.requests.errors_per_s).sum(),
@@ -200,12 +227,27 @@ impl Delta<'_> {
         EndpointRow {
             service: labels.value("service").to_owned(),
             endpoint: labels.value("endpoint").to_owned(),
+            health: self.health(labels),
             requests_per_s: ok + failed + connect_failed,
             failed_per_s: failed,
             connect_failed_per_s: connect_failed,
             retries_per_s: self.rate(names::UPSTREAM_RETRIES, labels),
             in_flight: self.now.level(names::UPSTREAM_IN_FLIGHT, labels),
             latency: percentiles(&self.histogram(names::UPSTREAM_DURATION, labels)),
+        }
+    }
+
+    fn health(&self, labels: &Labels) -> EndpointHealth {
+        let gauge = |name| match self.now.value(name, labels) {
+            Some(Value::Gauge(value)) => Some(*value),
+            _ => None,
+        };
+        match (gauge(WEIGHT), gauge(UNHEALTHY), gauge(EJECTED)) {
+            (Some(0), ..) => EndpointHealth::Draining,
+            (_, Some(1), _) => EndpointHealth::Unhealthy,
+            (_, _, Some(1)) => EndpointHealth::Ejected,
+            (_, None, None) => EndpointHealth::Unknown,
+            _ => EndpointHealth::Healthy,
         }
     }
 
@@ -321,6 +363,33 @@ mod tests {
         );
 
         assert_eq!(TopSnapshot::from_json(&top.to_json().unwrap()).unwrap(), top);
+    }
+
+    #[test]
+    fn an_endpoint_shows_why_it_gets_no_requests() {
+        let registry = Registry::default();
+        let worker = registry.worker(0);
+        let mut sampler = TopSampler::default();
+        let endpoint = EndpointMetrics::new(&worker, "shop", "10.0.0.1:80");
+        let gauge = |name| worker.gauge(name, "", &[("service", "shop"), ("endpoint", "10.0.0.1:80")]);
+        let mut health = || {
+            sampler.sample(&registry, Tick(1));
+            let top = sampler.sample(&registry, Tick(2));
+            top.endpoints.first().map(|row| row.health)
+        };
+        assert_eq!(health(), Some(EndpointHealth::Unknown), "nobody looks at it");
+        let (weight, unhealthy) = (gauge(WEIGHT), gauge(UNHEALTHY));
+        weight.set(1);
+        assert_eq!(health(), Some(EndpointHealth::Healthy));
+        gauge(EJECTED).set(1);
+        assert_eq!(health(), Some(EndpointHealth::Ejected));
+        unhealthy.set(1);
+        assert_eq!(health(), Some(EndpointHealth::Unhealthy));
+        weight.set(0);
+        endpoint.in_flight.inc();
+        assert_eq!(health(), Some(EndpointHealth::Draining));
+        endpoint.in_flight.dec();
+        assert_eq!(health(), None, "gone, and nothing left to finish");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! and endpoints. It knows no terminal.
 
 use super::table::{Row, cut, table};
-use headgate_observe::top::{EndpointRow, Percentiles, RouteRow, TopSnapshot};
+use headgate_observe::top::{EndpointHealth, EndpointRow, Percentiles, RouteRow, TopSnapshot};
 use std::collections::VecDeque;
 
 /// All that is shown.
@@ -152,8 +152,8 @@ fn chart(requests_per_s: &VecDeque<f64>, width: usize) -> String {
 }
 
 const ROUTE_HEADINGS: [&str; 6] = ["ROUTE", "SERVICE", "REQ/S", "5XX %", "P50", "P99"];
-const ENDPOINT_HEADINGS: [&str; 8] =
-    ["ENDPOINT", "SERVICE", "REQ/S", "FAIL %", "RETRY/S", "IN FLIGHT", "P50", "P99"];
+const ENDPOINT_HEADINGS: [&str; 9] =
+    ["ENDPOINT", "SERVICE", "HEALTH", "REQ/S", "FAIL %", "RETRY/S", "OPEN", "P50", "P99"];
 
 fn routes(top: &TopSnapshot, sort: Sort) -> Vec<Row<6>> {
     let mut rows: Vec<_> = top.routes.iter().collect();
@@ -172,7 +172,7 @@ fn routes(top: &TopSnapshot, sort: Sort) -> Vec<Row<6>> {
     rows.into_iter().map(cells).collect()
 }
 
-fn endpoints(top: &TopSnapshot, sort: Sort) -> Vec<Row<8>> {
+fn endpoints(top: &TopSnapshot, sort: Sort) -> Vec<Row<9>> {
     let failed = |row: &EndpointRow| row.failed_per_s + row.connect_failed_per_s;
     let mut rows: Vec<_> = top.endpoints.iter().collect();
     let key = |row: &EndpointRow| sort.key(row.requests_per_s, failed(row), row.latency);
@@ -181,6 +181,7 @@ fn endpoints(top: &TopSnapshot, sort: Sort) -> Vec<Row<8>> {
         [
             row.endpoint.clone(),
             row.service.clone(),
+            health(row.health).to_owned(),
             rate(row.requests_per_s),
             percent(failed(row), row.requests_per_s),
             rate(row.retries_per_s),
@@ -207,6 +208,16 @@ fn tabled<const COLUMNS: usize>(
     let style = |at| if at == 0 { Style::Heading } else { Style::Plain };
     let lines = table(headings, &rows[..shown], width).into_iter().enumerate();
     lines.map(|(at, text)| Line { text, style: style(at) }).collect()
+}
+
+fn health(health: EndpointHealth) -> &'static str {
+    match health {
+        EndpointHealth::Draining => "draining",
+        EndpointHealth::Unhealthy => "unhealthy",
+        EndpointHealth::Ejected => "ejected",
+        EndpointHealth::Healthy => "healthy",
+        EndpointHealth::Unknown => "-",
+    }
 }
 
 fn rate(per_s: f64) -> String {

@@ -1,6 +1,6 @@
 //! Endpoints that are not fit are left out, and taken back when they are.
 
-use crate::support::{Headgate, PATIENCE, Service, one_service, response};
+use crate::support::{Headgate, PATIENCE, Port, Service, one_service, output, response};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,6 +43,25 @@ fn an_endpoint_that_fails_its_checks_is_left_out_until_it_passes_them() {
     wait_for(&gateway, &["a"]);
     b_is_well.store(true, Ordering::SeqCst);
     wait_for(&gateway, &["a", "b"]);
+}
+
+#[test]
+fn top_shows_which_endpoint_is_left_out() {
+    let ((a, _), (b, b_is_well)) = (switched("a"), switched("b"));
+    let health = "health = { path = \"/healthz\", interval = \"50ms\", timeout = \"5s\" }";
+    let config = one_service("", health, &[a.address, b.address]);
+    let admin = Port::reserve();
+    let gateway = Headgate::start(&format!("admin = {{ bind = \"{}\" }}\n{config}", admin.address));
+    b_is_well.store(false, Ordering::SeqCst);
+    wait_for(&gateway, &["a"]);
+    let shown = output(&["top", "--once", "--admin", &admin.address.to_string()]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    let health_of = |service: &Service| {
+        let row = text.lines().find(|line| line.starts_with(&service.address.to_string()));
+        row.and_then(|row| row.split_whitespace().nth(2)).map(str::to_owned)
+    };
+    assert_eq!(health_of(&a).as_deref(), Some("healthy"), "{text}");
+    assert_eq!(health_of(&b).as_deref(), Some("unhealthy"), "{text}");
 }
 
 #[test]

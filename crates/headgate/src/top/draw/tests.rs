@@ -11,9 +11,10 @@ fn busy() -> TopSnapshot {
         service: service.to_owned(),
         requests: RequestRates { per_s, errors_per_s, latency: latency(p50_us) },
     };
-    let endpoint = |endpoint: &str, requests_per_s, failed_per_s, in_flight, p50_us| EndpointRow {
+    let endpoint = |endpoint: &str, health, requests_per_s, failed_per_s, in_flight, p50_us| EndpointRow {
         service: "catalog".to_owned(),
         endpoint: endpoint.to_owned(),
+        health,
         requests_per_s,
         failed_per_s,
         connect_failed_per_s: failed_per_s,
@@ -37,8 +38,8 @@ fn busy() -> TopSnapshot {
             route("about", "", 0.5, 0.0, 0),
         ],
         endpoints: vec![
-            endpoint("10.0.0.1:8080", 700.0, 0.0, 3, 650),
-            endpoint("10.0.0.2:8080", 500.0, 2.5, 12, 1_300),
+            endpoint("10.0.0.1:8080", EndpointHealth::Healthy, 700.0, 0.0, 3, 650),
+            endpoint("10.0.0.2:8080", EndpointHealth::Unhealthy, 500.0, 2.5, 12, 1_300),
         ],
         faults: vec![
             FaultRow { kind: "connect_failed".to_owned(), blame: "upstream".to_owned(), per_s: 2.5 },
@@ -104,7 +105,7 @@ fn whatever_is_shown_fits() {
             assert!(lines.iter().all(|line| line.text.chars().count() <= width), "{width}x{height}");
         }
     }
-    let lines = text(&shown(&top, Sort::Requests, None, 80, 40));
+    let lines = text(&shown(&top, Sort::Requests, None, 90, 40));
     assert!(lines.contains("ROUTE (14 of 103)") && lines.contains("ENDPOINT (15 of 102)"), "{lines}");
 }
 
