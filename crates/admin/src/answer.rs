@@ -102,7 +102,9 @@ impl AsRef<[u8]> for Scrape {
 pub(crate) type Answer = Response<Full<Bytes>>;
 
 pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Answer {
-    if let Err(refusal) = check_host(request.uri(), request.headers(), &desk.admin.hosts) {
+    let config = desk.admin.state.config();
+    let hosts = config.admin.as_ref().map_or(&[][..], |admin| &admin.hosts);
+    if let Err(refusal) = check_host(request.uri(), request.headers(), hosts) {
         return refuse(&refusal);
     }
     let path = request.uri().path();

@@ -17,13 +17,12 @@ use headgate_observe::registry::Registry;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// What is served.
+/// What is served. Clones are cheap and serve the same.
+#[derive(Clone)]
 pub struct Admin {
     pub registry: Registry,
     /// Refreshed before each scrape.
     pub process: ProcessMetrics,
-    /// Host names that a request may name beside IP addresses and `localhost`; without ports.
-    pub hosts: Vec<String>,
     pub state: Arc<dyn State>,
 }
 
@@ -39,7 +38,8 @@ pub trait State: Send + Sync {
     /// several may be asked for at once.
     fn reload(&self) -> Reload;
 
-    /// The configuration in force. Secrets are taken out here, not there.
+    /// The configuration in force. Secrets are taken out here, not there. `[admin] hosts` are the names that
+    /// a request may name, beside IP addresses and `localhost`.
     fn config(&self) -> Arc<Config>;
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use headgate_admin::{Admin, Reload, State, serve};
-use headgate_model::spec::Config;
+use headgate_model::spec::{AdminSpec, Config};
 use headgate_observe::process::ProcessMetrics;
 use headgate_observe::registry::Registry;
 use headgate_observe::request_metrics::RouteMetrics;
@@ -48,7 +48,8 @@ impl State for World {
     }
 
     fn config(&self) -> Arc<Config> {
-        Arc::new(Config { workers: Some(3), ..Config::default() })
+        let admin = AdminSpec { bind: "127.0.0.1:0".to_owned(), hosts: vec!["gate.internal".to_owned()] };
+        Arc::new(Config { workers: Some(3), admin: Some(admin), ..Config::default() })
     }
 }
 
@@ -73,7 +74,6 @@ async fn start() -> Served {
     let admin = Admin {
         registry: registry.clone(),
         process: ProcessMetrics::new(&registry.worker(0), "1.2.3"),
-        hosts: vec!["gate.internal".to_owned()],
         state: Arc::clone(&world) as Arc<dyn State>,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -11,7 +11,6 @@ use headgate_model::units::Tick;
 use headgate_net::body::Source;
 use headgate_net::head::Known;
 use headgate_observe::access_log::{AccessLog, AccessRecord};
-use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 
 /// One request's outcome.
@@ -61,12 +60,12 @@ impl Record {
             metrics.bytes_in.add(received);
         }
         metrics.bytes_out.add(self.bytes_out);
-        if let Some(log) = &x.worker.access_log {
+        if let Some(log) = &mut *x.worker.access_log.borrow_mut() {
             self.log(x, received, log);
         }
     }
 
-    fn log(&mut self, x: &Exchange<'_>, bytes_in: u64, log: &RefCell<AccessLog>) {
+    fn log(&mut self, x: &Exchange<'_>, bytes_in: u64, log: &mut AccessLog) {
         if self.ended == Tick(0) {
             self.ended = x.worker.now();
         }
@@ -75,7 +74,7 @@ impl Record {
         let endpoint = service.zip(self.endpoint).map(|(service, endpoint)| &service.endpoints[endpoint]);
         let id = x.view.tracing.as_ref().and_then(|tracing| tracing.id(&self.traced, x.head));
         let trusted = &snapshot.listeners[x.listener].trusted;
-        log.borrow_mut().record(&AccessRecord {
+        log.record(&AccessRecord {
             start_unix_us: x.worker.wall.unix_us(x.started),
             duration_us: self.ended.since(x.started).as_micros() as u64,
             upstream_us: self.upstream_us,
@@ -107,8 +106,8 @@ impl Record {
 /// Logs a request that could not be read: all that is known is who sent it and what was wrong.
 #[cold]
 pub(crate) fn log_unread(worker: &Worker, peer: &Peer, fault: FaultKind) {
-    if let Some(log) = &worker.access_log {
-        log.borrow_mut().record(&AccessRecord {
+    if let Some(log) = &mut *worker.access_log.borrow_mut() {
+        log.record(&AccessRecord {
             start_unix_us: worker.wall.unix_us(worker.now()),
             status: fault.status(),
             client: Some(without_port(peer.address)),

@@ -114,7 +114,7 @@ pub struct Worker {
     pub(crate) metrics: WorkerMetrics,
     pub(crate) faults: FaultMetrics,
     pub(crate) signals: Option<SignalSender>,
-    pub(crate) access_log: Option<RefCell<AccessLog>>,
+    pub(crate) access_log: RefCell<Option<AccessLog>>,
     pub(crate) wall: WallClock,
     view: RefCell<Rc<View>>,
     links: RefCell<Links>,
@@ -136,20 +136,17 @@ impl Worker {
         let snapshot = shared.snapshot();
         let metrics = shared.registry.worker(id);
         let mut links = Links::new();
-        // Heads are sized by the largest limit of any listener, so that one pool serves all.
-        let largest = snapshot.listeners.iter().map(|listener| &listener.spec.limits);
-        let bytes = largest.clone().map(|limits| limits.head.0).max().unwrap_or(16_384) as usize;
-        let fields = largest.map(|limits| limits.headers).max().unwrap_or(100) as usize;
+        let heads = head_size(&snapshot);
         let view = View::build(snapshot, &metrics, &mut links, None);
         Rc::new(Self {
             id,
-            buffers: Buffers::new(HeadSize { bytes, fields }),
+            buffers: Buffers::new(heads),
             deadlines: Deadlines::new(),
             dice: RefCell::new(Dice::new(seed)),
             faults: FaultMetrics::new(&metrics),
             metrics,
             signals: outlets.signals,
-            access_log: outlets.access_log.map(RefCell::new),
+            access_log: RefCell::new(outlets.access_log),
             wall: WallClock::new(shared.now()),
             view: RefCell::new(Rc::new(view)),
             links: RefCell::new(links),
@@ -157,6 +154,11 @@ impl Worker {
             draining: Cell::new(false),
             shared,
         })
+    }
+
+    /// Tells requests that end from now on to another access log, or to none.
+    pub fn log_to(&self, access_log: Option<AccessLog>) {
+        *self.access_log.borrow_mut() = access_log;
     }
 
     #[must_use]
@@ -195,6 +197,7 @@ impl Worker {
         let before = Rc::clone(&self.view.borrow());
         let links = &mut self.links.borrow_mut();
         let view = Rc::new(View::build(self.shared.snapshot(), &self.metrics, links, Some(&before)));
+        self.buffers.resize_heads(head_size(&view.snapshot));
         *self.view.borrow_mut() = Rc::clone(&view);
         view
     }
@@ -238,6 +241,14 @@ impl Worker {
             .await;
         }
     }
+}
+
+/// Heads are sized by the largest limit of any listener, so that one pool serves all.
+fn head_size(snapshot: &Snapshot) -> HeadSize {
+    let largest = snapshot.listeners.iter().map(|listener| &listener.spec.limits);
+    let bytes = largest.clone().map(|limits| limits.head.0).max().unwrap_or(16_384) as usize;
+    let fields = largest.map(|limits| limits.headers).max().unwrap_or(100) as usize;
+    HeadSize { bytes, fields }
 }
 
 /// One client connection among those that a stop waits for.

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and nothing of how it is done.
 
 use crate::admin_client::ADMIN;
+use crate::file::Overrides;
 use crate::import::Format;
 use crate::run::{self, RunFlags};
 use crate::service::ServiceOptions;
@@ -175,9 +176,7 @@ pub(crate) fn main() -> ExitCode {
                 from: run.from,
                 http2: run.http2,
                 balance: run.balance,
-                workers: run.workers,
-                admin: run.admin,
-                access_log: run.access_log,
+                overrides: Overrides { workers: run.workers, admin: run.admin, access_log: run.access_log },
             };
             run::run(run.file, &flags)
         }

@@ -1,8 +1,47 @@
-//! The configuration file, read and checked.
+//! The configuration file, read and checked, with what the command line says over it.
 
 use crate::say::Failure;
-use headgate_model::spec::Config;
-use std::path::Path;
+use headgate_model::spec::{AccessLog, AdminSpec, Config};
+use std::path::{Path, PathBuf};
+
+/// A file that a running Headgate follows.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    pub path: PathBuf,
+    pub overrides: Overrides,
+}
+
+/// What flags say in place of the file, at the start and at each reload.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides {
+    pub workers: Option<usize>,
+    pub admin: Option<String>,
+    pub access_log: Option<String>,
+}
+
+impl ConfigFile {
+    /// Reads the file as it is now.
+    pub(crate) fn load(&self) -> Result<Config, Failure> {
+        let mut config = load(&self.path)?;
+        self.overrides.apply(&mut config);
+        Ok(config)
+    }
+}
+
+impl Overrides {
+    pub(crate) fn apply(&self, config: &mut Config) {
+        if self.workers.is_some() {
+            config.workers = self.workers;
+        }
+        if let Some(bind) = &self.admin {
+            let hosts = config.admin.take().map(|admin| admin.hosts).unwrap_or_default();
+            config.admin = Some(AdminSpec { bind: bind.clone(), hosts });
+        }
+        if let Some(format) = &self.access_log {
+            config.log = Some(AccessLog { format: format.clone().into(), path: None });
+        }
+    }
+}
 
 /// Reads `file`; the error lists every mistake with its place.
 pub(crate) fn load(file: &Path) -> Result<Config, Failure> {

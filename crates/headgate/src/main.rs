@@ -1,6 +1,7 @@
 //! The `headgate` command.
 
 mod admin_client;
+mod admin_listener;
 mod cli;
 mod demo;
 mod explain;

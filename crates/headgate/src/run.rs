@@ -1,14 +1,14 @@
 //! `headgate run`, `check` and `schema`: from a file or flags to a configuration, and from there to a
 //! running server.
 
-use crate::file::load;
+use crate::file::{ConfigFile, Overrides, load};
 use crate::say::{Failure, say};
 use crate::service::{self, ServiceOptions};
 use crate::supervisor;
 use headgate_control::watch::Watch;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_model::spec::{
-    AccessLog, AdminSpec, Balance, BalancePolicy, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
+    Balance, BalancePolicy, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,26 +20,16 @@ pub(crate) struct RunFlags {
     pub from: Option<String>,
     pub http2: bool,
     pub balance: Option<String>,
-    pub workers: Option<usize>,
-    pub admin: Option<String>,
-    pub access_log: Option<String>,
+    pub overrides: Overrides,
 }
 
 pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure> {
     let watch = Watch::new(file.clone());
-    let mut config = match &file {
-        Some(file) => load(file)?,
+    let file = file.map(|path| ConfigFile { path, overrides: flags.overrides.clone() });
+    let config = match &file {
+        Some(file) => file.load()?,
         None => from_flags(flags)?,
     };
-    if flags.workers.is_some() {
-        config.workers = flags.workers;
-    }
-    if let Some(bind) = &flags.admin {
-        config.admin = Some(AdminSpec { bind: bind.clone(), hosts: Vec::new() });
-    }
-    if let Some(format) = &flags.access_log {
-        config.log = Some(AccessLog { format: format.clone().into(), path: None });
-    }
     supervisor::run(file, watch, config, |running| {
         for (name, address) in running.addresses() {
             say(&format!("listening on {address} [{name}]"))?;
@@ -86,5 +76,6 @@ fn from_flags(flags: &RunFlags) -> Result<Config, Failure> {
         service: Some("upstream".to_owned()),
         ..RouteSpec::default()
     });
+    flags.overrides.apply(&mut config);
     Ok(config)
 }

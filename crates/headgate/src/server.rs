@@ -6,11 +6,12 @@ use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_gateway::worker::{Outlets, Shared, Worker};
 use headgate_model::address::BindAddress;
 use headgate_model::signal::{self, SignalReceiver};
-use headgate_model::spec::Config;
+use headgate_model::spec::{self, Config};
 use headgate_net::listener::{self, ListenSocket};
 use headgate_observe::access_log::{AccessLog, AccessLogWriter, Format, RING_BYTES, Target};
 use headgate_observe::registry::Registry;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -35,11 +36,12 @@ const TASKS_PER_POLL: u32 = 256;
 /// Listening sockets that another process handed over, by listener name.
 pub(crate) type Inherited = BTreeMap<String, Vec<ListenSocket>>;
 
-/// A socket that a worker shall accept on.
-struct Listen {
-    name: Box<str>,
-    bind: Box<str>,
-    socket: ListenSocket,
+/// What a worker is told to do.
+enum Command {
+    /// To accept on a socket.
+    Listen { name: Box<str>, bind: Box<str>, socket: ListenSocket },
+    /// To tell requests to this access log from now on, or to none.
+    LogTo(Option<AccessLog>),
 }
 
 pub(crate) struct Server {
@@ -59,7 +61,7 @@ struct Sockets {
 }
 
 struct WorkerThread {
-    listen: mpsc::UnboundedSender<Listen>,
+    commands: mpsc::UnboundedSender<Command>,
     thread: JoinHandle<io::Result<()>>,
 }
 
@@ -80,34 +82,25 @@ impl Server {
         let shared = Shared::new(snapshot, Registry::new(LABEL_SETS));
         let mut workers = Vec::with_capacity(count);
         let mut signals = Vec::with_capacity(count);
-        let mut rings = Vec::new();
+        let (log, logs) = match &config.log {
+            Some(spec) => {
+                let (writer, logs) = start_log(spec, &shared.registry, count).map_err(io::Error::other)?;
+                (Some(writer), logs)
+            }
+            None => (None, Vec::new()),
+        };
+        let mut logs = logs.into_iter();
         for id in 0..count {
-            let (listen, commands) = mpsc::unbounded_channel();
+            let (orders, commands) = mpsc::unbounded_channel();
             let (sender, receiver) = signal::queue();
             signals.push(receiver);
-            let mut outlets = Outlets { signals: Some(sender), access_log: None };
-            if config.log.is_some() {
-                let (log, ring) = AccessLog::new(&shared.registry.worker(id), RING_BYTES);
-                outlets.access_log = Some(log);
-                rings.push(ring);
-            }
+            let outlets = Outlets { signals: Some(sender), access_log: logs.next() };
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{id}"))
                 .spawn(move || work(id, shared, outlets, commands))?;
-            workers.push(WorkerThread { listen, thread });
+            workers.push(WorkerThread { commands: orders, thread });
         }
-        let log = match &config.log {
-            Some(spec) => {
-                let counts = shared.registry.worker(count);
-                let format = Format::parse(&spec.format).map_err(io::Error::other)?;
-                Some(
-                    AccessLogWriter::spawn(Target::from(spec), format, rings, &counts)
-                        .map_err(io::Error::other)?,
-                )
-            }
-            None => None,
-        };
         let server = Self { shared, workers, sockets, discovered: Discovered::new(), signals, log };
         for (name, sockets) in &server.sockets {
             server.listen(name, sockets)?;
@@ -120,10 +113,7 @@ impl Server {
     ///
     /// # Errors
     /// Says what cannot be used; the configuration in force is then untouched.
-    pub(crate) fn apply(
-        &mut self,
-        config: Arc<Config>,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) fn apply(&mut self, config: Arc<Config>) -> Result<(), Box<dyn Error + Send + Sync>> {
         let before = self.shared.snapshot();
         let snapshot = Snapshot::compile(Arc::clone(&config), &self.discovered, Some(&before))?;
         let mut opened = BTreeMap::new();
@@ -132,10 +122,8 @@ impl Server {
                 opened.insert(name.clone(), Sockets::open(name, &spec.bind, self.workers.len(), Vec::new())?);
             }
         }
-        // Nothing may fail from here on but the handing over of sockets, which fails only when workers are gone.
-        if let (Some(log), Some(spec)) = (&self.log, &config.log) {
-            log.change(Target::from(spec), Format::parse(&spec.format)?)?;
-        }
+        // Nothing may fail after this but the handing over of sockets, which fails only when workers are gone.
+        self.change_log(config.log.as_ref())?;
         self.shared.publish(snapshot);
         // A source that comes back later starts with what it finds then.
         let is_discovered =
@@ -146,6 +134,31 @@ impl Server {
             let handed_over = self.listen(&name, &sockets);
             self.sockets.insert(name, sockets);
             handed_over?;
+        }
+        Ok(())
+    }
+
+    /// Switches the access log on, off or to another place. What was sent to one that is switched off is
+    /// written.
+    fn change_log(&mut self, spec: Option<&spec::AccessLog>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let tell = |logs: Vec<Option<AccessLog>>| {
+            for (worker, log) in self.workers.iter().zip(logs) {
+                // A worker that has ended logs nothing.
+                let _ = worker.commands.send(Command::LogTo(log));
+            }
+        };
+        match (&self.log, spec) {
+            (None, None) => {}
+            (Some(log), Some(spec)) => log.change(Target::from(spec), Format::parse(&spec.format)?)?,
+            (None, Some(spec)) => {
+                let (writer, logs) = start_log(spec, &self.shared.registry, self.workers.len())?;
+                tell(logs.into_iter().map(Some).collect());
+                self.log = Some(writer);
+            }
+            (Some(_), None) => {
+                tell(self.workers.iter().map(|_| None).collect());
+                self.log = None;
+            }
         }
         Ok(())
     }
@@ -165,7 +178,7 @@ impl Server {
         &mut self,
         service: String,
         endpoints: Vec<(headgate_model::address::EndpointAddress, u16)>,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.discovered.insert(service, endpoints);
         let before = self.shared.snapshot();
         let snapshot = Snapshot::compile(Arc::clone(&before.config), &self.discovered, Some(&before))?;
@@ -184,8 +197,8 @@ impl Server {
             // More sockets than workers come from a predecessor that had more; each must be accepted on.
             let worker = &self.workers[at % self.workers.len()];
             let socket = duplicate(socket)?;
-            let listen = Listen { name: name.into(), bind: sockets.bind.as_str().into(), socket };
-            worker.listen.send(listen).map_err(|_| io::Error::other("a worker has ended"))?;
+            let listen = Command::Listen { name: name.into(), bind: sockets.bind.as_str().into(), socket };
+            worker.commands.send(listen).map_err(|_| io::Error::other("a worker has ended"))?;
         }
         Ok(())
     }
@@ -214,7 +227,7 @@ impl Server {
         drop(self.sockets);
         self.shared.stop();
         for worker in self.workers {
-            drop(worker.listen);
+            drop(worker.commands);
             worker.thread.join().map_err(|_| io::Error::other("a worker panicked"))??;
         }
         if let Some(log) = self.log
@@ -263,6 +276,19 @@ impl Sockets {
     }
 }
 
+/// The thread that writes an access log, and each worker's end of it.
+fn start_log(
+    spec: &spec::AccessLog,
+    registry: &Registry,
+    workers: usize,
+) -> Result<(AccessLogWriter, Vec<AccessLog>), Box<dyn Error + Send + Sync>> {
+    let ends = (0..workers).map(|id| AccessLog::new(&registry.worker(id), RING_BYTES));
+    let (logs, rings) = ends.unzip();
+    let (target, format) = (Target::from(spec), Format::parse(&spec.format)?);
+    let writer = AccessLogWriter::spawn(target, format, rings, &registry.worker(workers))?;
+    Ok((writer, logs))
+}
+
 fn duplicate(socket: &ListenSocket) -> io::Result<ListenSocket> {
     use std::os::fd::AsFd;
     let copy: OwnedFd = socket.as_fd().try_clone_to_owned()?;
@@ -274,7 +300,7 @@ fn work(
     id: usize,
     shared: Arc<Shared>,
     outlets: Outlets,
-    mut commands: mpsc::UnboundedReceiver<Listen>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
 ) -> io::Result<()> {
     let runtime = Builder::new_current_thread()
         .enable_io()
@@ -288,10 +314,13 @@ fn work(
         let mut acceptors = JoinSet::new();
         loop {
             tokio::select! {
-                command = commands.recv() => {
-                    let Some(Listen { name, bind, socket }) = command else { break };
-                    acceptors.spawn_local(accept(Rc::clone(&worker), name, bind, socket));
-                }
+                command = commands.recv() => match command {
+                    Some(Command::Listen { name, bind, socket }) => {
+                        acceptors.spawn_local(accept(Rc::clone(&worker), name, bind, socket));
+                    }
+                    Some(Command::LogTo(log)) => worker.log_to(log),
+                    None => break,
+                },
                 _ = stops.wait_for(|stopping| *stopping) => break,
             }
         }

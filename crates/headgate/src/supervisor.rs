@@ -1,7 +1,8 @@
 //! A running process: the server, the control loops and the admin listener beside it, and what happens on a
 //! signal, a changed file, a reload or an upgrade. It carries no traffic.
 
-use crate::file::load;
+use crate::admin_listener::{self, AdminListener};
+use crate::file::ConfigFile;
 use crate::say::Failure;
 use crate::server::{Server, seed};
 use crate::upgrade;
@@ -13,9 +14,7 @@ use headgate_control::watch::Watch;
 use headgate_control::{self as control, Loops};
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_gateway::worker::Shared;
-use headgate_model::address::BindAddress;
 use headgate_model::spec::Config;
-use headgate_net::listener::{self, ListenSocket};
 use headgate_observe::log::{self, Level};
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::WorkerMetrics;
@@ -33,8 +32,9 @@ const CONTROL_ID: usize = usize::MAX;
 /// What others may do to a running Headgate.
 #[derive(Clone)]
 pub(crate) struct Running {
-    file: Option<Arc<PathBuf>>,
+    file: Option<Arc<ConfigFile>>,
     server: Arc<Mutex<Option<Server>>>,
+    admin: Arc<Mutex<AdminListener>>,
     shared: Arc<Shared>,
     metrics: ConfigMetrics,
 }
@@ -74,11 +74,7 @@ impl Running {
         let Some(file) = &self.file else {
             return Err("started without a file; there is nothing to reload".to_owned());
         };
-        let result = load(file).and_then(|config| {
-            let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-            let server = server.as_mut().ok_or("this Headgate is stopping")?;
-            server.apply(Arc::new(config))
-        });
+        let result = file.load().and_then(|config| self.apply(config));
         let generation = self.shared.snapshot().generation;
         self.reload_certificates();
         match result {
@@ -86,7 +82,7 @@ impl Running {
                 self.metrics.applied();
                 self.metrics.in_force(generation);
                 log::event(Level::Info, "configuration reloaded", &[("generation", &generation)]);
-                Ok(format!("{} is in force (generation {generation})", file.display()))
+                Ok(format!("{} is in force (generation {generation})", file.path.display()))
             }
             Err(error) => {
                 self.metrics.refused();
@@ -95,6 +91,19 @@ impl Running {
                 Err(error.to_string())
             }
         }
+    }
+
+    /// Swaps `config` in: all of it, or nothing.
+    fn apply(&self, config: Config) -> Result<(), Failure> {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = server.as_mut().ok_or("this Headgate is stopping")?;
+        let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        let moved = admin.prepare(config.admin.as_ref())?;
+        server.apply(Arc::new(config))?;
+        if let Some(moved) = moved {
+            admin.enact(moved);
+        }
+        Ok(())
     }
 
     /// Serves certificates anew whose files have changed. One that cannot be used leaves the old one in use.
@@ -119,7 +128,7 @@ impl Running {
 /// Runs until a stop signal. `watch` was made before `file` was read, so that no change falls in between.
 /// `ready` is called once when everything listens.
 pub(crate) fn run(
-    file: Option<PathBuf>,
+    file: Option<ConfigFile>,
     watch: Watch,
     config: Config,
     ready: impl FnOnce(&Running) -> Result<(), Failure>,
@@ -130,9 +139,14 @@ pub(crate) fn run(
     let server = Server::start(snapshot, inherited)?;
     let shared = Arc::clone(&server.shared);
     let cells = shared.registry.worker(CONTROL_ID);
+    let (mut admin, moves) = AdminListener::new();
+    if let Some(first) = admin.prepare(shared.snapshot().config.admin.as_ref())? {
+        admin.enact(first);
+    }
     let running = Running {
         file: file.map(Arc::new),
         server: Arc::new(Mutex::new(Some(server))),
+        admin: Arc::new(Mutex::new(admin)),
         metrics: ConfigMetrics::new(&cells),
         shared,
     };
@@ -142,7 +156,12 @@ pub(crate) fn run(
         // Before anybody is told that we run: until then a signal would end the process at once.
         let signals = Signals::listen()?;
         let (stop_admin, admin_stops) = oneshot::channel::<()>();
-        let admin = tokio::spawn(serve_admin(&running, &cells, admin_stops)?);
+        let admin = Admin {
+            registry: running.shared.registry.clone(),
+            process: ProcessMetrics::new(&cells, env!("CARGO_PKG_VERSION")),
+            state: Arc::new(running.clone()),
+        };
+        let admin = tokio::spawn(admin_listener::serve(moves, admin, admin_stops));
         ready(&running)?;
         upgrade::take_over();
         let supervised = supervise(&running, signals, watch, cells).await;
@@ -158,43 +177,6 @@ pub(crate) fn run(
     })?;
     log::report_suppressed();
     Ok(())
-}
-
-/// The admin listener's task; without one configured it only waits for the end.
-fn serve_admin(
-    running: &Running,
-    cells: &WorkerMetrics,
-    stops: oneshot::Receiver<()>,
-) -> Result<impl Future<Output = ()> + Send + use<>, Failure> {
-    let config = Arc::clone(&running.shared.snapshot().config);
-    let mut listener = None;
-    if let Some(spec) = &config.admin {
-        let bind =
-            |error: &dyn std::fmt::Display| format!("cannot listen on {} for [admin]: {error}", spec.bind);
-        let address: BindAddress = spec.bind.parse().map_err(|error| bind(&error))?;
-        // Shared, so that a successor can listen before its predecessor has ended.
-        let socket = listener::bind(&address, true, 128).map_err(|error| bind(&error))?;
-        let ListenSocket::Tcp(socket) = socket else {
-            return Err(bind(&"it must be a TCP address").into());
-        };
-        listener = Some(tokio::net::TcpListener::from_std(socket)?);
-    }
-    let admin = Admin {
-        registry: running.shared.registry.clone(),
-        process: ProcessMetrics::new(cells, env!("CARGO_PKG_VERSION")),
-        hosts: config.admin.iter().flat_map(|spec| spec.hosts.iter().cloned()).collect(),
-        state: Arc::new(running.clone()),
-    };
-    Ok(async move {
-        let stopped = async move {
-            // Sent never; dropped at the end.
-            let _ = stops.await;
-        };
-        match listener {
-            Some(listener) => headgate_admin::serve(listener, admin, stopped).await,
-            None => stopped.await,
-        }
-    })
 }
 
 /// The signals that mean something to a running Headgate.

@@ -1,7 +1,7 @@
 //! Buffers of one worker, lent out while a message is in motion and taken back when it rests, so that an
 //! idle connection holds none. Last in, first out: the buffer that is warm in the cache goes out next.
 
-use crate::head::{RequestHead, ResponseHead};
+use crate::head::{Flat, RequestHead, ResponseHead};
 use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
@@ -94,6 +94,12 @@ pub struct HeadSize {
     pub fields: usize,
 }
 
+impl HeadSize {
+    fn head<Line: Default>(self) -> Flat<Line> {
+        Flat::new(self.bytes, self.fields)
+    }
+}
+
 /// One worker's free buffers.
 pub struct Buffers {
     requests: Shelf<RequestHead>,
@@ -101,7 +107,7 @@ pub struct Buffers {
     small: Shelf<Buffer>,
     large: Shelf<Buffer>,
     out: Shelf<Vec<u8>>,
-    size: HeadSize,
+    size: Cell<HeadSize>,
 }
 
 impl Buffers {
@@ -113,20 +119,28 @@ impl Buffers {
             small: Shelf::new(KEEP_SMALL),
             large: Shelf::new(KEEP_LARGE),
             out: Shelf::new(KEEP_SMALL),
-            size,
+            size: Cell::new(size),
         })
+    }
+
+    /// Lends heads of another size from now on. Those that are lent out stay as they are.
+    pub fn resize_heads(&self, size: HeadSize) {
+        if self.size.replace(size) != size {
+            self.requests.free.borrow_mut().clear();
+            self.responses.free.borrow_mut().clear();
+        }
     }
 
     #[must_use]
     pub fn request(self: &Rc<Self>) -> Lent<RequestHead> {
-        let mut head = self.requests.take(|| RequestHead::new(self.size.bytes, self.size.fields));
+        let mut head = self.requests.take(|| self.size.get().head());
         head.clear();
         Lent::new(self, head)
     }
 
     #[must_use]
     pub fn response(self: &Rc<Self>) -> Lent<ResponseHead> {
-        let mut head = self.responses.take(|| ResponseHead::new(self.size.bytes, self.size.fields));
+        let mut head = self.responses.take(|| self.size.get().head());
         head.clear();
         Lent::new(self, head)
     }
@@ -181,11 +195,12 @@ impl<T> Shelf<T> {
         self.free.borrow_mut().pop().unwrap_or_else(|| Box::new(make()))
     }
 
+    /// What does not fit any more is not kept.
     #[inline]
-    fn give(&self, item: Box<T>) {
+    fn give(&self, item: Box<T>, fits: bool) {
         self.lent.set(self.lent.get() - 1);
         let mut free = self.free.borrow_mut();
-        if free.len() < self.keep {
+        if fits && free.len() < self.keep {
             free.push(item);
         }
     }
@@ -241,22 +256,24 @@ pub trait Pooled: Sized {
 
 impl Pooled for RequestHead {
     fn give_back(pool: &Buffers, item: Box<Self>) {
-        pool.requests.give(item);
+        let fits = item.limit == pool.size.get().bytes;
+        pool.requests.give(item, fits);
     }
 }
 
 impl Pooled for ResponseHead {
     fn give_back(pool: &Buffers, item: Box<Self>) {
-        pool.responses.give(item);
+        let fits = item.limit == pool.size.get().bytes;
+        pool.responses.give(item, fits);
     }
 }
 
 impl Pooled for Buffer {
     fn give_back(pool: &Buffers, item: Box<Self>) {
         if item.capacity() == LARGE {
-            pool.large.give(item);
+            pool.large.give(item, true);
         } else {
-            pool.small.give(item);
+            pool.small.give(item, true);
         }
     }
 }
@@ -267,7 +284,7 @@ impl Pooled for Vec<u8> {
         if item.capacity() > 4 * SMALL {
             *item = Self::with_capacity(SMALL);
         }
-        pool.out.give(item);
+        pool.out.give(item, true);
     }
 }
 
@@ -288,6 +305,19 @@ mod tests {
         let mut again = pool.small();
         assert!(again.is_empty());
         assert_eq!(again.room().as_ptr(), address);
+    }
+
+    #[test]
+    fn heads_of_another_size_replace_those_that_come_back() {
+        let pool = Buffers::new(HeadSize { bytes: 64, fields: 4 });
+        let (resting, lent) = (pool.request(), pool.request());
+        drop(resting);
+        pool.resize_heads(HeadSize { bytes: 128, fields: 4 });
+        assert_eq!((pool.request().limit, lent.limit), (128, 64));
+        drop(lent);
+        let both = [pool.request(), pool.request()];
+        assert_eq!(both.map(|head| head.limit), [128, 128]);
+        assert_eq!(pool.lent(), 0);
     }
 
     #[test]

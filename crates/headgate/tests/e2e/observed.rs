@@ -4,6 +4,7 @@ use crate::support::{Headgate, PATIENCE, Port, Service, Wire, one_service, outpu
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Instant;
 
@@ -87,6 +88,80 @@ fn a_log_file_is_opened_again_on_a_hangup() {
     client.get("/two");
     wait_for(&file, "/two\n");
     assert_eq!(fs::read_to_string(&moved).unwrap(), "/one\n");
+}
+
+fn reload(gateway: &mut Headgate, config: &str) {
+    fs::write(gateway.config_file(), config).unwrap();
+    gateway.signal(Signal::HUP);
+    gateway.event("configuration reloaded");
+}
+
+#[test]
+fn a_reload_switches_the_access_log_on_and_off() {
+    let service = Service::named("app");
+    let scratch = crate::support::scratch();
+    let file = scratch.file("access.log");
+    let quiet = one_service("", "", &[service.address]);
+    let logged = format!("log = {{ format = \"%path\", path = \"{}\" }}\n{quiet}", file.display());
+    let mut gateway = Headgate::start(&quiet);
+    let mut client = gateway.connect();
+    client.get("/before");
+    reload(&mut gateway, &logged);
+    client.get("/one");
+    gateway.connect().get("/two");
+    // Whatever the writer has not seen yet when it is switched off is written.
+    reload(&mut gateway, &quiet);
+    client.get("/unseen");
+    wait_for(&file, "/one\n/two\n");
+    reload(&mut gateway, &logged);
+    client.get("/three");
+    wait_for(&file, "/one\n/two\n/three\n");
+}
+
+#[test]
+fn a_reload_moves_the_admin_listener() {
+    let service = Service::named("app");
+    let config = one_service("", "", &[service.address]);
+    let [first, second] = [(); 2].map(|()| Port::reserve());
+    let at = |admin: &Port, rest: &str| format!("admin = {{ bind = \"{}\"{rest} }}\n{config}", admin.address);
+    let mut gateway = Headgate::start(&config);
+    reload(&mut gateway, &at(&first, ""));
+    assert_eq!(ask(&first, "GET /healthz").0, 200);
+    // Asked there, it answers before it leaves.
+    fs::write(gateway.config_file(), at(&second, ", hosts = [\"gate.test\"]")).unwrap();
+    assert_eq!(ask(&first, "POST /reload").0, 200);
+    assert_eq!(ask(&second, "GET /healthz").0, 200);
+    let started = Instant::now();
+    while TcpStream::connect(first.address).is_ok() {
+        assert!(started.elapsed() < PATIENCE, "the old address still accepts");
+    }
+    let named =
+        || Wire::connect(second.address).ask("GET /healthz HTTP/1.1\r\nHost: gate.test\r\n\r\n").status();
+    assert_eq!(named(), 200);
+    reload(&mut gateway, &at(&second, ""));
+    assert_eq!(named(), 421, "its names follow too");
+    fs::write(gateway.config_file(), at(&second, "").replace(&second.address.to_string(), "192.0.2.1:1"))
+        .unwrap();
+    let (status, text) = ask(&second, "POST /reload");
+    assert!(status == 422 && text.contains("192.0.2.1:1"), "{status} {text}");
+    assert_eq!(ask(&second, "GET /healthz").0, 200, "an address that cannot be bound changes nothing");
+    reload(&mut gateway, &config);
+    while TcpStream::connect(second.address).is_ok() {
+        assert!(started.elapsed() < PATIENCE, "the closed listener still accepts");
+    }
+}
+
+#[test]
+fn flags_stand_over_the_file_after_a_reload_too() {
+    let service = Service::named("app");
+    let config = one_service("", "", &[service.address]);
+    let admin = Port::reserve();
+    let flags = ["--admin", &admin.address.to_string(), "--access-log", "%path"];
+    let mut gateway = Headgate::start_with(&config, &flags);
+    reload(&mut gateway, &config);
+    gateway.connect().get("/logged");
+    assert_eq!(gateway.line(), "/logged");
+    assert_eq!(ask(&admin, "GET /healthz").0, 200);
 }
 
 /// Waits until a file holds exactly `text`.

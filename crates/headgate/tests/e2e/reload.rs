@@ -134,6 +134,26 @@ fn a_websocket_survives_ten_reloads() {
 }
 
 #[test]
+fn the_limit_of_heads_follows() {
+    let service = Service::named("app");
+    let config = |listen: &str| one_service(listen, "", &[service.address]);
+    let (small, large) =
+        (config("limits = { head = \"2KiB\", uri = \"1KiB\" }"), config("limits.head = \"64KiB\""));
+    let request = format!("GET / HTTP/1.1\r\nHost: a.test\r\nX: {}\r\n\r\n", "a".repeat(30_000));
+    let mut gateway = Headgate::start(&small);
+    let mut kept = gateway.connect();
+    assert_eq!(kept.get("/").status(), 200);
+    reload(&mut gateway, &large);
+    assert_eq!(gateway.connect().ask(&request).status(), 200);
+    assert_eq!(kept.get("/").status(), 200);
+    assert_eq!(kept.ask(&request).status(), 200);
+    reload(&mut gateway, &small);
+    let mut client = gateway.connect();
+    client.send(&request);
+    assert_eq!(client.response().status(), 431);
+}
+
+#[test]
 fn listeners_come_and_go() {
     let service = Service::named("app");
     let config = one_service("", "", &[service.address]);

@@ -7,7 +7,7 @@
 //! are always ordered by one of the two indices.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const WORD: usize = size_of::<u64>();
 
@@ -20,6 +20,7 @@ pub(super) fn ring(bytes: usize) -> (Producer, Consumer) {
         words: (0..words).map(|_| AtomicU64::new(0)).collect(),
         tail: Index::default(),
         head: Index::default(),
+        closed: AtomicBool::new(false),
     });
     (Producer { ring: Arc::clone(&ring), tail: 0, head_seen: 0 }, Consumer { ring, head: 0 })
 }
@@ -31,6 +32,8 @@ struct Ring {
     tail: Index,
     /// Words ever read and given back.
     head: Index,
+    /// The producer is gone.
+    closed: AtomicBool,
 }
 
 /// On a cache line pair of its own, so that the two threads do not slow each other down.
@@ -86,6 +89,12 @@ impl Producer {
     }
 }
 
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.ring.closed.store(true, Ordering::Release);
+    }
+}
+
 /// The reading end of a worker's ring, for the writer thread.
 #[derive(Debug)]
 pub struct Consumer {
@@ -94,6 +103,11 @@ pub struct Consumer {
 }
 
 impl Consumer {
+    /// Whether nothing will come any more but what is in the ring now.
+    pub(super) fn is_closed(&self) -> bool {
+        self.ring.closed.load(Ordering::Acquire)
+    }
+
     /// Replaces the content of `message` by the oldest message. `false` when there is none.
     #[must_use]
     pub(super) fn pop(&mut self, message: &mut Vec<u8>) -> bool {

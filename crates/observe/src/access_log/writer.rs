@@ -54,7 +54,8 @@ pub struct OpenError {
     source: io::Error,
 }
 
-/// The handle of the thread. Dropping it stops the thread without waiting.
+/// The handle of the thread. When it is dropped, the thread goes on until all workers' ends are gone and what
+/// they sent is written; nobody waits for that.
 #[derive(Debug)]
 pub struct AccessLogWriter {
     control: Arc<Control>,
@@ -129,14 +130,17 @@ impl AccessLogWriter {
 
 impl Drop for AccessLogWriter {
     fn drop(&mut self) {
-        self.control.stop.store(true, Ordering::Release);
+        self.control.abandoned.store(true, Ordering::Release);
         self.thread.unpark();
     }
 }
 
 #[derive(Debug, Default)]
 struct Control {
+    /// End when the rings are empty.
     stop: AtomicBool,
+    /// End when the rings are closed and empty.
+    abandoned: AtomicBool,
     orders: Mutex<Orders>,
 }
 
@@ -169,7 +173,8 @@ impl Drain {
     fn run(mut self, control: &Control, _running: Sender<()>) {
         loop {
             // Looked at before the rings, so that what was queued before the stop is written.
-            let stopping = control.stop.load(Ordering::Acquire);
+            let stopping = control.stop.load(Ordering::Acquire)
+                || control.abandoned.load(Ordering::Acquire) && self.rings.iter().all(Consumer::is_closed);
             let orders = std::mem::take(&mut *control.orders());
             self.obey(orders);
             if !self.round() {
@@ -334,6 +339,24 @@ mod tests {
         assert_eq!(lines, total(&registry, "headgate_access_log_records_total"));
         assert_eq!(lines + total(&registry, "headgate_access_log_dropped_total"), 2 * PER_WORKER);
         assert_eq!(total(&registry, "headgate_access_log_lines_lost_total"), 0);
+    }
+
+    #[test]
+    fn without_its_handle_the_thread_writes_what_still_comes_and_ends() {
+        let (folder, registry) = (Folder::new(), Registry::default());
+        let path = folder.file("access.log");
+        let (mut writer, mut logs) = start(&path, "%status", &registry, 2);
+        let (_, nothing) = channel();
+        let ended = std::mem::replace(&mut writer.ended, nothing);
+        drop(writer);
+        for (log, status) in logs.iter_mut().zip([200, 404]) {
+            log.record(&AccessRecord { status, ..AccessRecord::default() });
+        }
+        drop(logs);
+        assert_eq!(ended.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+        let mut lines: Vec<_> = fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+        lines.sort();
+        assert_eq!(lines, ["200", "404"]);
     }
 
     #[test]

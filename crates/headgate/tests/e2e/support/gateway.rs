@@ -101,11 +101,16 @@ pub(crate) struct Headgate {
 impl Headgate {
     /// With this configuration.
     pub(crate) fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// With this configuration and flags over it.
+    pub(crate) fn start_with(config: &str, flags: &[&str]) -> Self {
         let scratch = scratch();
         let file = scratch.file("headgate.toml");
         fs::write(&file, config).unwrap();
         let mut command = headgate();
-        command.arg("run").arg(&file);
+        command.arg("run").arg(&file).args(flags);
         Self::spawn(command, config.matches("[listen.").count(), scratch)
     }
 
