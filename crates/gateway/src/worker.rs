@@ -209,8 +209,9 @@ impl Worker {
     }
 
     /// Finishes what is open: requests under way run to their end, or to the end of the drain time; resting
-    /// connections may bring one more request within a second.
-    pub async fn drain(self: Rc<Self>) {
+    /// connections may bring one more request within a second. Gives the number of connections that are left
+    /// to be cut.
+    pub async fn drain(self: Rc<Self>) -> usize {
         self.draining.set(true);
         self.deadlines.hurry_resting(REST_AT_STOP);
         let limit = self.view().snapshot.config.drain.0;
@@ -219,6 +220,7 @@ impl Worker {
         while self.connections.get() > 0 && self.now().since(started) < limit {
             ticks.tick().await;
         }
+        self.connections.get()
     }
 
     /// Fires deadlines, reads the wall clock and closes old idle connections, for ever.

@@ -30,6 +30,13 @@ pub(crate) struct Move {
     listener: Option<TcpListener>,
 }
 
+impl Move {
+    /// Where it goes, for the log.
+    pub(crate) fn place(&self) -> &str {
+        self.bind.as_deref().unwrap_or("none")
+    }
+}
+
 impl AdminListener {
     /// One that is nowhere yet, and what [`serve`] needs to follow it.
     pub(crate) fn new() -> (Self, Moves) {

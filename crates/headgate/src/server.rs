@@ -62,7 +62,8 @@ struct Sockets {
 
 struct WorkerThread {
     commands: mpsc::UnboundedSender<Command>,
-    thread: JoinHandle<io::Result<()>>,
+    /// Ends with the number of connections that it cut.
+    thread: JoinHandle<io::Result<usize>>,
 }
 
 impl Server {
@@ -203,6 +204,11 @@ impl Server {
         Ok(())
     }
 
+    /// How many threads carry traffic.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
     /// The listening sockets, for a successor.
     pub(crate) fn sockets(&self) -> Vec<(&str, &[ListenSocket])> {
         self.sockets.iter().map(|(name, sockets)| (name.as_str(), &sockets.sockets[..])).collect()
@@ -219,23 +225,25 @@ impl Server {
         self.sockets.iter().map(|(name, sockets)| (name.clone(), address(sockets))).collect()
     }
 
-    /// Stops accepting, lets what is under way finish, and waits for the workers.
+    /// Stops accepting, lets what is under way finish, and waits for the workers. Gives the number of
+    /// connections that the end of the drain time cut.
     ///
     /// # Errors
     /// When a worker failed.
-    pub(crate) fn stop(self) -> io::Result<()> {
+    pub(crate) fn stop(self) -> io::Result<usize> {
         drop(self.sockets);
         self.shared.stop();
+        let mut cut = 0;
         for worker in self.workers {
             drop(worker.commands);
-            worker.thread.join().map_err(|_| io::Error::other("a worker panicked"))??;
+            cut += worker.thread.join().map_err(|_| io::Error::other("a worker panicked"))??;
         }
         if let Some(log) = self.log
             && !log.stop(LOG_PATIENCE)
         {
             return Err(io::Error::other("the access log could not be written to its end"));
         }
-        Ok(())
+        Ok(cut)
     }
 }
 
@@ -301,7 +309,7 @@ fn work(
     shared: Arc<Shared>,
     outlets: Outlets,
     mut commands: mpsc::UnboundedReceiver<Command>,
-) -> io::Result<()> {
+) -> io::Result<usize> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -326,8 +334,7 @@ fn work(
         }
         // What still waits in the sockets' queues is served too.
         while acceptors.join_next().await.is_some() {}
-        worker.drain().await;
-        Ok(())
+        Ok(worker.drain().await)
     })
 }
 

@@ -81,7 +81,16 @@ impl Running {
             Ok(()) => {
                 self.metrics.applied();
                 self.metrics.in_force(generation);
-                log::event(Level::Info, "configuration reloaded", &[("generation", &generation)]);
+                let config = &self.shared.snapshot().config;
+                let (listeners, services) = (config.listeners.len(), config.services.len());
+                let fields: log::Fields<'_> = &[
+                    ("file", &file.path.display()),
+                    ("generation", &generation),
+                    ("listeners", &listeners),
+                    ("services", &services),
+                    ("routes", &config.routes.len()),
+                ];
+                log::event(Level::Info, "configuration reloaded", fields);
                 Ok(format!("{} is in force (generation {generation})", file.path.display()))
             }
             Err(error) => {
@@ -101,6 +110,7 @@ impl Running {
         let moved = admin.prepare(config.admin.as_ref())?;
         server.apply(Arc::new(config))?;
         if let Some(moved) = moved {
+            log::event(Level::Info, "admin listener moved", &[("to", &moved.place())]);
             admin.enact(moved);
         }
         Ok(())
@@ -162,21 +172,42 @@ pub(crate) fn run(
             state: Arc::new(running.clone()),
         };
         let admin = tokio::spawn(admin_listener::serve(moves, admin, admin_stops));
+        report_start(&running);
         ready(&running)?;
         upgrade::take_over();
         let supervised = supervise(&running, signals, watch, cells).await;
+        let why = supervised.as_ref().copied().unwrap_or("failure");
+        let drain = running.shared.snapshot().config.drain.0;
+        let fields: log::Fields<'_> = &[("why", &why), ("at_most_s", &drain.as_secs_f64())];
+        log::event(Level::Info, "stopping; open requests are being finished", fields);
         // The admin listener stays while open requests are finished, to say that this is what happens.
         let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let stopped = tokio::task::spawn_blocking(move || server.map_or(Ok(()), Server::stop)).await;
+        let stopped = tokio::task::spawn_blocking(move || server.map_or(Ok(0), Server::stop)).await;
         drop(stop_admin);
         // A panic in it was reported where it happened.
         let _ = admin.await;
         supervised?;
-        stopped??;
+        log::event(Level::Info, "stopped", &[("connections_cut", &stopped??)]);
         Ok::<_, Failure>(())
     })?;
     log::report_suppressed();
     Ok(())
+}
+
+/// Says in the log what began to run.
+fn report_start(running: &Running) {
+    let addresses = running.addresses().into_iter().map(|(name, address)| format!("{name}={address}"));
+    let listeners = addresses.collect::<Vec<_>>().join(",");
+    let workers = running.with_server(|server| server.workers()).unwrap_or_default();
+    let config = &running.shared.snapshot().config;
+    let admin = config.admin.as_ref().map_or("none", |admin| &admin.bind);
+    let fields: log::Fields<'_> = &[
+        ("version", &env!("CARGO_PKG_VERSION")),
+        ("workers", &workers),
+        ("listeners", &listeners),
+        ("admin", &admin),
+    ];
+    log::event(Level::Info, "started", fields);
 }
 
 /// The signals that mean something to a running Headgate.
@@ -198,13 +229,13 @@ impl Signals {
     }
 }
 
-/// The loops and the signals, until one of them says stop.
+/// The loops and the signals, until one of them says stop; which one.
 async fn supervise(
     running: &Running,
     mut signals: Signals,
     mut watch: Watch,
     metrics: WorkerMetrics,
-) -> Result<(), Failure> {
+) -> Result<&'static str, Failure> {
     let (updates, mut found) = mpsc::channel(UPDATES);
     let shared = running.shared();
     let services = {
@@ -224,8 +255,8 @@ async fn supervise(
     loop {
         tokio::select! {
             () = &mut loops => return Err("the control loops ended".into()),
-            _ = signals.interrupt.recv() => return Ok(()),
-            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok("SIGINT"),
+            _ = signals.terminate.recv() => return Ok("SIGTERM"),
             _ = signals.hangup.recv() => {
                 running.with_server(|server| server.reopen_log());
                 let _ = running.reload();

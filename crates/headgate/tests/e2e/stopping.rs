@@ -83,7 +83,24 @@ fn the_drain_time_is_the_longest_that_a_stop_takes() {
     let (mut gateway, mut client, _upstream) = busy("200ms");
     gateway.signal(Signal::TERM);
     client.assert_ended();
-    assert!(gateway.wait().0.success());
+    let (status, log) = gateway.wait();
+    assert!(status.success());
+    assert!(log.contains("stopped connections_cut=1"), "{log}");
+}
+
+#[test]
+fn the_log_tells_the_start_and_the_end() {
+    let origin = Origin::start();
+    let mut gateway = Headgate::before(&origin);
+    let start = gateway.event("started");
+    let version = env!("CARGO_PKG_VERSION");
+    let listens =
+        format!("version={version} workers=1 listeners=\"web={}\" admin=none", gateway.listener("web"));
+    assert!(start.contains("info") && start.contains(&listens), "{start}");
+    gateway.signal(Signal::TERM);
+    let stopping = gateway.event("stopping");
+    assert!(stopping.contains("why=SIGTERM at_most_s=30"), "{stopping}");
+    gateway.event("stopped connections_cut=0");
 }
 
 #[test]
