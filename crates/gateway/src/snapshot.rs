@@ -37,6 +37,8 @@ pub struct Snapshot {
 
 pub struct Service {
     pub state: Arc<ServiceState>,
+    /// What each endpoint weighs once this is in force.
+    pub weights: Vec<u16>,
     pub balance: Settings,
     /// What a hashing policy hashes.
     pub hash_key: HashKey,
@@ -171,15 +173,15 @@ fn service(
         let address = endpoint.address().parse().map_err(|bad| error(format!("{bad}")))?;
         wanted.push((address, endpoint.weight()));
     }
+    if spec.tls.is_some()
+        && let Some((address, _)) = wanted.iter().find(|(address, _)| address.tls == Some(false))
+    {
+        return Err(error(format!("the endpoint {address} asks for no TLS, and the service has `tls`")));
+    }
+    let weights = wanted.iter().map(|(_, weight)| *weight).collect();
     let endpoints = wanted.into_iter().map(|(address, weight)| {
         let known = before.and_then(|before| before.endpoints.iter().find(|known| known.address == address));
-        match known {
-            Some(known) => {
-                known.set_weight(weight);
-                Arc::clone(known)
-            }
-            None => Arc::new(EndpointState::new(address, weight)),
-        }
+        known.map_or_else(|| Arc::new(EndpointState::new(address, weight)), Arc::clone)
     });
     let state = ServiceState {
         name: name.into(),
@@ -202,8 +204,13 @@ fn service(
         Some(gate) => Arc::clone(gate),
         None => Arc::new(Gate::new(Arc::clone(&state.in_flight), Bulkhead::new(bulkhead))),
     });
-    let tls = UpstreamTls::compile(name, spec, known.map(|known| (&*known.state.spec, known.tls.as_ref())))?;
-    Ok(Service { state: Arc::new(state), balance, hash_key, tls, fallback, gate })
+    let tls = UpstreamTls::compile(
+        name,
+        spec,
+        &state.endpoints,
+        known.map(|known| (&*known.state.spec, known.tls.as_ref())),
+    )?;
+    Ok(Service { state: Arc::new(state), weights, balance, hash_key, tls, fallback, gate })
 }
 
 /// The settings with what the profile adds where the file says nothing.
@@ -268,6 +275,8 @@ fn route(spec: &RouteSpec, pattern: &Pattern, services: &BTreeMap<&str, usize>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker::Shared;
+    use headgate_observe::registry::Registry;
 
     fn compiled(text: &str, before: Option<&Snapshot>) -> Snapshot {
         let text = format!("[listen.web]\nbind = \":0\"\n{text}");
@@ -300,6 +309,36 @@ mod tests {
         let (before, after) = (&before.services[0], &after.services[0]);
         assert!(Arc::ptr_eq(&before.state.endpoints[0], &after.state.endpoints[0]));
         assert!(Arc::ptr_eq(before.gate.as_ref().unwrap(), after.gate.as_ref().unwrap()));
+    }
+
+    #[test]
+    fn weights_change_with_the_swap_and_not_before() {
+        let shop = |weight: u16| {
+            format!("[service.shop]\nendpoints = [{{ address = \":1\", weight = {weight} }}]\n")
+        };
+        let shared = Shared::new(compiled(&shop(1), None), Registry::default());
+        let next = compiled(&shop(7), Some(&shared.snapshot()));
+        let endpoint = Arc::clone(&shared.snapshot().services[0].state.endpoints[0]);
+        assert_eq!(endpoint.weight(), 1, "the configuration may still be refused");
+        shared.publish(next);
+        assert_eq!(endpoint.weight(), 7);
+    }
+
+    #[test]
+    fn what_a_discovered_address_says_of_tls_counts() {
+        let compile = |tls: &str, found: &str| {
+            let service = format!("discover = \"file:list\"\n{tls}\n");
+            let text = format!("[listen.web]\nbind = \":0\"\n[service.shop]\n{service}\n");
+            let config = headgate_model::load(&text, "test.toml", &|_| None).unwrap();
+            let discovered = Discovered::from([("shop".to_owned(), vec![(found.parse().unwrap(), 1)])]);
+            let compiled = Snapshot::compile(Arc::new(config), &discovered, None);
+            compiled.map(|snapshot| snapshot.services[0].tls.is_some()).map_err(|error| error.to_string())
+        };
+        assert_eq!(compile("", "app.test:80"), Ok(false));
+        assert_eq!(compile("", "https://app.test"), Ok(true), "it must not be spoken to in the clear");
+        assert_eq!(compile("tls = {}", "app.test:80"), Ok(true));
+        let refused = compile("tls = {}", "http://app.test").unwrap_err();
+        assert!(refused.contains("service.shop") && refused.contains("http://app.test:80"), "{refused}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use headgate_model::address::{EndpointAddress, Target};
 use headgate_model::discover::Discover;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_model::spec::{ServiceSpec, UpstreamTls as Spec};
+use headgate_model::state::EndpointState;
 use headgate_net::deadline::Deadline;
 use headgate_net::stream::Stream;
 use headgate_net::tls::client::{client, server_name};
@@ -36,9 +37,10 @@ impl UpstreamTls {
     pub(crate) fn compile(
         name: &str,
         spec: &ServiceSpec,
+        endpoints: &[Arc<EndpointState>],
         before: Option<(&ServiceSpec, Option<&Self>)>,
     ) -> Result<Option<Self>, CompileError> {
-        let by_address = spec.endpoints.iter().any(|endpoint| endpoint.address().starts_with("https://"));
+        let by_address = endpoints.iter().any(|endpoint| endpoint.address.tls == Some(true));
         if spec.tls.is_none() && !by_address {
             return Ok(None);
         }

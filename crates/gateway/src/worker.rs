@@ -57,6 +57,11 @@ impl Shared {
     /// of endpoints that are new in a service begins now.
     pub fn publish(&self, snapshot: Snapshot) {
         self.date_new_endpoints(&snapshot);
+        for service in &snapshot.services {
+            for (endpoint, weight) in service.state.endpoints.iter().zip(&service.weights) {
+                endpoint.set_weight(*weight);
+            }
+        }
         let generation = snapshot.generation;
         self.snapshot.store(Arc::new(snapshot));
         self.generation.store(generation, Ordering::Release);

@@ -180,10 +180,19 @@ impl Server {
         service: String,
         endpoints: Vec<(headgate_model::address::EndpointAddress, u16)>,
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        self.discovered.insert(service, endpoints);
+        let known = self.discovered.insert(service.clone(), endpoints);
         let before = self.shared.snapshot();
-        let snapshot = Snapshot::compile(Arc::clone(&before.config), &self.discovered, Some(&before))?;
-        self.shared.publish(snapshot);
+        match Snapshot::compile(Arc::clone(&before.config), &self.discovered, Some(&before)) {
+            Ok(snapshot) => self.shared.publish(snapshot),
+            Err(error) => {
+                // Or no later configuration could be compiled either.
+                match known {
+                    Some(known) => self.discovered.insert(service, known),
+                    None => self.discovered.remove(&service),
+                };
+                return Err(error.into());
+            }
+        }
         Ok(())
     }
 

@@ -69,10 +69,11 @@ type Plans = BTreeMap<Box<str>, (Arc<ServiceState>, Option<Arc<Plan>>)>;
 /// can get that address.
 type Key = usize;
 
-/// Compiles the plans of services that are not the same as before.
+/// Compiles the plans of services whose settings are not the same as before. Other endpoints alone, and
+/// discovery brings many, need no other plan.
 fn renew_plans(services: &[Arc<ServiceState>], before: &Plans) -> Plans {
     let renew = |service: &Arc<ServiceState>| {
-        let known = before.get(&service.name).filter(|(known, _)| Arc::ptr_eq(known, service));
+        let known = before.get(&service.name).filter(|(known, _)| Plan::fits(known, service));
         let plan = match known {
             Some((_, plan)) => plan.clone(),
             None => Plan::new(service)
@@ -155,8 +156,8 @@ impl Prober {
     async fn run(mut self) {
         let mut judge = Judge::new(self.endpoint.health());
         // Soon, since nothing is known yet, but not all in one instant.
-        let first = self.plan().rule.interval.mul_f64(self.dice.unit() / 10.0);
-        sleep(first).await;
+        let share = self.dice.unit() / 10.0;
+        self.pause(Instant::now(), share).await;
         loop {
             let plan = self.plan();
             // The semaphore is never closed; without a permit there is one probe too many.
@@ -175,7 +176,19 @@ impl Prober {
                 self.enact(verdict, &plan, result.err());
             }
             // A tenth more or less, so that gateways and endpoints fall out of step.
-            sleep_until(began + plan.rule.interval.mul_f64(0.9 + self.dice.unit() / 5.0)).await;
+            let share = 0.9 + self.dice.unit() / 5.0;
+            self.pause(began, share).await;
+        }
+    }
+
+    /// Waits until a share of the interval has passed, as the newest plan has it.
+    async fn pause(&mut self, since: Instant, share: f64) {
+        loop {
+            let due = since + self.plan().rule.interval.mul_f64(share);
+            tokio::select! {
+                () = sleep_until(due) => return,
+                Ok(()) = self.plan.changed() => {}
+            }
         }
     }
 

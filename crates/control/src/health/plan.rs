@@ -57,6 +57,11 @@ impl Plan {
         Ok(Some(Self { service: service.name.clone(), rule, http2, proxy_protocol, tls }))
     }
 
+    /// Whether both services have the same plan.
+    pub(super) fn fits(known: &ServiceState, service: &ServiceState) -> bool {
+        known.spec == service.spec && some_ask_for_tls(known) == some_ask_for_tls(service)
+    }
+
     /// How to speak TLS to an endpoint; `None` for one that is reached in the clear.
     ///
     /// # Errors
@@ -105,8 +110,7 @@ impl From<&Health> for Rule {
 
 fn tls(service: &ServiceState, protocol: Protocol) -> Result<Option<Tls>, TlsError> {
     let by_default = service.spec.tls.is_some();
-    let by_address = || service.endpoints.iter().any(|endpoint| endpoint.address.tls == Some(true));
-    if !by_default && !by_address() {
+    if !by_default && !some_ask_for_tls(service) {
         return Ok(None);
     }
     let spec = service.spec.tls.clone().unwrap_or_default();
@@ -116,6 +120,10 @@ fn tls(service: &ServiceState, protocol: Protocol) -> Result<Option<Tls>, TlsErr
         _ => None,
     };
     Ok(Some(Tls { spec, config, by_default, discovered_by }))
+}
+
+fn some_ask_for_tls(service: &ServiceState) -> bool {
+    service.endpoints.iter().any(|endpoint| endpoint.address.tls == Some(true))
 }
 
 /// The address as an authority, for a Host header.

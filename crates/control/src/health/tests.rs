@@ -80,6 +80,24 @@ async fn endpoints_that_come_are_probed_and_a_reload_changes_the_check() {
     looping.abort();
 }
 
+#[tokio::test]
+async fn a_shorter_interval_does_not_wait_for_the_longer_one_to_pass() {
+    let (address, status) = endpoint().await;
+    let before =
+        service("shop", "health = { path = \"/\", interval = \"1000s\", timeout = \"10s\" }", &[&address]);
+    let world = World::new(vec![Arc::clone(&before)]);
+    let looping = tokio::spawn(run(world.context()));
+    let endpoint = &before.endpoints[0];
+    // The loop and its task run whenever this one does not.
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+    status.store(503, SeqCst);
+    world.replace(vec![with_endpoints("shop", CHECK, before.endpoints.clone())]);
+    until("probed in the new rhythm", || endpoint.health() == Unhealthy).await;
+    looping.abort();
+}
+
 /// More endpoints than probes that may be under way, each answering when it is let.
 #[tokio::test]
 async fn probes_under_way_are_bounded() {

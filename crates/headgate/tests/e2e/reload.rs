@@ -112,6 +112,24 @@ fn what_was_discovered_goes_with_the_discovery() {
 }
 
 #[test]
+fn a_discovered_endpoint_that_cannot_be_used_stands_in_no_reloads_way() {
+    let scratch = crate::support::scratch();
+    let list = scratch.file("endpoints.txt");
+    fs::write(&list, "127.0.0.1:1").unwrap();
+    let config = format!(
+        "workers = 1\n[listen.web]\nbind = \"{LISTEN}\"\n[service.app]\ndiscover = \"file:{}\"\ntls = {{}}\n\
+         [[route]]\nmatch = \"/app/*\"\nservice = \"app\"\n",
+        list.display()
+    );
+    let mut gateway = Headgate::start(&config);
+    fs::write(&list, "http://127.0.0.1:1").unwrap();
+    let refused = gateway.event("discovered endpoints not taken over");
+    assert!(refused.contains("http://127.0.0.1:1"), "{refused}");
+    reload(&mut gateway, &format!("{config}[[route]]\nmatch = \"/x\"\nrespond = {{ body = \"x\" }}\n"));
+    assert_eq!(gateway.connect().get("/x").text(), "x");
+}
+
+#[test]
 fn a_websocket_survives_ten_reloads() {
     let origin = Origin::start();
     let config = one_service("", "", &[origin.address]);
