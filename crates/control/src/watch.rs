@@ -82,13 +82,15 @@ struct Watched {
     /// The one whose content is known.
     settled: Option<Stamp>,
     content: Option<u64>,
+    /// Told in the log, until it can be read again.
+    unreadable: bool,
 }
 
 impl Watched {
     fn new(file: &Path) -> Self {
         // Not settled: a write within the same tick of the kernel's clock would not show in the times, so the
         // next look compares the content as well.
-        Self { seen: stamp(file), settled: None, content: hash(file).ok() }
+        Self { seen: stamp(file), settled: None, content: hash(file).ok(), unreadable: false }
     }
 
     /// One look; whether there is new content.
@@ -104,11 +106,19 @@ impl Watched {
             log::event(Level::Warn, message, &[("file", &file.display())]);
             return false;
         }
-        let Ok(content) = hash(file) else {
-            // Gone again, or not permitted: the next look decides.
-            self.settled = None;
-            return false;
+        let content = match hash(file) {
+            Ok(content) => content,
+            Err(error) => {
+                // Gone again, or not permitted: the next look decides.
+                self.settled = None;
+                if !std::mem::replace(&mut self.unreadable, true) {
+                    let message = "a watched file cannot be read; what was read from it stays in force";
+                    log::event(Level::Warn, message, &[("file", &file.display()), ("error", &error)]);
+                }
+                return false;
+            }
         };
+        self.unreadable = false;
         self.content.replace(content) != Some(content)
     }
 }

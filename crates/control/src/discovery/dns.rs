@@ -1,34 +1,53 @@
-//! Asking DNS for endpoints: A and AAAA records of a name, SRV records of a service. Answers only; how long
-//! they are kept and what happens when there are none is decided by the caller.
+//! Asking DNS, and the hosts file before it: the addresses of a name, the records of any type. Answers only; how
+//! long they are kept and what happens when there are none is decided by the caller.
 
-use headgate_model::address::{EndpointAddress, Target};
 use headgate_observe::log::{self, Level};
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::rdata::SRV;
-use hickory_resolver::proto::rr::{RData, RecordType};
-use std::collections::{BTreeMap, BTreeSet};
+use hickory_resolver::proto::rr::RecordType;
+use hickory_resolver::{Hosts, TokioResolver};
+use std::fs::{self, File};
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::task::JoinSet;
+use std::time::{Duration, SystemTime};
+use tokio::time::timeout;
 
-/// Names of one SRV answer that are looked up at the same time.
-const TARGETS_AT_ONCE: usize = 16;
 /// How long an answer may be used that has the addresses of one family only because the other failed.
 const HALF_ANSWER_TTL: Duration = Duration::from_secs(5);
-/// The largest weight of an endpoint.
-const WEIGHT_MAX: u32 = 1_000;
+
+/// Once one family has an answer, the other has this long: some servers never say that there is no AAAA.
+const OTHER_FAMILY_PATIENCE: Duration = Duration::from_secs(1);
+const HOSTS: &str = "/etc/hosts";
+/// Bytes of it that are read.
+const HOSTS_BYTES: u64 = 16 << 20;
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Asks the servers of `/etc/resolv.conf`, or given ones. `/etc/hosts` comes first, and names of localhost
-/// are never asked for (RFC 6761 section 6.3). Nothing is cached here.
+/// are never asked for (RFC 6761 section 6.3). Nothing is cached here, and both files are read again when
+/// they change.
 pub struct Resolver {
-    current: Mutex<TokioResolver>,
-    of_the_system: bool,
+    /// `None`: those of the system.
+    servers: Option<Vec<SocketAddr>>,
+    hosts: PathBuf,
+    current: Mutex<Current>,
 }
+
+struct Current {
+    resolver: TokioResolver,
+    /// As the files were when it was made.
+    files: [Option<Stamp>; 2],
+}
+
+/// When a file was modified, its length and its inode.
+type Stamp = (SystemTime, u64, u64);
 
 /// Why there is no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -37,6 +56,10 @@ pub enum ResolveError {
     Empty { name: String, records: &'static str },
     #[error("the SRV records of {name} say that the service is not available (target `.`)")]
     NotAvailable { name: String },
+    #[error("{name} leads to more than 10,000 endpoints; check what it stands for")]
+    TooMany { name: String },
+    #[error("the {records} records of a target of {name} were not to be had; there were some before")]
+    Missing { name: String, records: RecordType },
     #[error("cannot resolve {name}: {source}")]
     Failed { name: String, source: NetError },
     #[error("cannot set up DNS: {0}")]
@@ -48,16 +71,17 @@ pub enum ResolveError {
 pub(super) struct Answer<T> {
     pub found: Vec<T>,
     pub ttl: Duration,
+    /// Addresses of one family could not be asked for.
+    pub missing: Option<RecordType>,
 }
 
 impl Resolver {
-    /// With the system's configuration, which is read again after a failure. Without one only `/etc/hosts`
-    /// and localhost resolve.
+    /// With the system's configuration. Without one only `/etc/hosts` and localhost resolve.
     ///
     /// # Errors
     /// [`ResolveError::Setup`] when no resolver can be made at all.
     pub fn system() -> Result<Self, ResolveError> {
-        Ok(Self { current: Mutex::new(system()?), of_the_system: true })
+        Self::new(None, HOSTS.into())
     }
 
     /// With these servers, over UDP, and over TCP for what does not fit.
@@ -65,16 +89,25 @@ impl Resolver {
     /// # Errors
     /// [`ResolveError::Setup`].
     pub fn with_servers(servers: &[SocketAddr]) -> Result<Self, ResolveError> {
-        let server = |address: &SocketAddr| {
-            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                connection.port = address.port();
-                connection
-            });
-            NameServerConfig::new(address.ip(), true, connections.into())
-        };
-        let config = ResolverConfig::from_name_servers(servers.iter().map(server).collect());
-        let resolver = build(config, ResolverOpts::default())?;
-        Ok(Self { current: Mutex::new(resolver), of_the_system: false })
+        Self::new(Some(servers.to_vec()), HOSTS.into())
+    }
+
+    pub(super) fn new(servers: Option<Vec<SocketAddr>>, hosts: PathBuf) -> Result<Self, ResolveError> {
+        // Looked at first: a change in between is then seen later.
+        let files = stamps(&hosts);
+        let current = Mutex::new(Current { resolver: build(servers.as_deref(), &hosts)?, files });
+        Ok(Self { servers, hosts, current })
+    }
+
+    fn current(&self) -> TokioResolver {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = stamps(&self.hosts);
+        if files != current.files
+            && let Ok(resolver) = build(self.servers.as_deref(), &self.hosts)
+        {
+            *current = Current { resolver, files };
+        }
+        current.resolver.clone()
     }
 
     /// All addresses of `host`, IPv4 first. Where one family fails and the other does not, the addresses
@@ -84,13 +117,13 @@ impl Resolver {
         host: &str,
         known: &[IpAddr],
     ) -> Result<Answer<IpAddr>, ResolveError> {
-        let (v4, v6) = tokio::join!(self.ask(host, RecordType::A), self.ask(host, RecordType::AAAA));
+        let (v4, v6) = self.families(host).await;
         if let (Err(source), Err(_)) = (&v4, &v6) {
-            return Err(self.failed(host, source.clone()));
+            return Err(failed(host, source.clone()));
         }
-        let mut answer = Answer { found: Vec::new(), ttl: Duration::MAX };
-        for (family, is_v4) in [(v4, true), (v6, false)] {
-            match family {
+        let mut answer = Answer { found: Vec::new(), ttl: Duration::MAX, missing: None };
+        for (reply, records) in [(v4, RecordType::A), (v6, RecordType::AAAA)] {
+            match reply {
                 Ok(lookup) => {
                     let addresses =
                         lookup.iter().flat_map(Lookup::answers).filter_map(|record| record.data.ip_addr());
@@ -98,10 +131,13 @@ impl Resolver {
                     answer.ttl = answer.ttl.min(ttl(lookup.as_ref()));
                 }
                 Err(source) => {
-                    answer.found.extend(known.iter().filter(|address| address.is_ipv4() == is_v4));
+                    answer.found.extend(
+                        known.iter().filter(|address| address.is_ipv4() == (records == RecordType::A)),
+                    );
+                    answer.missing = Some(records);
                     answer.ttl = answer.ttl.min(HALF_ANSWER_TTL);
                     if answer.found.is_empty() {
-                        return Err(self.failed(host, source));
+                        return Err(failed(host, source));
                     }
                 }
             }
@@ -114,128 +150,85 @@ impl Resolver {
         Ok(answer)
     }
 
-    /// The endpoints that the SRV records of `name` with the best priority lead to (RFC 2782); further
-    /// priorities are not used. Weights are scaled to at most 1,000, and zero counts as one. A target
-    /// without addresses is left out; when asking for one fails, all fails, so that an outage of DNS does
-    /// not make a service small.
-    pub(super) async fn services(
-        self: &Arc<Self>,
-        name: &str,
-    ) -> Result<Answer<(EndpointAddress, u16)>, ResolveError> {
-        let lookup = self.ask(name, RecordType::SRV).await.map_err(|source| self.failed(name, source))?;
-        let records: Vec<&SRV> = lookup.iter().flat_map(Lookup::answers).filter_map(srv).collect();
-        let records = best(&records).ok_or(ResolveError::Empty { name: name.to_owned(), records: "SRV" })?;
-        if records.iter().all(|record| record.target.is_root()) {
-            return Err(ResolveError::NotAvailable { name: name.to_owned() });
-        }
-        let targets: BTreeSet<String> = records.iter().map(|record| record.target.to_ascii()).collect();
-        let (addresses, targets_ttl) = self.targets(targets).await?;
-        let heaviest = records.iter().map(|record| u32::from(record.weight)).max().unwrap_or(0);
-        // Two records may lead to one endpoint; the heavier counts.
-        let mut found = BTreeMap::new();
-        for record in &records {
-            for &address in addresses.get(&record.target.to_ascii()).into_iter().flatten() {
-                let target = Target::Ip(SocketAddr::new(address, record.port));
-                let weight = found.entry(EndpointAddress { target, tls: None }).or_insert(0);
-                *weight = scaled(record.weight, heaviest).max(*weight);
+    async fn families(&self, host: &str) -> (Reply, Reply) {
+        let (v4, v6) = (self.ask(host, RecordType::A), self.ask(host, RecordType::AAAA));
+        let (mut v4, mut v6) = (pin!(v4), pin!(v6));
+        tokio::select! {
+            first = &mut v4 => {
+                let other = other_family(&first, v6).await;
+                (first, other)
             }
-        }
-        if found.is_empty() {
-            return Err(ResolveError::Empty { name: format!("no target of {name}"), records: "A or AAAA" });
-        }
-        let found = found.into_iter().collect();
-        Ok(Answer { found, ttl: ttl(lookup.as_ref()).min(targets_ttl) })
-    }
-
-    /// The addresses of each target, and the shortest of their times to live.
-    async fn targets(
-        self: &Arc<Self>,
-        targets: BTreeSet<String>,
-    ) -> Result<(BTreeMap<String, Vec<IpAddr>>, Duration), ResolveError> {
-        let (mut addresses, mut shortest) = (BTreeMap::new(), Duration::MAX);
-        let (mut asking, mut waiting) = (JoinSet::new(), targets.into_iter());
-        loop {
-            while asking.len() < TARGETS_AT_ONCE
-                && let Some(target) = waiting.next()
-            {
-                let resolver = Arc::clone(self);
-                asking.spawn(async move {
-                    let answer = resolver.addresses(&target, &[]).await;
-                    (target, answer)
-                });
-            }
-            // A panic in a lookup leaves its target out.
-            let Some(answered) = asking.join_next().await else { return Ok((addresses, shortest)) };
-            match answered {
-                Ok((target, Ok(answer))) => {
-                    shortest = shortest.min(answer.ttl);
-                    addresses.insert(target, answer.found);
-                }
-                Ok((_, Err(ResolveError::Empty { .. }))) | Err(_) => {}
-                Ok((_, Err(error))) => return Err(error),
+            first = &mut v6 => {
+                let other = other_family(&first, v4).await;
+                (other, first)
             }
         }
     }
 
     /// The answer of DNS; `None` when it says that there are no such records.
-    async fn ask(&self, name: &str, records: RecordType) -> Result<Option<Lookup>, NetError> {
-        let resolver = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match resolver.lookup(name, records).await {
+    pub(super) async fn ask(&self, name: &str, records: RecordType) -> Reply {
+        match self.current().lookup(name, records).await {
             Ok(lookup) => Ok(Some(lookup)),
             Err(error) if error.is_no_records_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
+}
 
-    /// Notes a failure: the system may have been given other servers meanwhile.
-    fn failed(&self, name: &str, source: NetError) -> ResolveError {
-        if self.of_the_system
-            && let Ok(fresh) = system()
-        {
-            *self.current.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
-        }
-        ResolveError::Failed { name: name.to_owned(), source }
+pub(super) type Reply = Result<Option<Lookup>, NetError>;
+
+async fn other_family(first: &Reply, other: impl Future<Output = Reply>) -> Reply {
+    match first {
+        Ok(Some(_)) => timeout(OTHER_FAMILY_PATIENCE, other).await.unwrap_or(Err(NetError::Timeout)),
+        _ => other.await,
     }
 }
 
-fn system() -> Result<TokioResolver, ResolveError> {
-    let (config, options) = hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|error| {
-        let message = "no DNS servers; only /etc/hosts and localhost resolve";
-        log::event(Level::Warn, message, &[("error", &error)]);
-        (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default())
-    });
-    build(config, options)
+pub(super) fn failed(name: &str, source: NetError) -> ResolveError {
+    ResolveError::Failed { name: name.to_owned(), source }
 }
 
-fn build(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, ResolveError> {
+fn stamps(hosts: &Path) -> [Option<Stamp>; 2] {
+    [hosts, Path::new(RESOLV_CONF)].map(|file| {
+        let meta = fs::metadata(file).ok()?;
+        Some((meta.modified().ok()?, meta.len(), meta.ino()))
+    })
+}
+
+fn build(servers: Option<&[SocketAddr]>, hosts: &Path) -> Result<TokioResolver, ResolveError> {
+    let (config, mut options) = match servers {
+        Some(servers) => {
+            let servers = servers.iter().map(server).collect();
+            (ResolverConfig::from_name_servers(servers), ResolverOpts::default())
+        }
+        None => hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|error| {
+            let message = "no DNS servers; only /etc/hosts and localhost resolve";
+            log::event(Level::Warn, message, &[("error", &error)]);
+            (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default())
+        }),
+    };
     options.cache_size = 0;
+    options.use_hosts_file = ResolveHosts::Never;
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     *builder.options_mut() = options;
-    builder.build().map_err(ResolveError::Setup)
+    let mut resolver = builder.build().map_err(ResolveError::Setup)?;
+    let mut names = Hosts::default();
+    // Without a file, or where it ends in an error, there are no more such names.
+    let _ = File::open(hosts).and_then(|file| names.read_hosts_conf(file.take(HOSTS_BYTES)));
+    resolver.set_hosts(Arc::new(names));
+    Ok(resolver)
+}
+
+fn server(address: &SocketAddr) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = address.port();
+        connection
+    });
+    NameServerConfig::new(address.ip(), true, connections.into())
 }
 
 /// The shortest time to live of an answer, that of aliases on the way included.
-fn ttl(lookup: Option<&Lookup>) -> Duration {
+pub(super) fn ttl(lookup: Option<&Lookup>) -> Duration {
     let seconds = lookup.into_iter().flat_map(Lookup::answers).map(|record| record.ttl).min();
     seconds.map_or(Duration::MAX, |seconds| Duration::from_secs(u64::from(seconds)))
-}
-
-fn srv(record: &hickory_resolver::proto::rr::Record) -> Option<&SRV> {
-    match &record.data {
-        RData::SRV(srv) => Some(srv),
-        _ => None,
-    }
-}
-
-/// The records with the best, which is the lowest, priority.
-fn best<'r>(records: &[&'r SRV]) -> Option<Vec<&'r SRV>> {
-    let priority = records.iter().map(|record| record.priority).min()?;
-    Some(records.iter().copied().filter(|record| record.priority == priority).collect())
-}
-
-/// A weight of 16 bits as one of an endpoint. Zero would mean no requests at all, but in DNS it means few.
-fn scaled(weight: u16, heaviest: u32) -> u16 {
-    let weight = u32::from(weight);
-    let scaled = if heaviest > WEIGHT_MAX { weight * WEIGHT_MAX / heaviest } else { weight };
-    scaled.clamp(1, WEIGHT_MAX) as u16
 }

@@ -4,6 +4,7 @@
 use super::dns::{Answer, ResolveError, Resolver};
 use super::file::{self, FileError};
 use super::names::Names;
+use super::srv;
 use super::{ENDPOINTS_MAX, Found, LONGEST_TTL, SHORTEST_TTL};
 use crate::context::Context;
 use crate::watch::Watch;
@@ -73,9 +74,9 @@ impl Question for ServicesOf {
     async fn ask(
         &self,
         resolver: &Arc<Resolver>,
-        _: &[Self::Found],
+        known: &[Self::Found],
     ) -> Result<Answer<Self::Found>, ResolveError> {
-        resolver.services(&self.name).await
+        srv::services(resolver, &self.name, known).await
     }
 
     async fn told(&self, endpoints: Vec<Self::Found>, tell: &Tell) {
@@ -111,7 +112,7 @@ pub(super) async fn follow_dns(
     let mut known = Vec::new();
     loop {
         let pause = match question.ask(resolver, &known).await {
-            Ok(Answer { found, ttl }) => {
+            Ok(Answer { found, ttl, .. }) => {
                 let found = tell.settle(found);
                 if found != known {
                     known = found;

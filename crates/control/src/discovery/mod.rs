@@ -8,6 +8,7 @@ pub mod dns;
 pub mod file;
 mod follow;
 mod names;
+mod srv;
 #[cfg(test)]
 mod tests;
 
@@ -32,8 +33,8 @@ use tokio::time::timeout;
 pub const ENDPOINTS_MAX: usize = 1_000;
 /// An answer of DNS is used at least this long, whatever its time to live, so that a zero is no flood.
 pub const SHORTEST_TTL: Duration = Duration::from_secs(1);
-/// And at most this long, so that a long one does not keep an endpoint that is gone.
-pub const LONGEST_TTL: Duration = Duration::from_secs(300);
+/// And at most this long, so that a long one, or a line of the hosts file, keeps no endpoint that is gone.
+pub const LONGEST_TTL: Duration = Duration::from_secs(60);
 
 /// How often the present services are compared with what is being followed.
 const ROUND: Duration = Duration::from_millis(250);

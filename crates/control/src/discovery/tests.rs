@@ -1,14 +1,17 @@
 //! Discovery against a DNS server of its own, over real sockets, and against files.
 
 use super::dns::{Answer, ResolveError, Resolver};
+use super::srv::services;
 use super::{ENDPOINTS_MAX, Found, run};
 use crate::testkit::{Folder, World, service, until};
+use headgate_model::address::EndpointAddress;
 use headgate_model::state::ServiceState;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 
 const A: u16 = 1;
@@ -23,24 +26,56 @@ struct Record(u16, u32, Vec<u8>);
 /// A DNS server (RFC 1035 section 4) with a zone that can be changed. Of names outside of the zone it says
 /// that they do not exist; those marked `None` it refuses to answer (SERVFAIL).
 #[derive(Clone, Default)]
-struct Zone(Arc<Mutex<Answers>>);
+struct Zone(Arc<Mutex<Answers>>, Arc<Mutex<BTreeSet<(String, u16)>>>);
 
 /// By name and type.
 type Answers = BTreeMap<(String, u16), Option<Vec<Record>>>;
 
 impl Zone {
     async fn serve(&self) -> Arc<Resolver> {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        let zone = self.clone();
+        Arc::new(Resolver::with_servers(&[self.listen().await]).unwrap())
+    }
+
+    /// Over UDP, where long answers are cut, and over TCP at the same port.
+    async fn listen(&self) -> SocketAddr {
+        let (udp, tcp) = loop {
+            let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+                break (udp, tcp);
+            }
+        };
+        let (address, zone) = (udp.local_addr().unwrap(), self.clone());
         tokio::spawn(async move {
             let mut query = [0; 1_500];
             loop {
-                let (len, from) = socket.recv_from(&mut query).await.unwrap();
-                let _ = socket.send_to(&zone.answer(&query[..len]), from).await;
+                let (len, from) = udp.recv_from(&mut query).await.unwrap();
+                let Some(mut answer) = zone.answer(&query[..len]) else { continue };
+                if answer.len() > 1_232 {
+                    // No records, and the bit that says so.
+                    answer[2] |= 2;
+                    answer[6..12].fill(0);
+                    answer.truncate(question_end(&query));
+                }
+                let _ = udp.send_to(&answer, from).await;
             }
         });
-        Arc::new(Resolver::with_servers(&[address]).unwrap())
+        let zone = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = tcp.accept().await.unwrap();
+                let zone = zone.clone();
+                tokio::spawn(async move {
+                    while let Ok(len) = stream.read_u16().await {
+                        let mut query = vec![0; usize::from(len)];
+                        stream.read_exact(&mut query).await.unwrap();
+                        let answer = zone.answer(&query).unwrap();
+                        stream.write_u16(answer.len() as u16).await.unwrap();
+                        stream.write_all(&answer).await.unwrap();
+                    }
+                });
+            }
+        });
+        address
     }
 
     fn set(&self, name: &str, records: Vec<Record>) {
@@ -56,10 +91,18 @@ impl Zone {
         kinds.iter().for_each(|kind| drop(zone.insert((name.to_owned(), *kind), None)));
     }
 
-    fn answer(&self, query: &[u8]) -> Vec<u8> {
-        let question_end = 12 + query[12..].iter().position(|&byte| byte == 0).unwrap() + 5;
+    /// Does not answer such questions at all.
+    fn ignore(&self, name: &str, kind: u16) {
+        self.1.lock().unwrap().insert((name.to_owned(), kind));
+    }
+
+    fn answer(&self, query: &[u8]) -> Option<Vec<u8>> {
+        let question_end = question_end(query);
         let name = name_of(&query[12..]);
         let kind = u16::from_be_bytes([query[question_end - 4], query[question_end - 3]]);
+        if self.1.lock().unwrap().contains(&(name.clone(), kind)) {
+            return None;
+        }
         let zone = self.0.lock().unwrap();
         let (code, records) = match zone.get(&(name, kind)) {
             None => (3, &[][..]),
@@ -68,7 +111,9 @@ impl Zone {
         };
         // Response, authoritative, recursion desired and available; one question; the answers.
         let mut answer = query[..2].to_vec();
-        answer.extend([0x85, 0x80 | code, 0, 1, 0, records.len() as u8, 0, 0, 0, 0]);
+        answer.extend([0x85, 0x80 | code, 0, 1]);
+        answer.extend((records.len() as u16).to_be_bytes());
+        answer.extend([0; 4]);
         answer.extend(&query[12..question_end]);
         let mut owner = vec![0xc0, 12];
         for Record(kind, ttl, data) in records {
@@ -82,8 +127,12 @@ impl Zone {
                 owner = data.clone();
             }
         }
-        answer
+        Some(answer)
     }
+}
+
+fn question_end(query: &[u8]) -> usize {
+    12 + query[12..].iter().position(|&byte| byte == 0).unwrap() + 5
 }
 
 fn name_of(mut labels: &[u8]) -> String {
@@ -128,7 +177,7 @@ async fn both_families_are_asked_and_the_shortest_time_to_live_counts() {
     );
     let answer = resolver.addresses("shop.test", &[]).await.unwrap();
     let found = ips(&["10.0.0.1", "10.0.0.2", "2001:db8::1"]);
-    assert_eq!(answer, Answer { found, ttl: Duration::from_secs(60) });
+    assert_eq!(answer, Answer { found, ttl: Duration::from_secs(60), missing: None });
 
     zone.set("alias.test.", vec![Record(CNAME, 5, wire_name("shop.test")), a("10.0.0.9", 60)]);
     let answer = resolver.addresses("alias.test", &[]).await.unwrap();
@@ -158,10 +207,52 @@ async fn localhost_needs_no_server() {
     assert_eq!(resolver.addresses("localhost", &[]).await.unwrap().found, ips(&["127.0.0.1", "::1"]));
 }
 
+#[tokio::test]
+async fn a_family_that_is_never_answered_holds_up_the_other_for_a_moment_only() {
+    let zone = Zone::default();
+    let resolver = zone.serve().await;
+    zone.set("shop.test.", vec![a("10.0.0.1", 60)]);
+    zone.ignore("shop.test.", AAAA);
+    let known = ips(&["2001:db8::7"]);
+    let answer = resolver.addresses("shop.test", &known).await.unwrap();
+    assert_eq!(answer.found, ips(&["10.0.0.1", "2001:db8::7"]), "it counts as failed");
+    assert_eq!(answer.ttl, Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_fit_a_datagram_comes_whole() {
+    let zone = Zone::default();
+    let resolver = zone.serve().await;
+    let many: Vec<Record> = (0..700).map(|n| a(&Ipv4Addr::from(0x0a00_0000 + n).to_string(), 60)).collect();
+    zone.set("many.test.", many);
+    assert_eq!(resolver.addresses("many.test", &[]).await.unwrap().found.len(), 700);
+}
+
+#[tokio::test]
+async fn a_hosts_file_comes_first_and_is_read_again_when_it_changes() {
+    let (zone, folder) = (Zone::default(), Folder::new("hosts"));
+    let file = folder.write("hosts", "10.0.0.1 app.test\n");
+    let resolver = Resolver::new(Some(vec![zone.listen().await]), file).unwrap();
+    zone.set("app.test.", vec![a("10.9.9.9", 60)]);
+    assert_eq!(resolver.addresses("app.test", &[]).await.unwrap().found, ips(&["10.0.0.1"]));
+    folder.write("hosts", "10.0.0.1 other.test\n10.0.0.22 app.test\n");
+    assert_eq!(resolver.addresses("app.test", &[]).await.unwrap().found, ips(&["10.0.0.22"]));
+    folder.write("hosts", "");
+    assert_eq!(resolver.addresses("app.test", &[]).await.unwrap().found, ips(&["10.9.9.9"]));
+}
+
+async fn services_of(
+    resolver: &Arc<Resolver>,
+    known: &[&str],
+) -> Result<Answer<(EndpointAddress, u16)>, ResolveError> {
+    let known: Vec<_> = known.iter().map(|text| (text.parse().unwrap(), 1)).collect();
+    services(resolver, "_http._tcp.test", &known).await
+}
+
 /// What SRV records lead to, as text.
-async fn services(zone: &Zone, resolver: &Arc<Resolver>, records: Vec<Record>) -> Vec<String> {
+async fn led_to(zone: &Zone, resolver: &Arc<Resolver>, records: Vec<Record>) -> Vec<String> {
     zone.set("_http._tcp.test.", records);
-    let answer = resolver.services("_http._tcp.test").await.unwrap();
+    let answer = services_of(resolver, &[]).await.unwrap();
     answer.found.iter().map(|(address, weight)| format!("{address} {weight}")).collect()
 }
 
@@ -173,14 +264,27 @@ async fn srv_records_give_ports_and_weights_of_the_best_priority() {
     zone.set("b.test.", vec![a("10.0.0.2", 30)]);
     let records = vec![srv(1, 5, 8001, "b.test"), srv(1, 0, 8002, "a.test"), srv(2, 9, 8003, "b.test")];
     let expected = ["10.0.0.1:8002 1", "10.0.0.2:8001 5", "[2001:db8::1]:8002 1"];
-    assert_eq!(services(&zone, &resolver, records).await, expected);
-    assert_eq!(resolver.services("_http._tcp.test").await.unwrap().ttl, Duration::from_secs(30));
+    assert_eq!(led_to(&zone, &resolver, records).await, expected);
+    assert_eq!(services_of(&resolver, &[]).await.unwrap().ttl, Duration::from_secs(30));
 
     let large = vec![srv(0, 60_000, 1, "a.test"), srv(0, 6_000, 2, "b.test"), srv(0, 1, 3, "b.test")];
     let expected = ["10.0.0.1:1 1000", "10.0.0.2:2 100", "10.0.0.2:3 1", "[2001:db8::1]:1 1000"];
-    assert_eq!(services(&zone, &resolver, large).await, expected, "weights are scaled");
+    assert_eq!(led_to(&zone, &resolver, large).await, expected, "weights are scaled");
     let dangling = vec![srv(0, 1, 1, "gone.test"), srv(0, 1, 2, "b.test"), srv(0, 3, 2, "b.test")];
-    assert_eq!(services(&zone, &resolver, dangling).await, ["10.0.0.2:2 3"], "without addresses: left out");
+    assert_eq!(led_to(&zone, &resolver, dangling).await, ["10.0.0.2:2 3"], "without addresses: left out");
+}
+
+#[tokio::test]
+async fn endpoints_of_a_family_that_fails_are_not_lost() {
+    let zone = Zone::default();
+    let resolver = zone.serve().await;
+    zone.set("a.test.", vec![a("10.0.0.1", 30), a("2001:db8::1", 30)]);
+    zone.set("_http._tcp.test.", vec![srv(0, 1, 80, "a.test")]);
+    zone.fail("a.test.", &[AAAA]);
+    let lost = services_of(&resolver, &["10.0.0.1:80", "[2001:db8::1]:80"]).await;
+    assert!(matches!(lost, Err(ResolveError::Missing { .. })), "{lost:?}");
+    let found = services_of(&resolver, &["10.0.0.1:80", "10.0.0.2:80"]).await.unwrap().found;
+    assert_eq!(found.len(), 1, "there never was another family");
 }
 
 #[tokio::test]
@@ -189,13 +293,18 @@ async fn an_srv_answer_is_whole_or_an_error() {
     let resolver = zone.serve().await;
     let ask = async |records: Vec<Record>| {
         zone.set("_http._tcp.test.", records);
-        resolver.services("_http._tcp.test").await
+        services_of(&resolver, &[]).await
     };
     zone.set("b.test.", vec![a("10.0.0.2", 30)]);
     zone.fail("broken.test.", &[A, AAAA]);
     assert!(matches!(ask(vec![srv(0, 0, 0, ".")]).await, Err(ResolveError::NotAvailable { .. })));
     assert!(matches!(ask(vec![]).await, Err(ResolveError::Empty { .. })));
     assert!(matches!(ask(vec![srv(0, 1, 1, "gone.test")]).await, Err(ResolveError::Empty { .. })));
+    let second = ask(vec![srv(0, 1, 1, "gone.test"), srv(0, 0, 0, "."), srv(1, 1, 2, "b.test")]).await;
+    assert_eq!(second.unwrap().found, [("10.0.0.2:2".parse().unwrap(), 1)], "the best leads nowhere");
+    zone.set("many.test.", (0..101).map(|n| a(&Ipv4Addr::from(0x0a00_0000 + n).to_string(), 60)).collect());
+    let ports = (0..100).map(|port| srv(0, 1, port, "many.test")).collect();
+    assert!(matches!(ask(ports).await, Err(ResolveError::TooMany { .. })), "10,100 endpoints");
     let half = vec![srv(0, 1, 1, "b.test"), srv(0, 1, 1, "broken.test")];
     assert!(matches!(ask(half).await, Err(ResolveError::Failed { .. })));
 }
