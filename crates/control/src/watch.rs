@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 /// Time between two looks. A file has settled when two looks in a row see the same.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -21,6 +21,8 @@ const COMPARED_BYTES: u64 = 16 << 20;
 #[derive(Debug, Default)]
 pub struct Watch {
     files: BTreeMap<PathBuf, Watched>,
+    /// Kept when a wait is given up: whoever waits beside things that happen often shall see changes too.
+    next_look: Option<Instant>,
 }
 
 impl Watch {
@@ -48,14 +50,16 @@ impl Watch {
     /// call again.
     pub async fn changed(&mut self) -> Vec<PathBuf> {
         loop {
-            sleep(LOOK_EVERY).await;
+            sleep_until(*self.next_look.get_or_insert_with(|| Instant::now() + LOOK_EVERY)).await;
             let mut files = self.files.clone();
             // A network file system may hang; the other loops must not.
             let looked = tokio::task::spawn_blocking(move || {
                 let changed = look(&mut files);
                 (files, changed)
             });
-            let Ok((files, changed)) = looked.await else { continue };
+            let looked = looked.await;
+            self.next_look = None;
+            let Ok((files, changed)) = looked else { continue };
             self.files = files;
             if !changed.is_empty() {
                 return changed;
@@ -262,6 +266,18 @@ mod tests {
         watch.set_files([]);
         folder.write("a", "nobody looks");
         assert_eq!([tick(&mut watch).len(), tick(&mut watch).len()], [0, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_given_up_again_and_again_sees_the_change() {
+        let folder = Folder::new("watch-give-up");
+        let file = folder.write("a.toml", "one");
+        let mut watch = Watch::new([file.clone()]);
+        folder.write("a.toml", "two, longer");
+        let began = Instant::now();
+        while timeout(LOOK_EVERY / 20, watch.changed()).await.is_err() {
+            assert!(began.elapsed() < Duration::from_secs(60), "never");
+        }
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ pub(crate) struct Running {
     server: Arc<Mutex<Option<Server>>>,
     admin: Arc<Mutex<AdminListener>>,
     shared: Arc<Shared>,
-    metrics: ConfigMetrics,
+    metrics: Arc<Mutex<ConfigMetrics>>,
 }
 
 impl State for Running {
@@ -74,13 +74,12 @@ impl Running {
         let Some(file) = &self.file else {
             return Err("started without a file; there is nothing to reload".to_owned());
         };
-        let result = file.load().and_then(|config| self.apply(config));
+        let result = self.apply(file);
+        self.count(|metrics| if result.is_ok() { metrics.applied() } else { metrics.refused() });
         let generation = self.shared.snapshot().generation;
         self.reload_certificates();
         match result {
             Ok(()) => {
-                self.metrics.applied();
-                self.metrics.in_force(generation);
                 let config = &self.shared.snapshot().config;
                 let (listeners, services) = (config.listeners.len(), config.services.len());
                 let fields: log::Fields<'_> = &[
@@ -94,7 +93,6 @@ impl Running {
                 Ok(format!("{} is in force (generation {generation})", file.path.display()))
             }
             Err(error) => {
-                self.metrics.refused();
                 let fields: log::Fields<'_> = &[("error", &error), ("generation", &generation)];
                 log::event(Level::Error, "configuration not reloaded; the old one stays", fields);
                 Err(error.to_string())
@@ -102,10 +100,12 @@ impl Running {
         }
     }
 
-    /// Swaps `config` in: all of it, or nothing.
-    fn apply(&self, config: Config) -> Result<(), Failure> {
+    /// Swaps what `file` says in: all of it, or nothing.
+    fn apply(&self, file: &ConfigFile) -> Result<(), Failure> {
         let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         let server = server.as_mut().ok_or("this Headgate is stopping")?;
+        // Not before: of two reloads at once the later shall not be undone by what the earlier has read.
+        let config = file.load()?;
         let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         let moved = admin.prepare(config.admin.as_ref())?;
         server.apply(Arc::new(config))?;
@@ -114,6 +114,13 @@ impl Running {
             admin.enact(moved);
         }
         Ok(())
+    }
+
+    /// Counts, one at a time, and shows which configuration is in force.
+    fn count(&self, count: impl FnOnce(&ConfigMetrics)) {
+        let metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        count(&metrics);
+        metrics.in_force(self.shared.snapshot().generation);
     }
 
     /// Serves certificates anew whose files have changed. One that cannot be used leaves the old one in use.
@@ -157,10 +164,10 @@ pub(crate) fn run(
         file: file.map(Arc::new),
         server: Arc::new(Mutex::new(Some(server))),
         admin: Arc::new(Mutex::new(admin)),
-        metrics: ConfigMetrics::new(&cells),
+        metrics: Arc::new(Mutex::new(ConfigMetrics::new(&cells))),
         shared,
     };
-    running.metrics.in_force(running.shared.snapshot().generation);
+    running.count(|_| {});
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anybody is told that we run: until then a signal would end the process at once.
@@ -259,9 +266,10 @@ async fn supervise(
             _ = signals.terminate.recv() => return Ok("SIGTERM"),
             _ = signals.hangup.recv() => {
                 running.with_server(|server| server.reopen_log());
-                let _ = running.reload();
+                // What came of it is in the log.
+                let _ = State::reload(running).await;
             }
-            _ = watch.changed(), if running.file.is_some() => { let _ = running.reload(); }
+            _ = watch.changed(), if running.file.is_some() => { let _ = State::reload(running).await; }
             _ = certificates.changed() => running.reload_certificates(),
             _ = changes.changed() => certificates.set_files(certificate_files(&running.shared.snapshot().config)),
             _ = signals.upgrade.recv() => {
@@ -273,7 +281,7 @@ async fn supervise(
                     None => {}
                 }
             }
-            Some(update) = found.recv() => take_over(running, update),
+            Some(update) = found.recv() => take_over(running, update).await,
             () = upgrade::failed(&mut successor) => {
                 log::event(Level::Error, "the successor ended before it was ready; this process goes on", &[]);
             }
@@ -287,10 +295,16 @@ fn certificate_files(config: &Config) -> impl Iterator<Item = PathBuf> {
     tls.flat_map(|tls| &tls.certificates).flat_map(|pair| [&pair.cert, &pair.key]).map(PathBuf::from)
 }
 
-fn take_over(running: &Running, found: Found) {
-    let result = running.with_server(|server| server.discovered(found.service, found.endpoints));
-    running.metrics.in_force(running.shared.snapshot().generation);
-    if let Some(Err(error)) = result {
+/// Beside the loops: a large configuration takes long enough to compile to hold up probes.
+async fn take_over(running: &Running, found: Found) {
+    let here = running.clone();
+    let taken_over = tokio::task::spawn_blocking(move || {
+        let result = here.with_server(|server| server.discovered(found.service, found.endpoints));
+        result.map_or(Ok(()), |result| result.map_err(|error| error.to_string()))
+    });
+    let result = taken_over.await.unwrap_or_else(|panic| Err(panic.to_string()));
+    running.count(|_| {});
+    if let Err(error) = result {
         log::event(Level::Error, "discovered endpoints not taken over", &[("error", &error)]);
     }
 }
