@@ -25,14 +25,19 @@ const ATTEMPTS_MAX: usize = 8;
 pub async fn connect(endpoint: &EndpointState, turn: u64) -> io::Result<Plain> {
     let stream = match &endpoint.address.target {
         Target::Ip(address) => TcpStream::connect(address).await?,
-        Target::Name { host, port } => match endpoint.resolved() {
-            Some(addresses) => first_of(in_turn(&addresses, turn), *port).await?,
-            None => TcpStream::connect((host.as_str(), *port)).await?,
-        },
+        // Boxed: it is rare, and every request would carry its state.
+        Target::Name { host, port } => Box::pin(by_name(endpoint, host, *port, turn)).await?,
         Target::Unix(path) => return UnixStream::connect(path).await.map(Plain::Unix),
     };
     stream.set_nodelay(true)?;
     Ok(Plain::Tcp(stream))
+}
+
+async fn by_name(endpoint: &EndpointState, host: &str, port: u16, turn: u64) -> io::Result<TcpStream> {
+    match endpoint.resolved() {
+        Some(addresses) => first_of(in_turn(&addresses, turn), port).await,
+        None => TcpStream::connect((host, port)).await,
+    }
 }
 
 /// The addresses with those of the first one's family rotated; the other family keeps its place behind.
