@@ -31,6 +31,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Probes under way at once, over all services. The others wait; their timeouts begin with the probe.
 pub const PROBES_MAX: usize = 64;
+/// An endpoint is probed for the first time within this, however long its interval.
+const FIRST_WITHIN: Duration = Duration::from_secs(1);
 /// How often the present services are compared with what is being probed.
 const ROUND: Duration = Duration::from_millis(250);
 
@@ -156,8 +158,8 @@ impl Prober {
     async fn run(mut self) {
         let mut judge = Judge::new(self.endpoint.health());
         // Soon, since nothing is known yet, but not all in one instant.
-        let share = self.dice.unit() / 10.0;
-        self.pause(Instant::now(), share).await;
+        let within = (self.plan().rule.interval / 10).min(FIRST_WITHIN);
+        sleep(within.mul_f64(self.dice.unit())).await;
         loop {
             let plan = self.plan();
             // The semaphore is never closed; without a permit there is one probe too many.

@@ -88,11 +88,8 @@ async fn a_shorter_interval_does_not_wait_for_the_longer_one_to_pass() {
     let world = World::new(vec![Arc::clone(&before)]);
     let looping = tokio::spawn(run(world.context()));
     let endpoint = &before.endpoints[0];
-    // The loop and its task run whenever this one does not.
-    for _ in 0..8 {
-        tokio::task::yield_now().await;
-    }
     status.store(503, SeqCst);
+    until("the first probe, soon", || world.metric("headgate_health_checks_total") == 1).await;
     world.replace(vec![with_endpoints("shop", CHECK, before.endpoints.clone())]);
     until("probed in the new rhythm", || endpoint.health() == Unhealthy).await;
     looping.abort();
