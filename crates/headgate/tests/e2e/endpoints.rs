@@ -1,7 +1,10 @@
 //! How endpoints are spoken to: TLS, HTTP/2, the PROXY protocol. A second listener of the same Headgate plays
 //! the endpoint that speaks these.
 
-use crate::support::{Authority, Headgate, LISTEN, Origin, Port, Service, one_service, response};
+use crate::support::{
+    Authority, Headgate, LISTEN, Origin, PATIENCE, Port, Service, Wire, one_service, response,
+};
+use std::time::Instant;
 
 /// `/near/` goes to the origin by a listener of our own, reached as `service` says; all else goes straight.
 fn by_way_of_ourselves(listener: &str, service: &str, port: u16, origin: &Service) -> String {
@@ -28,6 +31,27 @@ service = "far"
 "#,
         origin.address
     )
+}
+
+#[test]
+fn a_name_is_resolved_beside_the_traffic() {
+    let service = Service::named("app");
+    let name = format!("localhost:{}", service.address.port());
+    let config = one_service("", "", &[service.address]).replace(&service.address.to_string(), &name);
+    let admin = Port::reserve();
+    let gateway = Headgate::start(&format!("admin = {{ bind = \"{}\" }}\n{config}", admin.address));
+    let started = Instant::now();
+    loop {
+        let metrics = Wire::connect(admin.address).ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let series = "headgate_discovery_endpoints{service=\"\",source=\"name:localhost\"} ";
+        let text = metrics.text();
+        let addresses = text.lines().find_map(|line| line.strip_prefix(series));
+        if addresses.is_some_and(|count| count != "0") {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "never resolved");
+    }
+    assert_eq!(gateway.connect().get("/").text(), "app GET / HTTP/1.1");
 }
 
 #[test]
