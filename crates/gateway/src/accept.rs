@@ -4,11 +4,12 @@ use crate::greet::{self, Greeted, Protocol, greet};
 use crate::http1::Connection;
 use crate::http2;
 use crate::identify::Peer;
-use crate::view::View;
+use crate::listener::Place;
+use crate::view::{ListenerView, View};
 use crate::worker::{OpenConnection, Worker};
+use headgate_net::deadline::Deadline;
 use headgate_net::listener::ListenSocket;
 use headgate_net::stream::Stream;
-use headgate_observe::counter::Gauge;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -111,86 +112,109 @@ async fn start(worker: &Rc<Worker>, name: &str, accepted: io::Result<(Stream, Op
         Ok((stream, address)) => {
             let view = worker.view();
             let listeners = &view.snapshot.listeners;
-            let Some(listener) = listeners.iter().position(|listener| &*listener.name == name) else {
-                return;
-            };
-            // Counted now and not when the task first runs: a stop in between must wait for it.
-            let open = worker.open_connection();
-            tokio::task::spawn_local(serve(open, view, listener, stream, address));
+            if let Some(listener) = listeners.iter().position(|listener| &*listener.name == name) {
+                begin(worker, view, listener, stream, address);
+            }
         }
         Err(error) if is_lost_connection(&error) => {}
         Err(_) => tokio::time::sleep(BREATHER).await,
     }
 }
 
-/// Serves one connection from its first byte to its last.
-async fn serve(
-    open: OpenConnection,
-    view: Rc<View>,
-    listener: usize,
-    stream: Stream,
-    address: Option<SocketAddr>,
-) {
-    let worker = &open.worker;
-    let counts = Rc::clone(&view.listeners[listener]);
+/// Starts the task of one connection, or closes it for want of a place.
+fn begin(worker: &Rc<Worker>, view: Rc<View>, listener: usize, stream: Stream, address: Option<SocketAddr>) {
     let compiled = &view.snapshot.listeners[listener];
-    let Some(_place) = compiled.enter() else {
-        counts.metrics.connections_refused.inc();
+    let Some(place) = compiled.enter() else {
+        view.listeners[listener].metrics.connections_refused.inc();
         return;
     };
-    let deadline = worker.deadlines.deadline();
     let local = if view.snapshot.sends_proxy_headers { stream.local_address() } else { None };
-    let greeted = if greet::needs_none(compiled) {
-        let peer = Peer::new(address, &compiled.trusted, false);
-        Ok(Greeted { stream, peer, protocol: Protocol::Http1 })
+    let deadline = worker.deadlines.deadline();
+    let admitted = Admitted::new(worker, &view, listener, place);
+    if greet::needs_none(compiled) {
+        let peer = Peer::new(address, &compiled.trusted, false).between(local);
+        let greeted = Greeted { stream, peer, protocol: Protocol::Http1 };
+        tokio::task::spawn_local(http1(worker, view, listener, greeted, deadline, admitted).serve());
     } else {
-        // Boxed, so that a connection's task does not carry the handshake's state for its lifetime.
-        Box::pin(greet(stream, address, compiled, &deadline)).await
-    };
-    counts.metrics.connections_accepted.inc();
-    let _active = Active::begin(&counts.metrics.connections_active);
+        let worker = Rc::clone(worker);
+        // Boxed, so that the task is small while it is moved to where it stays.
+        let served =
+            Box::pin(greet_and_serve(worker, view, listener, (stream, address, local), deadline, admitted));
+        tokio::task::spawn_local(served);
+    }
+}
+
+fn http1(
+    worker: &Rc<Worker>,
+    view: Rc<View>,
+    listener: usize,
+    Greeted { stream, peer, .. }: Greeted,
+    deadline: Deadline,
+    admitted: Admitted,
+) -> Box<Connection> {
+    let worker = Rc::clone(worker);
+    Box::new(Connection { worker, stream, peer, listener, view, deadline, requests: 0, _admitted: admitted })
+}
+
+/// Serves a connection that does not begin with a plain HTTP/1 request.
+async fn greet_and_serve(
+    worker: Rc<Worker>,
+    view: Rc<View>,
+    listener: usize,
+    (stream, address, local): (Stream, Option<SocketAddr>, Option<SocketAddr>),
+    deadline: Deadline,
+    admitted: Admitted,
+) {
+    let compiled = &view.snapshot.listeners[listener];
+    // Boxed, so that a connection's task does not carry the handshake's state for its lifetime.
+    let greeted = Box::pin(greet(stream, address, compiled, &deadline)).await;
+    let metrics = &view.listeners[listener].metrics;
     match greeted {
-        Ok(Greeted { stream, mut peer, protocol }) => {
-            peer.sockets = peer.source.zip(local);
-            if peer.tls {
-                counts.metrics.tls_handshakes.inc();
+        Ok(Greeted { stream, peer, protocol }) => {
+            let greeted = Greeted { stream, peer: peer.between(local), protocol };
+            if greeted.peer.tls {
+                metrics.tls_handshakes.inc();
             }
             match protocol {
-                Protocol::Http1 => {
-                    let worker = Rc::clone(worker);
-                    let connection =
-                        Connection { worker, stream, peer, listener, view, deadline, requests: 0 };
-                    Box::new(connection).serve().await;
-                }
+                Protocol::Http1 => http1(&worker, view, listener, greeted, deadline, admitted).serve().await,
                 // Boxed, so that an HTTP/1 connection's task does not carry the state of an HTTP/2 one.
                 Protocol::Http2 => {
-                    Box::pin(http2::serve(Rc::clone(worker), stream, peer, listener, view, deadline)).await;
+                    let Greeted { stream, peer, .. } = greeted;
+                    Box::pin(http2::serve(worker, stream, peer, listener, view, deadline)).await;
+                    drop(admitted);
                 }
             }
         }
         Err(fault) => {
             worker.faults.record(fault.kind);
-            counts.metrics.bad_request(fault.kind);
+            metrics.bad_request(fault.kind);
             if compiled.tls.is_some() {
-                counts.metrics.tls_failures.inc();
+                metrics.tls_failures.inc();
             }
         }
     }
 }
 
-/// A connection in the gauge of those that are open, however its task ends.
-struct Active<'l>(&'l Gauge);
+/// A connection in everything that counts those that are open, however its task ends.
+pub(crate) struct Admitted {
+    counts: Rc<ListenerView>,
+    _place: Place,
+    // Counted from the accept on and not when the task first runs: a stop in between must wait for it.
+    _open: OpenConnection,
+}
 
-impl<'l> Active<'l> {
-    fn begin(gauge: &'l Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
+impl Admitted {
+    fn new(worker: &Rc<Worker>, view: &View, listener: usize, place: Place) -> Self {
+        let counts = Rc::clone(&view.listeners[listener]);
+        counts.metrics.connections_accepted.inc();
+        counts.metrics.connections_active.inc();
+        Self { counts, _place: place, _open: worker.open_connection() }
     }
 }
 
-impl Drop for Active<'_> {
+impl Drop for Admitted {
     fn drop(&mut self) {
-        self.0.dec();
+        self.counts.metrics.connections_active.dec();
     }
 }
 

@@ -12,7 +12,7 @@ use headgate_net::deadline::DueAt;
 use headgate_net::pool::{Connection, PoolLimits};
 use headgate_net::proxy_protocol::{V1_MAX_BYTES, V2_ENCODED_MAX_BYTES, encode_v1, encode_v2};
 use headgate_net::stream::Stream;
-use headgate_net::upstream::{Lease, Lifetime, Place};
+use headgate_net::upstream::{Lease, Lifetime, Opening, Place};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
@@ -39,16 +39,22 @@ pub(crate) async fn dial(
         deadline.set_at(deadline.at(spec.timeouts.connect.0).min(until));
         return http2(x, link, service, limits).await.map(Dialled::Http2);
     }
-    if !fresh && let Some(connection) = link.pool.take().await {
-        return Ok(Dialled::Http1(connection));
+    if !fresh {
+        if let Some(connection) = link.pool.take().await {
+            return Ok(Dialled::Http1(connection));
+        }
+        if let Some(connection) = link.spares.take() {
+            return Ok(Dialled::Http1(connection));
+        }
     }
     deadline.set_at(deadline.at(spec.timeouts.connect.0).min(until));
-    let stream = connect(x, &link.endpoint, service).await?;
+    // Boxed, here and below: opening is rare, and every request would carry its state.
+    let stream = Box::pin(connect(x, &link.endpoint, service)).await?;
     link.metrics.connections_opened.inc();
     Ok(Dialled::Http1(Connection { stream, served: 0 }))
 }
 
-/// A stream of a shared connection. Not inlined: HTTP/1 requests shall not carry its state.
+/// A stream of a shared connection.
 async fn http2(
     x: &Exchange<'_>,
     link: &Link,
@@ -57,14 +63,23 @@ async fn http2(
 ) -> Result<Lease, Fault> {
     let deadline = x.timers.download;
     let lifetime = Lifetime { idle_timeout: limits.idle_timeout, requests: limits.requests };
-    let opening = match link.h2.place(&lifetime, deadline).await? {
-        Place::Stream(lease) => return Ok(lease),
-        Place::Open(opening) => opening,
-    };
+    match link.h2.place(&lifetime, deadline).await? {
+        Place::Stream(lease) => Ok(lease),
+        Place::Open(opening) => Box::pin(begin_http2(x, link, service, opening, lifetime)).await,
+    }
+}
+
+async fn begin_http2(
+    x: &Exchange<'_>,
+    link: &Link,
+    service: &Service,
+    opening: Opening<'_>,
+    lifetime: Lifetime,
+) -> Result<Lease, Fault> {
     let stream = connect(x, &link.endpoint, service).await?;
     let tls = UpstreamTls::applies(&link.endpoint.address, &service.state.spec);
     let head_bytes = x.worker.buffers.response().limit;
-    let lease = opening.connected(stream, tls, head_bytes, &lifetime, deadline).await?;
+    let lease = opening.connected(stream, tls, head_bytes, &lifetime, x.timers.download).await?;
     link.metrics.connections_opened.inc();
     Ok(lease)
 }
@@ -74,10 +89,11 @@ async fn connect(x: &Exchange<'_>, endpoint: &EndpointState, service: &Service) 
     let (deadline, address) = (x.timers.download, &endpoint.address);
     let stream = open(x, endpoint).await?;
     if let Some(version) = service.state.spec.proxy_protocol {
+        let sockets = x.peer.sockets.as_deref().copied();
         let (mut v1, mut v2) = ([0; V1_MAX_BYTES], [0; V2_ENCODED_MAX_BYTES]);
         let header = match version {
-            ProxyProtocol::V1 => encode_v1(x.peer.sockets, &mut v1),
-            ProxyProtocol::V2 => encode_v2(x.peer.sockets, &mut v2),
+            ProxyProtocol::V1 => encode_v1(sockets, &mut v1),
+            ProxyProtocol::V2 => encode_v2(sockets, &mut v2),
         };
         let written = stream.write(header, &[], deadline).await;
         written.map_err(|_| {
@@ -85,9 +101,8 @@ async fn connect(x: &Exchange<'_>, endpoint: &EndpointState, service: &Service) 
         })?;
     }
     match &service.tls {
-        // Boxed: a handshake is rare, and every other request would carry its state.
         Some(tls) if UpstreamTls::applies(address, &service.state.spec) => {
-            Box::pin(tls.connect(stream, address, deadline)).await
+            tls.connect(stream, address, deadline).await
         }
         _ => Ok(stream),
     }

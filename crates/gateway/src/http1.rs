@@ -1,6 +1,7 @@
 //! One HTTP/1 client connection: request after request until it ends. At rest it is only a socket and a
 //! few words; buffers and the state of a request exist while one is under way.
 
+use crate::accept::Admitted;
 use crate::exchange::{Exchange, Finish, TargetPlan, Timers};
 use crate::identify::Peer;
 use crate::phases;
@@ -39,6 +40,7 @@ pub(crate) struct Connection {
     pub view: Rc<View>,
     pub deadline: Deadline,
     pub requests: u32,
+    pub _admitted: Admitted,
 }
 
 /// What becomes of a connection when its busy time ends.

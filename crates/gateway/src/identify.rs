@@ -10,7 +10,7 @@ pub(crate) struct Peer {
     /// With its port; as a trusted proxy told it, if one did. None for a Unix socket.
     pub source: Option<SocketAddr>,
     /// `source` and our own address, where a service wants to be told by PROXY protocol.
-    pub sockets: Option<(SocketAddr, SocketAddr)>,
+    pub sockets: Option<Box<(SocketAddr, SocketAddr)>>,
     /// It is one of the listener's trusted proxies.
     pub trusted: bool,
     pub tls: bool,
@@ -33,6 +33,12 @@ impl Peer {
             .into_boxed_slice();
         let trusted = trusted.iter().any(|network| network.contains(address));
         Self { address, source, sockets: None, trusted, tls, lines, address_len: text.len() }
+    }
+
+    /// With both ends of its connection, where they have to be told to others.
+    pub(crate) fn between(mut self, local: Option<SocketAddr>) -> Self {
+        self.sockets = self.source.zip(local).map(Box::new);
+        self
     }
 
     /// The address in text form.

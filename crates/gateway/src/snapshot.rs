@@ -15,6 +15,7 @@ use headgate_model::spec::{
 };
 use headgate_model::state::{EndpointState, ServiceState};
 use headgate_model::template::Template;
+use headgate_net::spare::Spares;
 use headgate_policy::balance::Settings;
 use headgate_policy::bulkhead::Bulkhead;
 use std::collections::BTreeMap;
@@ -39,6 +40,9 @@ pub struct Service {
     pub state: Arc<ServiceState>,
     /// What each endpoint weighs once this is in force.
     pub weights: Vec<u16>,
+    /// Of each endpoint, the connections that workers can spare. Kept across a reload for as long as the
+    /// endpoint stays and is spoken to in the same way.
+    pub(crate) spares: Vec<Arc<Spares>>,
     pub balance: Settings,
     /// What a hashing policy hashes.
     pub hash_key: HashKey,
@@ -189,6 +193,15 @@ fn service(
         endpoints: endpoints.collect(),
         in_flight: before.map_or_else(|| Arc::new(AtomicU32::new(0)), |before| Arc::clone(&before.in_flight)),
     };
+    let alike = known.filter(|known| are_spoken_to_alike(&known.state.spec, spec));
+    let spares = state.endpoints.iter().map(|endpoint| {
+        let same = |known: &Service| {
+            let index = known.state.endpoints.iter().position(|known| Arc::ptr_eq(known, endpoint))?;
+            Some(Arc::clone(&known.spares[index]))
+        };
+        alike.and_then(same).unwrap_or_default()
+    });
+    let spares = spares.collect();
     let hash_key = match &spec.balance {
         Some(Balance::Full { key: Some(key), .. }) => key.clone(),
         _ => HashKey::ClientAddress,
@@ -210,7 +223,15 @@ fn service(
         &state.endpoints,
         known.map(|known| (&*known.state.spec, known.tls.as_ref())),
     )?;
-    Ok(Service { state: Arc::new(state), weights, balance, hash_key, tls, fallback, gate })
+    Ok(Service { state: Arc::new(state), weights, spares, balance, hash_key, tls, fallback, gate })
+}
+
+/// Whether a connection that was opened for one may serve the other.
+fn are_spoken_to_alike(one: &ServiceSpec, other: &ServiceSpec) -> bool {
+    one.tls == other.tls
+        && one.protocol == other.protocol
+        && one.proxy_protocol == other.proxy_protocol
+        && one.discover == other.discover
 }
 
 /// The settings with what the profile adds where the file says nothing.

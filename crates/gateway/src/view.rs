@@ -11,6 +11,7 @@ use headgate_model::units::Tick;
 use headgate_net::fields::KnownSet;
 use headgate_net::head::Known;
 use headgate_net::pool::{Pool, PoolLimits};
+use headgate_net::spare::Spares;
 use headgate_net::upstream::H2Pool;
 use headgate_observe::counter::Counter;
 use headgate_observe::registry::WorkerMetrics;
@@ -57,9 +58,20 @@ pub(crate) struct ServiceView {
 pub(crate) struct Link {
     pub endpoint: Arc<EndpointState>,
     pub pool: Pool,
+    /// What other workers do not need.
+    pub spares: Arc<Spares>,
     /// Used instead of `pool` where the service speaks HTTP/2.
     pub h2: H2Pool,
     pub metrics: EndpointMetrics,
+}
+
+impl Link {
+    /// The endpoint is gone, or spoken to in another way.
+    fn close(&self) {
+        self.pool.close();
+        self.spares.close();
+        self.h2.close();
+    }
 }
 
 /// Links by service and endpoint name.
@@ -88,8 +100,7 @@ impl View {
         });
         let services = services.collect();
         for link in links.values() {
-            link.pool.close();
-            link.h2.close();
+            link.close();
         }
         *links = kept;
         let listeners = snapshot
@@ -125,25 +136,18 @@ impl ServiceView {
         before: Option<(&Service, &Self)>,
     ) -> Self {
         let state = &service.state;
-        // Connections that were opened in another way must not serve the new one.
-        let is_spoken_to_alike = before.is_some_and(|(known, _)| {
-            let (then, now) = (&known.state.spec, &state.spec);
-            then.tls == now.tls
-                && then.protocol == now.protocol
-                && then.proxy_protocol == now.proxy_protocol
-                && then.discover == now.discover
-        });
         let linked: Vec<_> = state
             .endpoints
             .iter()
-            .map(|endpoint| {
+            .zip(&service.spares)
+            .map(|(endpoint, spares)| {
                 let key = (state.name.clone(), endpoint.name.clone());
-                // A removed and added endpoint of the same name is another one: its state differs.
+                // A removed and added endpoint of the same name is another one, and one that is spoken to in
+                // another way cannot go on with the old connections: both have spares of their own.
                 let known = links.remove(&key).and_then(|link| {
-                    let fits = is_spoken_to_alike && Arc::ptr_eq(&link.endpoint, endpoint);
+                    let fits = Arc::ptr_eq(&link.spares, spares);
                     if !fits {
-                        link.pool.close();
-                        link.h2.close();
+                        link.close();
                     }
                     fits.then_some(link)
                 });
@@ -151,6 +155,7 @@ impl ServiceView {
                     Rc::new(Link {
                         endpoint: Arc::clone(endpoint),
                         pool: Pool::default(),
+                        spares: Arc::clone(spares),
                         h2: H2Pool::default(),
                         metrics: EndpointMetrics::new(metrics, &state.name, &endpoint.name),
                     })

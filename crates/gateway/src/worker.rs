@@ -17,7 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -32,6 +32,7 @@ pub struct Shared {
     /// Zero of the monotonic clock.
     started: Instant,
     stopping: watch::Sender<bool>,
+    workers: AtomicUsize,
 }
 
 impl Shared {
@@ -45,6 +46,7 @@ impl Shared {
             registry,
             started: Instant::now(),
             stopping: watch::Sender::new(false),
+            workers: AtomicUsize::new(0),
         })
     }
 
@@ -132,12 +134,13 @@ pub struct Worker {
 /// already on its way.
 pub(crate) const REST_AT_STOP: Duration = Duration::from_secs(1);
 /// How often idle upstream connections are looked at.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
 impl Worker {
     /// `seed` starts the worker's dice. Has to be called on the worker's thread, inside its runtime.
     #[must_use]
     pub fn with_outlets(id: usize, shared: Arc<Shared>, seed: u64, outlets: Outlets) -> Rc<Self> {
+        shared.workers.fetch_add(1, Ordering::Relaxed);
         let snapshot = shared.snapshot();
         let metrics = shared.registry.worker(id);
         let mut links = Links::new();
@@ -237,10 +240,13 @@ impl Worker {
             let now = self.now();
             self.wall.read(now);
             let view = self.view();
+            let shares = self.shared.workers.load(Ordering::Relaxed) > 1;
             poll_fn(|cx| {
                 for service in &view.services {
                     for link in &service.links {
-                        link.pool.sweep(now, &service.pool_limits, cx);
+                        let limits = &service.pool_limits;
+                        link.pool.sweep(now, limits, shares.then_some(&*link.spares), cx);
+                        link.spares.sweep(now, limits);
                     }
                 }
                 Poll::Ready(())

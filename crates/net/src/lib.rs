@@ -15,6 +15,7 @@ pub mod head;
 pub mod listener;
 pub mod pool;
 pub mod proxy_protocol;
+pub mod spare;
 pub mod stream;
 pub mod tls;
 pub mod upstream;

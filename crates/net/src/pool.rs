@@ -1,6 +1,7 @@
 //! One worker's kept-alive connections to one endpoint. Last in, first out, so that the connection with
 //! the widest congestion window works and the surplus grows old and is closed.
 
+use crate::spare::Spares;
 use crate::stream::Stream;
 use headgate_model::units::Tick;
 use std::cell::{Cell, RefCell};
@@ -8,6 +9,9 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+/// The last one in is the first one out: what has rested for this long the worker did not need.
+const SPARE_AFTER: Duration = Duration::from_millis(250);
 
 /// A connection to an endpoint and its history.
 pub struct Connection {
@@ -64,11 +68,20 @@ impl Pool {
         resting.push_back(Resting { connection, since: now });
     }
 
-    /// Closes what rested too long or was closed by the other side.
-    pub fn sweep(&self, now: Tick, limits: &PoolLimits, cx: &mut Context<'_>) {
-        self.resting.borrow_mut().retain(|resting| {
+    /// Closes what rested too long or was closed by the other side. What was not needed for a while goes to
+    /// `spares`, if there are other workers.
+    pub fn sweep(&self, now: Tick, limits: &PoolLimits, spares: Option<&Spares>, cx: &mut Context<'_>) {
+        let mut resting = self.resting.borrow_mut();
+        resting.retain(|resting| {
             now.since(resting.since) < limits.idle_timeout && resting.connection.stream.is_quiet(cx)
         });
+        let Some(spares) = spares else { return };
+        while resting.front().is_some_and(|oldest| now.since(oldest.since) >= SPARE_AFTER) {
+            let Some(Resting { connection, since }) = resting.pop_front() else { return };
+            if let Err(connection) = spares.park(connection, since, limits) {
+                return resting.push_front(Resting { connection, since });
+            }
+        }
     }
 
     /// Closes all, and what is given back later: the endpoint was removed, and nobody will look after them.

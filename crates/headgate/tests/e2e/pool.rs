@@ -1,6 +1,7 @@
 //! Upstream connections kept for the next request: used again when they can be, never when they cannot.
 
 use crate::support::{Headgate, Origin, Wire, one_service};
+use std::time::Duration;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -179,4 +180,25 @@ fn requests_at_the_same_time_have_their_own_connections_and_the_last_is_used_fir
     client.send("GET /third HTTP/1.1\r\nHost: a.test\r\n\r\n");
     assert_eq!(second.head().target(), "/third");
     first.assert_silent();
+}
+
+/// Each request comes to a worker by chance. Were their connections their own, the origin would see four.
+#[test]
+fn a_connection_that_one_worker_does_not_need_serves_the_others() {
+    let origin = Origin::start();
+    let address = origin.address.to_string();
+    let gateway = Headgate::with_flags(&["--to", &address, "--workers", "4"]);
+    let mut upstream = None;
+    for _ in 0..8 {
+        let mut client = gateway.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        let upstream = upstream.get_or_insert_with(|| origin.accept());
+        upstream.head();
+        upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        assert_eq!(client.response().text(), "ok");
+        // Nothing arrives, and time passes in which the connection is not needed.
+        client.set_patience(Duration::from_millis(700));
+        assert!(client.try_fill().is_err());
+    }
+    origin.assert_untouched("another connection");
 }
