@@ -1,5 +1,6 @@
-//! The loops beside the traffic: active health checks, discovery, ejection of outliers, watching files, and
-//! showing which endpoints are in use. They write what requests read (plain atomics and whole sets of endpoints) and never touch a request.
+//! The loops beside the traffic: active health checks, discovery, ejection of outliers, watching files,
+//! showing which endpoints are in use. They write what requests read (plain atomics and whole sets of endpoints) and
+//! never touch a request.
 //!
 //! No loop is told what changed: each looks at the present services again and again and makes the world fit.
 //! All of them share one `current_thread` runtime on a thread that is no worker's.

@@ -125,9 +125,12 @@ pub(crate) fn choose(x: &Exchange<'_>, choice: &Choice<'_>, tried: &Tried) -> Op
 #[cold]
 fn check_panic(service: &Service, view: &ServiceView, now: Tick) {
     view.panic_checked.set(now);
-    let well = view.links.iter().filter(|link| is_well(link, now)).count();
+    // Those of weight zero take no new requests, however well they are.
+    let present = view.links.iter().filter(|link| link.endpoint.weight() > 0);
+    let (present, well) =
+        present.fold((0, 0), |(present, well), link| (present + 1, well + usize::from(is_well(link, now))));
     let percent = service.state.spec.outlier.as_ref().map_or(0, |outlier| outlier.panic_percent);
-    view.panics.set(panics(well, view.links.len(), percent));
+    view.panics.set(panics(well, present, percent));
 }
 
 fn key_hash(x: &Exchange<'_>, key: &HashKey) -> u64 {

@@ -1,5 +1,5 @@
-//! Asking DNS, and the hosts file before it: the addresses of a name, the records of any type. Answers only; how
-//! long they are kept and what happens when there are none is decided by the caller.
+//! Asking DNS, and the hosts file before it: the addresses of a name, the records of any type. Answers only;
+//! how long they are kept and what happens when there are none is decided by the caller.
 
 use headgate_observe::log::{self, Level};
 use hickory_resolver::config::{

@@ -45,6 +45,17 @@ fn a_name_is_dialled_where_discovery_says_and_a_refusal_leads_to_the_next_addres
 }
 
 #[test]
+fn an_endpoint_that_is_drained_does_not_keep_the_others_from_a_panic() {
+    let (only, drained) = (Upstream::fixed(200, "yes"), Upstream::fixed(200, "drained"));
+    let endpoints = format!("[\"{}\", {{ address = \"{}\", weight = 0 }}]", only.address, drained.address);
+    let gateway = Gateway::start(&format!(
+        "{ROUTE}\n[service.shop]\nendpoints = {endpoints}\noutlier = {{ panic_percent = 50 }}\n"
+    ));
+    gateway.eject("shop", 0);
+    wait_until("the panic is seen", || get(gateway.address, "/").body == "yes");
+}
+
+#[test]
 fn the_last_response_is_passed_on_as_it_is() {
     let bad = Upstream::fixed(503, "no");
     let gateway =
