@@ -85,15 +85,19 @@ impl Connection {
                 Next::Rest => {}
                 Next::Close => return,
                 Next::Tunnel(tunnel, to_upstream) => {
-                    let idle = self.spec().timeouts.tunnel.0;
-                    let Self { worker, stream, view, deadline, .. } = *self;
-                    // A tunnel may outlive many configurations and needs nothing more of its own.
-                    drop(view);
-                    let tunnel = tunnel.run(&stream, &to_upstream, &worker.buffers, &deadline, idle);
-                    return Box::pin(tunnel).await;
+                    return Box::pin(self.carry(tunnel, to_upstream)).await;
                 }
             }
         }
+    }
+
+    /// Carries the bytes of another protocol to the end of the connection.
+    async fn carry(self: Box<Self>, tunnel: Box<Tunnel>, to_upstream: Vec<u8>) {
+        let idle = self.spec().timeouts.tunnel.0;
+        let Self { worker, stream, view, deadline, _admitted, .. } = *self;
+        // A tunnel may outlive many configurations and needs nothing more of its own.
+        drop(view);
+        tunnel.run(&stream, &to_upstream, &worker.buffers, &deadline, idle).await;
     }
 
     fn spec(&self) -> &ListenSpec {
