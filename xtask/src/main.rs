@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its users read it at a terminal")]
 
 mod bench;
+mod interop;
 mod test;
 mod tidy;
 

@@ -22,6 +22,7 @@ pub(crate) fn run() -> Outcome {
     step("tidy", (Counts::default(), crate::tidy::run()));
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy));
+    crate::interop::prepare();
     step("tests", workspace_tests());
     step("doc tests", cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]));
     if crate::root().join("fuzz/Cargo.toml").exists() {

@@ -15,6 +15,7 @@ mod greetings;
 mod health;
 mod hostile;
 mod http2;
+mod interop;
 mod keep_alive;
 mod limits;
 mod listeners;

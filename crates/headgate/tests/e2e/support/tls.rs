@@ -1,7 +1,7 @@
 //! A certificate authority of the test's own, and TLS clients that trust it.
 
 use super::gateway::Scratch;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use std::fs;
@@ -25,6 +25,8 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Under the name of its certificates OpenSSL takes them for their own issuers.
+        params.distinguished_name.push(DnType::CommonName, "a test's authority");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         Self { issuer, scratch: super::scratch() }
     }
