@@ -8,6 +8,7 @@ mod balancing;
 mod bodies;
 mod command;
 mod departures;
+mod differential;
 mod endpoints;
 mod failures;
 mod fields;
