@@ -2,6 +2,7 @@
 //! share: when it is too much, too long or to end. What a stream does is written once, in `phases`.
 
 use crate::identify::Peer;
+use crate::record;
 use crate::view::View;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -129,6 +130,7 @@ impl Served {
             let event = poll_fn(|cx| {
                 self.client.connection.set(Some(cx.waker().clone()));
                 let request = connection.poll_accept(cx);
+                self.count_refused();
                 if self.is_flooding() {
                     return Poll::Ready(Event::Flood);
                 }
@@ -149,6 +151,7 @@ impl Served {
                     self.client.worker.follow_reload(&mut self.view, &mut self.listener);
                     self.requests += 1;
                     let (request, respond) = *request;
+                    self.meter.borrow_mut().handed_on(respond.stream_id().as_u32());
                     stream::start(&self.client, &self.view, self.listener, request, respond);
                     let limit = self.view.snapshot.listeners[self.listener].spec.limits.requests;
                     if limit > 0 && self.requests >= limit {
@@ -204,6 +207,19 @@ impl Served {
             Poll::Pending => self.deadline.poll_due(cx),
         })
         .await;
+    }
+
+    /// Counts the requests that `h2` refused by itself.
+    fn count_refused(&self) {
+        let refused = self.meter.borrow_mut().take_refused();
+        for (kind, count) in
+            [(FaultKind::BadRequest, refused.malformed), (FaultKind::HeadTooLarge, refused.too_large)]
+        {
+            for _ in 0..count {
+                self.record(kind);
+                record::log_unread(&self.client.worker, &self.client.peer, kind);
+            }
+        }
     }
 
     /// Counts a connection that `h2` ended for what the client did; one that merely broke is nobody's fault.

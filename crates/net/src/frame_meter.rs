@@ -1,7 +1,9 @@
 //! Counts the frames of an HTTP/2 client that cost much and carry nothing: PING, SETTINGS, PRIORITY,
-//! WINDOW_UPDATE, CONTINUATION, empty DATA and unknown ones. Reads frame headers only and never waits; the
-//! frames themselves are understood elsewhere. Resets and header lists are bounded elsewhere too.
+//! WINDOW_UPDATE, CONTINUATION, empty DATA and unknown ones; and the requests that `h2` refuses without telling.
+//! Reads frame headers only and never waits; the frames themselves are understood elsewhere. Resets and header
+//! lists are bounded elsewhere too.
 
+use crate::frames::{DATA, END_STREAM, Frame, Frames, HEADERS, RST_STREAM};
 use crate::stream::Stream;
 use headgate_model::units::Tick;
 use std::cell::RefCell;
@@ -18,22 +20,29 @@ const PER_SECOND: u64 = 1_000;
 /// Each so many bytes that it was sent allow one more: clients answer content with window updates.
 const BYTES_SENT_PER_FRAME: u64 = 512;
 
-/// Length of the connection preface (RFC 9113 section 3.4), and of a frame's header (section 4.1).
+/// Length of the connection preface (RFC 9113 section 3.4).
 const PREFACE: u64 = 24;
-const HEADER: usize = 9;
+/// The code by which `h2` resets the stream of a request that it does not hand on (section 7).
+const PROTOCOL_ERROR: u32 = 0x1;
 
-const DATA: u8 = 0x0;
-const HEADERS: u8 = 0x1;
-const RST_STREAM: u8 = 0x3;
-const END_STREAM: u8 = 0x1;
+/// Requests that were refused before anybody else saw them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    pub malformed: u32,
+    /// Answered 431: the head was larger than the limit.
+    pub too_large: u32,
+}
 
 /// One connection's budget of idle frames. Frames with content and requests earn what idle ones cost.
 #[derive(Debug)]
 pub struct FrameMeter {
-    header: [u8; HEADER],
-    header_len: usize,
-    /// Bytes to pass over: the preface, later a frame's payload.
-    skip: u64,
+    receiving: Frames,
+    sending: Frames,
+    /// The last stream whose request was handed on. Requests are handed on in order.
+    handed_on: u32,
+    /// The last stream that was answered without having been handed on.
+    answered: u32,
+    refused: Refused,
     budget: u32,
     /// Until when time was already paid out.
     paid: Tick,
@@ -46,9 +55,11 @@ impl FrameMeter {
     #[must_use]
     pub fn new(now: Tick) -> Self {
         Self {
-            header: [0; HEADER],
-            header_len: 0,
-            skip: PREFACE,
+            receiving: Frames::behind(PREFACE),
+            sending: Frames::behind(0),
+            handed_on: 0,
+            answered: 0,
+            refused: Refused::default(),
             budget: BURST,
             paid: now,
             sent: 0,
@@ -57,28 +68,38 @@ impl FrameMeter {
     }
 
     /// Takes note of received bytes, in any pieces.
-    pub fn received(&mut self, mut bytes: &[u8], now: impl Fn() -> Tick) {
-        while !bytes.is_empty() {
-            let passed = bytes.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
-            self.skip -= passed as u64;
-            bytes = &bytes[passed..];
-            let taken = bytes.len().min(HEADER - self.header_len);
-            self.header[self.header_len..self.header_len + taken].copy_from_slice(&bytes[..taken]);
-            self.header_len += taken;
-            bytes = &bytes[taken..];
-            if self.header_len == HEADER {
-                self.header_len = 0;
-                self.frame(&now);
-            }
-        }
+    pub fn received(&mut self, bytes: &[u8], now: impl Fn() -> Tick) {
+        let mut receiving = std::mem::replace(&mut self.receiving, Frames::behind(0));
+        receiving.read(bytes, |frame| self.frame(frame, &now));
+        self.receiving = receiving;
     }
 
-    /// Takes note of bytes that were sent to the client.
-    pub fn sent(&mut self, count: usize) {
-        self.sent += count as u64;
+    /// Takes note of bytes that were sent to the client, in any pieces.
+    pub fn sent(&mut self, bytes: &[u8]) {
+        let (handed_on, answered, refused) = (self.handed_on, &mut self.answered, &mut self.refused);
+        self.sending.read(bytes, |frame| match frame.kind {
+            _ if frame.stream <= handed_on || frame.stream == *answered => {}
+            HEADERS => {
+                *answered = frame.stream;
+                refused.too_large += 1;
+            }
+            RST_STREAM if frame.code == PROTOCOL_ERROR => refused.malformed += 1,
+            _ => {}
+        });
+        self.sent += bytes.len() as u64;
         let earned = self.sent / BYTES_SENT_PER_FRAME;
         self.sent %= BYTES_SENT_PER_FRAME;
         self.earn(earned);
+    }
+
+    /// The request of this stream was handed on.
+    pub fn handed_on(&mut self, stream: u32) {
+        self.handed_on = self.handed_on.max(stream);
+    }
+
+    /// What was refused since this was asked last.
+    pub fn take_refused(&mut self) -> Refused {
+        std::mem::take(&mut self.refused)
     }
 
     /// The client sent more idle frames than it may: it has to go.
@@ -87,13 +108,10 @@ impl FrameMeter {
         self.spent
     }
 
-    fn frame(&mut self, now: &impl Fn() -> Tick) {
-        let [high, middle, low, kind, flags, ..] = self.header;
-        let length = u32::from_be_bytes([0, high, middle, low]);
-        self.skip = u64::from(length);
-        match kind {
-            DATA if length > 0 => self.earn(1),
-            DATA if flags & END_STREAM != 0 => {}
+    fn frame(&mut self, frame: Frame, now: &impl Fn() -> Tick) {
+        match frame.kind {
+            DATA if frame.length > 0 => self.earn(1),
+            DATA if frame.flags & END_STREAM != 0 => {}
             HEADERS => self.earn(1),
             RST_STREAM => {}
             _ => self.pay(now),
@@ -130,13 +148,6 @@ impl<Clock: Fn() -> Tick> Metered<Clock> {
     pub fn new(stream: Stream, meter: Rc<RefCell<FrameMeter>>, clock: Clock) -> Self {
         Self { stream, meter, clock }
     }
-
-    fn count_sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(count)) = written {
-            self.meter.borrow_mut().sent(count);
-        }
-        written
-    }
 }
 
 impl<Clock: Fn() -> Tick + Unpin> AsyncRead for Metered<Clock> {
@@ -156,7 +167,10 @@ impl<Clock: Fn() -> Tick + Unpin> AsyncRead for Metered<Clock> {
 impl<Clock: Fn() -> Tick + Unpin> AsyncWrite for Metered<Clock> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = self.stream.poll_write(cx, bytes);
-        self.count_sent(written)
+        if let Poll::Ready(Ok(count)) = written {
+            self.meter.borrow_mut().sent(&bytes[..count]);
+        }
+        written
     }
 
     fn poll_write_vectored(
@@ -165,7 +179,14 @@ impl<Clock: Fn() -> Tick + Unpin> AsyncWrite for Metered<Clock> {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = self.stream.poll_write_vectored(cx, parts);
-        self.count_sent(written)
+        if let Poll::Ready(Ok(mut left)) = written {
+            for part in parts {
+                let count = left.min(part.len());
+                self.meter.borrow_mut().sent(&part[..count]);
+                left -= count;
+            }
+        }
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -191,7 +212,7 @@ mod tests {
 
     fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
         let mut frame = vec![0, (payload >> 8) as u8, payload as u8, kind, flags, 0, 0, 0, 1];
-        frame.resize(HEADER + payload, 0xaa);
+        frame.resize(9 + payload, 0xaa);
         frame
     }
 
@@ -229,11 +250,29 @@ mod tests {
         for _ in 0..4 * BURST {
             meter.received(&frame(DATA, 0, 1_000), || Tick(0));
             meter.received(&frame(WINDOW_UPDATE, 0, 4), || Tick(0));
-            meter.sent(1_024);
+            meter.sent(&frame(DATA, 0, 1_015));
             meter.received(&frame(WINDOW_UPDATE, 0, 4), || Tick(0));
             meter.received(&frame(WINDOW_UPDATE, 0, 4), || Tick(0));
         }
         assert!(!meter.is_spent());
+    }
+
+    #[test]
+    fn what_was_refused_is_seen_in_what_was_sent() {
+        let on = |stream: u8, mut frame: Vec<u8>| {
+            frame[8] = stream;
+            frame
+        };
+        let reset = |stream, code| vec![0, 0, 4, RST_STREAM, 0, 0, 0, 0, stream, 0, 0, 0, code];
+        let mut meter = begun();
+        meter.handed_on(1);
+        meter.sent(&[on(1, frame(HEADERS, END_STREAM, 5)), reset(1, 1)].concat());
+        assert_eq!(meter.take_refused(), Refused::default(), "answered by whom it was handed on to");
+        meter.sent(&[on(3, frame(HEADERS, END_STREAM, 5)), reset(3, 1)].concat());
+        assert_eq!(meter.take_refused(), Refused { malformed: 0, too_large: 1 });
+        meter.sent(&[reset(5, 1), reset(7, 8), reset(9, 1)].concat());
+        assert_eq!(meter.take_refused(), Refused { malformed: 2, too_large: 0 });
+        assert_eq!(meter.take_refused(), Refused::default());
     }
 
     #[test]
@@ -255,7 +294,7 @@ mod tests {
             }
             assert!(whole.budget < BURST, "seed {seed}");
             assert_eq!(cut.budget, whole.budget, "seed {seed}");
-            assert_eq!((cut.skip, cut.header_len), (0, 0), "seed {seed}");
+            assert!(cut.receiving.is_between(), "seed {seed}");
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod downstream;
 pub mod fields;
 pub mod forwarded;
 pub mod frame_meter;
+mod frames;
 pub mod h1;
 pub mod h2_head;
 pub mod head;

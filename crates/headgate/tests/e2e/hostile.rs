@@ -1,7 +1,7 @@
 //! Peers that mean harm or are badly broken: what they send has an end, is counted under its name, costs bounded
 //! memory, and touches nobody else.
 
-use crate::support::{Headgate, Origin, Port, Service, Wire, one_service};
+use crate::support::{Headgate, Origin, Port, Service, Wire, frames, one_service};
 use std::time::Duration;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
@@ -222,6 +222,51 @@ fn refusals_are_counted_by_their_kind() {
         assert_eq!(counted.number(&series), 1, "{kind}");
     }
     origin.assert_untouched("what was refused");
+}
+
+/// Also those of HTTP/2 that are refused before there is a request.
+#[test]
+fn refusals_over_http_2_are_counted_too() {
+    let service = Service::named("app");
+    let counted = Counted::start(&one_service("http2 = true", "", &[service.address]));
+    let long = "a".repeat(20_000);
+    let (whole, reset) = (frames::END_HEADERS | frames::END_STREAM, frames::RST_STREAM);
+    let no_path = frames::block(&[(":method", "GET"), (":scheme", "http"), (":authority", "a.test")]);
+    let many: Vec<(&str, &str)> = (0..120).map(|_| ("x", "1")).collect();
+    let mut client = frames::Frames::open(&counted.gateway);
+    let mut stream = 1;
+    for (kind, block, status) in [
+        (
+            "head_too_large",
+            frames::get(&[("x", &long[..8_000]), ("y", &long[..8_000]), ("z", &long[..8_000])]),
+            431,
+        ),
+        ("head_too_large", frames::get(&many), 431),
+        ("bad_request", no_path, 0),
+        ("bad_request", frames::get(&[("content-length", "5")]), 0),
+        ("bad_request", frames::get(&[("host", "b.test")]), 400),
+    ] {
+        let before = counted.faults(kind, "client");
+        let head = block.chunks(16_000).collect::<Vec<_>>();
+        let (last, first) = head.split_last().unwrap();
+        let end = if first.is_empty() { frames::HEADERS } else { frames::CONTINUATION };
+        for (index, piece) in first.iter().enumerate() {
+            let begin = if index == 0 { frames::HEADERS } else { frames::CONTINUATION };
+            client.send(frames::frame(begin, if index == 0 { frames::END_STREAM } else { 0 }, stream, piece));
+        }
+        let flags = if first.is_empty() { whole } else { frames::END_HEADERS };
+        client.send(frames::frame(end, flags, stream, last));
+        let got = client.until(|frame| match frame.kind {
+            frames::HEADERS => Some(frame.payload.clone()),
+            kind if kind == reset => Some(Vec::new()),
+            _ => None,
+        });
+        assert_eq!(got.is_empty(), status == 0, "{kind} {status}");
+        client.assert_alive();
+        assert_eq!(counted.faults(kind, "client"), before + 1, "{kind} {status}");
+        stream += 2;
+    }
+    assert_eq!(service.requests(), 0);
 }
 
 /// Routing sees the path as it was sent; the endpoint sees the same. What would mean two things is refused.
