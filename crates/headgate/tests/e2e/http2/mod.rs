@@ -2,6 +2,7 @@
 //! kind, nothing of it reaches the origin, and what it may say is served.
 
 mod connection;
+mod endpoints;
 mod messages;
 mod streams;
 

@@ -1,7 +1,7 @@
-//! An HTTP/2 client made of raw frames (RFC 9113 section 4): it can say what no library would. It encodes header
+//! A side of HTTP/2 made of raw frames (RFC 9113 section 4): it can say what no library would. It encodes header
 //! fields as plain literals and reads of an answer only its status.
 
-use super::{Headgate, Wire};
+use super::{Headgate, Origin, Wire};
 
 pub(crate) const DATA: u8 = 0x0;
 pub(crate) const HEADERS: u8 = 0x1;
@@ -103,6 +103,16 @@ impl Frames {
         let mut this = Self::silent(gateway);
         this.send([PREFACE, &frame(SETTINGS, 0, 0, []), &frame(SETTINGS, ACK, 0, [])].concat());
         this
+    }
+
+    /// The other side of a connection, up to its first request; gives that request's stream.
+    #[track_caller]
+    pub(crate) fn accept(origin: &Origin) -> (Self, u32) {
+        let mut this = Self { wire: origin.accept() };
+        this.wire.expect(PREFACE);
+        this.send([frame(SETTINGS, 0, 0, []), frame(SETTINGS, ACK, 0, [])].concat());
+        let stream = this.until(|frame| (frame.kind == HEADERS).then_some(frame.stream));
+        (this, stream)
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
