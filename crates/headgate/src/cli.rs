@@ -2,8 +2,10 @@
 
 use crate::admin_client::ADMIN;
 use crate::file::Overrides;
+use crate::exit::Exit;
 use crate::import::Format;
 use crate::run::{self, RunFlags};
+use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
 use crate::{demo, explain, import, reload, say};
@@ -182,18 +184,22 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Check { file } => run::check(&file),
         Command::Explain { file, request, headers } => explain::explain(&file, &request, &headers),
-        Command::Import { format, file } => import::import(format, &file),
+        Command::Import { format, file } => return ended(import::import(format, &file)),
         Command::Demo { listen, admin } => demo::demo(&listen, &admin),
         Command::Service(service) => run::service(service.into()),
         Command::Top { admin, once } => top::run(&TopOptions { admin, once }),
         Command::Reload { admin } => reload::run(&admin),
         Command::Schema => run::schema(),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    ended(result.map(|()| Exit::Done))
+}
+
+/// The exit code; what went wrong is said first.
+fn ended(result: Result<Exit, Failure>) -> ExitCode {
+    result
+        .unwrap_or_else(|error| {
             say::complain(&error);
-            ExitCode::FAILURE
-        }
-    }
+            Exit::Failed
+        })
+        .into()
 }

@@ -1,8 +1,9 @@
 //! `headgate import nginx|haproxy|caddy FILE`: prints the configuration as Headgate would write it, and
-//! after it, on standard error, everything that could not be translated.
+//! after it, on standard error, everything that could not be translated, what opens access first.
 
+use crate::exit::Exit;
 use crate::say::{Failure, say};
-use headgate_import::Kind;
+use headgate_import::{Dialect, Import, Kind};
 use std::io::Write;
 use std::path::Path;
 
@@ -13,24 +14,87 @@ pub(crate) enum Format {
     Caddy,
 }
 
-pub(crate) fn import(format: Format, file: &Path) -> Result<(), Failure> {
+impl From<Format> for Dialect {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Nginx => Self::Nginx,
+            Format::Haproxy => Self::Haproxy,
+            Format::Caddy => Self::Caddy,
+        }
+    }
+}
+
+/// The sections of the report, the most urgent first.
+const SECTIONS: [(Kind, &str); 4] = [
+    (
+        Kind::OpensAccess,
+        "OPENS ACCESS: rules on access that cannot be translated. What they covered is refused where the line \
+         says nothing else; decide on each before the result faces traffic",
+    ),
+    (Kind::Untranslated, "Not translated: to be done by hand, or to be done without"),
+    (Kind::Approximated, "Approximated: something near it came over"),
+    (Kind::Unneeded, "Not needed: Headgate does so anyway, or the line had no effect"),
+];
+
+/// # Errors
+/// When the file cannot be read, is another gateway's, or says nothing that could be run.
+pub(crate) fn import(format: Format, file: &Path) -> Result<Exit, Failure> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
-    let import = match format {
-        Format::Nginx => headgate_import::nginx(&text, &name),
-        Format::Haproxy => headgate_import::haproxy(&text, &name),
-        Format::Caddy => headgate_import::caddy(&text, &name),
-    };
-    say(import.toml.trim_end())?;
-    let mut errors = std::io::stderr().lock();
-    let untranslated = import.notes.iter().filter(|note| note.kind == Kind::Untranslated).count();
-    for note in &import.notes {
-        writeln!(errors, "{name}: {note}")?;
+    let dialect = Dialect::from(format);
+    match Dialect::guess(&text) {
+        Some(likely) if likely != dialect => {
+            return Err(format!(
+                "{name} does not look like a file of {dialect} but like one of {likely}: \
+                 headgate import {likely} {name}"
+            )
+            .into());
+        }
+        _ => {}
     }
+    let import = dialect.import(&text, &name);
+    let of = |kind: Kind| import.notes.iter().filter(move |note| note.kind == kind);
+    let faults: Vec<String> =
+        of(Kind::Fault).map(|note| format!("{name}:{}: {}", note.line, note.text)).collect();
+    if !faults.is_empty() {
+        return Err(
+            format!("{}\nnothing is translated of a file that cannot be read", faults.join("\n")).into()
+        );
+    }
+    if import.config.listeners.is_empty() || import.config.routes.is_empty() {
+        report(&name, &import)?;
+        return Err(format!("{name} has no listener with a route that could be translated").into());
+    }
+    say(import.toml.trim_end())?;
+    report(&name, &import)?;
+    Ok(if of(Kind::OpensAccess).next().is_some() {
+        Exit::AccessLost
+    } else if of(Kind::Untranslated).next().is_some() {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    })
+}
+
+fn report(name: &str, import: &Import) -> Result<(), Failure> {
+    let mut out = std::io::stderr().lock();
+    let mut counts = Vec::new();
+    for (kind, heading) in SECTIONS {
+        let notes: Vec<_> = import.notes.iter().filter(|note| note.kind == kind).collect();
+        counts.push(notes.len());
+        if notes.is_empty() {
+            continue;
+        }
+        writeln!(out, "\n{heading}:")?;
+        for note in notes {
+            let place = if note.line == 0 { name.to_owned() } else { format!("{name}:{}", note.line) };
+            writeln!(out, "  {place}: {}", note.text)?;
+        }
+    }
+    let [opens, lost, near, unneeded] = counts[..] else { return Ok(()) };
     writeln!(
-        errors,
-        "{name}: {untranslated} not translated, {} approximated",
-        import.notes.len() - untranslated
+        out,
+        "\n{name}: {opens} open access, {lost} not translated, {near} approximated, {unneeded} not needed"
     )?;
     Ok(())
 }

@@ -4,6 +4,7 @@ mod admin_client;
 mod admin_listener;
 mod cli;
 mod demo;
+mod exit;
 mod explain;
 mod file;
 mod import;

@@ -1,6 +1,7 @@
 //! The configuration that an import builds up: it takes only what Headgate would load, and notes the
 //! rest.
 
+use crate::denial::{Meeting, meet, refused, split};
 use crate::{Import, Kind, Note, emit};
 use headgate_model::address::{BindAddress, EndpointAddress};
 use headgate_model::grammar::{is_field_value, is_token};
@@ -17,7 +18,12 @@ pub(crate) struct Draft {
     pub(crate) config: Config,
     notes: Vec<Note>,
     identities: BTreeSet<String>,
+    /// What is refused, whatever more specific route comes after it.
+    denials: Vec<RouteSpec>,
 }
+
+/// A route that more refusals cut into is refused as a whole.
+const MAX_PARTS: usize = 32;
 
 impl Draft {
     pub(crate) fn untranslated(&mut self, line: usize, text: impl Into<String>) {
@@ -26,6 +32,20 @@ impl Draft {
 
     pub(crate) fn approximated(&mut self, line: usize, text: impl Into<String>) {
         self.note(line, text.into(), Kind::Approximated);
+    }
+
+    /// What is not missed.
+    pub(crate) fn unneeded(&mut self, line: usize, text: impl Into<String>) {
+        self.note(line, text.into(), Kind::Unneeded);
+    }
+
+    /// An access rule that the result cannot apply.
+    pub(crate) fn opens(&mut self, line: usize, text: impl Into<String>) {
+        self.note(line, text.into(), Kind::OpensAccess);
+    }
+
+    pub(crate) fn fault(&mut self, line: usize, text: impl Into<String>) {
+        self.note(line, text.into(), Kind::Fault);
     }
 
     fn note(&mut self, line: usize, text: String, kind: Kind) {
@@ -134,15 +154,70 @@ impl Draft {
         Some(name)
     }
 
-    /// Adds a route, or notes why Headgate would refuse it.
+    /// Adds a route, or notes why Headgate would refuse it. What an earlier denial covers of it is refused.
     pub(crate) fn route(&mut self, line: usize, mut route: RouteSpec) {
-        let pattern = match route.pattern.parse::<Pattern>() {
-            Ok(pattern) => pattern,
-            Err(error) => {
-                self.untranslated(line, format!("no pattern for {}: {error}", route.pattern));
+        if route.service.is_some() {
+            let mut parts = Vec::new();
+            for denial in &self.denials {
+                let status = denial.respond.as_ref().map_or(403, |respond| respond.status);
+                match meet(&route, denial) {
+                    Meeting::Nothing => {}
+                    Meeting::Part(part) if parts.len() < MAX_PARTS => parts.push(*part),
+                    Meeting::All | Meeting::Part(_) | Meeting::Unclear => {
+                        route = refused(&route, status);
+                        parts.clear();
+                        break;
+                    }
+                }
+            }
+            for part in parts {
+                // What is there already was decided by an earlier rule.
+                if !self.identities.contains(&identity(&part)) {
+                    self.route_as_it_is(line, part);
+                }
+            }
+        }
+        self.route_as_it_is(line, route);
+    }
+
+    /// Refuses requests, whatever more specific route comes later; with the denial's own answer where it
+    /// has one. What cannot be said as a route is refused with all of its host, or of its listeners.
+    pub(crate) fn deny(&mut self, line: usize, denial: &RouteSpec, status: u16) {
+        let plain = refused(denial, status);
+        let denial = RouteSpec {
+            respond: denial.respond.clone().or(plain.respond.clone()),
+            response_headers: denial.response_headers.clone(),
+            ..plain
+        };
+        let wide = |pattern: String| RouteSpec {
+            pattern,
+            listeners: denial.listeners.clone(),
+            respond: denial.respond.clone(),
+            ..RouteSpec::default()
+        };
+        let host = format!("{}/*", split(&denial.pattern).0);
+        for (widened, denial) in [denial.clone(), wide(host), wide("/*".to_owned())].into_iter().enumerate() {
+            if self.denials.contains(&denial) {
                 return;
             }
-        };
+            if self.route_as_it_is(line, denial.clone()) {
+                if widened > 0 {
+                    let text =
+                        format!("what it refuses cannot be said as a pattern: {} is refused", denial.pattern);
+                    self.opens(line, text);
+                }
+                self.denials.push(denial);
+                return;
+            }
+        }
+    }
+
+    /// Adds a route past all denials; false when Headgate would refuse it, which is then noted.
+    pub(crate) fn route_as_it_is(&mut self, line: usize, mut route: RouteSpec) -> bool {
+        if let Err(error) = route.pattern.parse::<Pattern>() {
+            self.untranslated(line, format!("no pattern for {}: {error}", route.pattern));
+            return false;
+        }
         route.listeners.sort();
         route.listeners.dedup();
         route.methods.sort();
@@ -160,21 +235,32 @@ impl Draft {
             config.routes.push(route.clone());
         });
         if !acceptable {
-            return;
+            return false;
         }
-        let identity = format!(
-            "{:?} {:?} {:?} {:?} {:?}",
-            pattern.unnamed(),
-            route.listeners,
-            route.methods,
-            route.headers,
-            route.query
-        );
-        if self.identities.insert(identity) {
+        if self.identities.insert(identity(&route)) {
             self.config.routes.push(route);
         } else {
             self.untranslated(line, format!("an earlier rule already takes all of {}", route.pattern));
         }
+        true
+    }
+
+    /// A path that is refused while a wider route goes to a service, and that route.
+    fn refused_by_path(&self) -> Option<(String, String)> {
+        let refuses = |route: &&RouteSpec| {
+            let status = route.respond.as_ref().map_or(0, |respond| respond.status);
+            (400..500).contains(&status)
+                && split(&route.pattern).1.bytes().any(|byte| byte.is_ascii_alphanumeric())
+        };
+        let open = |refused: &RouteSpec| {
+            let wider = |route: &&RouteSpec| {
+                route.service.is_some()
+                    && matches!(meet(route, refused), Meeting::Part(part) if split(&part.pattern).1 != split(&route.pattern).1)
+            };
+            self.config.routes.iter().find(wider).map(|route| route.pattern.clone())
+        };
+        let few = self.config.routes.iter().filter(refuses).take(MAX_PARTS);
+        few.into_iter().find_map(|route| Some((route.pattern.clone(), open(route)?)))
     }
 
     /// Whether Headgate loads a configuration with this in it; notes why not.
@@ -286,7 +372,15 @@ impl Draft {
         }
     }
 
-    pub(crate) fn finish(mut self, file_name: &str) -> Import {
+    /// The result. `decodes`: the other gateway compares paths after decoding them, which Headgate does not.
+    pub(crate) fn finish(mut self, file_name: &str, decodes: bool) -> Import {
+        if decodes && let Some((refused, open)) = self.refused_by_path() {
+            let text = format!(
+                "{refused} is refused as it is written; percent-encoded otherwise (`/%61` for `/a`) such a path goes to \
+                 {open}: make sure that the service refuses it too"
+            );
+            self.opens(0, text);
+        }
         let every: Vec<String> = self.config.listeners.keys().cloned().collect();
         for route in &mut self.config.routes {
             if route.listeners == every {
@@ -303,6 +397,12 @@ impl Draft {
         self.notes.sort_by_key(|note| note.line);
         Import { config: self.config, toml, notes: self.notes }
     }
+}
+
+/// Equal for routes that match the same requests.
+fn identity(route: &RouteSpec) -> String {
+    let pattern = route.pattern.parse::<Pattern>().map(|pattern| pattern.unnamed());
+    format!("{pattern:?} {:?} {:?} {:?} {:?}", route.listeners, route.methods, route.headers, route.query)
 }
 
 /// Stands in for the environment, which the import does not know.

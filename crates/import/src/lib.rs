@@ -1,9 +1,12 @@
 //! Reads the configuration files of NGINX, HAProxy and Caddy and writes Headgate's. Nothing is dropped
-//! in silence: what has no counterpart, or only a near one, is listed with its line and the reason.
+//! in silence: what has no counterpart, or only a near one, is listed with its line and the reason. It
+//! fails closed: what an access rule covered that has no counterpart is refused.
 //!
 //! It translates text; it reads no files, so that an `include` is a note.
 
 mod caddy;
+mod denial;
+mod dialect;
 mod draft;
 mod emit;
 mod haproxy;
@@ -11,6 +14,7 @@ mod nginx;
 mod quantity;
 
 pub use caddy::caddy;
+pub use dialect::Dialect;
 pub use haproxy::haproxy;
 pub use nginx::nginx;
 
@@ -36,21 +40,36 @@ pub struct Note {
     pub kind: Kind,
 }
 
-/// How much of a line came over.
+/// What became of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Nothing: it has to be done by hand, or is not needed.
+    /// It cannot be read: what it and the lines after it mean is not certain.
+    Fault,
+    /// It restricts access, which the result cannot do as it did. What it covered is refused, where the
+    /// text says nothing else.
+    OpensAccess,
+    /// Nothing came over: it has to be done by hand.
     Untranslated,
     /// Something near it; the text says the difference.
     Approximated,
+    /// Nothing, because nothing is missed: Headgate does so anyway, or the line had no effect.
+    Unneeded,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fault => "cannot be read",
+            Self::OpensAccess => "OPENS ACCESS",
+            Self::Untranslated => "not translated",
+            Self::Approximated => "approximated",
+            Self::Unneeded => "not needed",
+        })
+    }
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            Kind::Untranslated => "not translated",
-            Kind::Approximated => "approximated",
-        };
-        write!(f, "line {}: {kind}: {}", self.line, self.text)
+        write!(f, "line {}: {}: {}", self.line, self.kind, self.text)
     }
 }

@@ -16,6 +16,7 @@ mod greetings;
 mod health;
 mod hostile;
 mod http2;
+mod import;
 mod interop;
 mod keep_alive;
 mod limits;

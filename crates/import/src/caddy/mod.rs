@@ -1,6 +1,7 @@
 //! Caddy: from the blocks of a Caddyfile to listeners, services and routes.
 
 mod address;
+mod guard;
 mod matcher;
 mod parse;
 mod site;
@@ -9,6 +10,7 @@ mod upstream;
 use crate::Import;
 use crate::draft::Draft;
 use parse::Directive;
+use std::collections::BTreeMap;
 
 /// Translates a Caddyfile.
 #[must_use]
@@ -16,9 +18,21 @@ pub fn caddy(text: &str, file_name: &str) -> Import {
     let mut draft = Draft::default();
     let (mut tree, faults) = parse::parse(text);
     for (line, fault) in faults {
-        draft.untranslated(line, fault);
+        draft.fault(line, fault);
     }
     variables(&mut tree, &mut draft);
+    let mut snippets = Snippets::new();
+    tree.retain(|block| {
+        let name = block.word(0).strip_prefix('(').and_then(|name| name.strip_suffix(')'));
+        if let Some(name) = name {
+            snippets.insert(name.to_owned(), block.block.clone());
+        }
+        name.is_none()
+    });
+    let mut copies = 0;
+    for block in &mut tree {
+        expand(&mut block.block, &snippets, 0, &mut copies);
+    }
     let mut auto_https = true;
     if tree.first().is_some_and(|first| first.words.is_empty()) {
         let options = tree.remove(0);
@@ -44,22 +58,69 @@ pub fn caddy(text: &str, file_name: &str) -> Import {
     }
     for block in &tree {
         let first = block.word(0);
-        if first.starts_with('(') {
-            draft
-                .untranslated(block.line, format!("{first}: a snippet; write it where it is imported first"));
+        if first == "import" {
+            let text = format!("{}: paste the file here first", block.shown());
+            draft.untranslated(block.line, text);
         } else if block.words.is_empty() || block.block.is_empty() || !is_site(block) {
-            draft.untranslated(block.line, format!("{}: not a site with directives", block.shown()));
+            draft.untranslated(
+                block.line,
+                format!("{}: not a site with directives; the whole block", block.shown()),
+            );
         } else {
             site::site(block, auto_https, &mut draft);
         }
     }
-    draft.finish(file_name)
+    draft.finish(file_name, true)
 }
 
 /// Whether the words can be the addresses of a site rather than a directive with a block.
 fn is_site(block: &Directive) -> bool {
     let address = |word: &String| word.contains(['.', ':', '*', ',']) || word == "localhost";
     block.words.first().is_some_and(address)
+}
+
+/// The blocks of `(name) { ... }`.
+type Snippets = BTreeMap<String, Vec<Directive>>;
+
+/// Directives that all imports together may copy, and how deep snippets may import each other.
+const MAX_COPIES: usize = 10_000;
+const MAX_IMPORTS: usize = 8;
+
+/// Puts snippets in the place of `import name`, with `{args[0]}` and so on filled in. An import that is
+/// none of them stays.
+fn expand(block: &mut Vec<Directive>, snippets: &Snippets, depth: usize, copies: &mut usize) {
+    let mut out = Vec::with_capacity(block.len());
+    for mut directive in std::mem::take(block) {
+        let snippet = snippets.get(directive.word(1));
+        match snippet.filter(|_| directive.word(0) == "import" && depth < MAX_IMPORTS && *copies < MAX_COPIES)
+        {
+            Some(snippet) => {
+                *copies += 1 + snippet.len();
+                let mut copy = snippet.clone();
+                fill_arguments(&mut copy, directive.rest(2));
+                expand(&mut copy, snippets, depth + 1, copies);
+                out.append(&mut copy);
+            }
+            None => {
+                expand(&mut directive.block, snippets, depth, copies);
+                out.push(directive);
+            }
+        }
+    }
+    *block = out;
+}
+
+fn fill_arguments(block: &mut [Directive], arguments: &[String]) {
+    for directive in block {
+        for word in &mut directive.words {
+            for (at, argument) in arguments.iter().enumerate() {
+                *word = word
+                    .replace(&format!("{{args[{at}]}}"), argument)
+                    .replace(&format!("{{args.{at}}}"), argument);
+            }
+        }
+        fill_arguments(&mut directive.block, arguments);
+    }
 }
 
 /// Replaces `{$NAME:default}` by its default; a variable without one cannot be known here.

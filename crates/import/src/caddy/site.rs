@@ -1,6 +1,7 @@
 //! Site blocks: their directives as routes.
 
 use super::address::{address, secure};
+use super::guard::{asks_for_certificates, deny, is_guard, keeps_away, refuse};
 use super::matcher::{self, Matcher, Named};
 use super::parse::Directive;
 use super::upstream;
@@ -10,16 +11,28 @@ use headgate_model::spec::{LogFormat, Redirect, Respond, RouteSpec};
 
 /// Where the requests of a block come from, and what was decided about them so far.
 #[derive(Clone)]
-struct Scope {
-    listeners: Vec<String>,
-    hosts: Vec<String>,
+pub(super) struct Scope {
+    pub(super) listeners: Vec<String>,
+    pub(super) hosts: Vec<String>,
     matcher: Matcher,
     named: Named,
     /// The prefix that `handle_path` took off.
     stripped: String,
-    route: RouteSpec,
+    pub(super) route: RouteSpec,
     /// Something guards it that has no counterpart.
     guarded: bool,
+}
+
+impl Scope {
+    /// A matcher that stands in it: as the client's path is, and with what the scope itself asks for.
+    fn narrowed(&self, inner: Matcher) -> Result<(Matcher, Matcher), String> {
+        let inner = if self.stripped.is_empty() || inner == Matcher::default() {
+            inner
+        } else {
+            inner.behind(&self.stripped)
+        };
+        self.matcher.and(&inner).map(|both| (inner, both))
+    }
 }
 
 pub(super) fn site(block: &Directive, auto_https: bool, draft: &mut Draft) {
@@ -30,6 +43,11 @@ pub(super) fn site(block: &Directive, auto_https: bool, draft: &mut Draft) {
         .find(|directive| directive.word(0) == "bind")
         .map_or("", |directive| directive.word(1));
     let tls = block.block.iter().find(|directive| directive.word(0) == "tls");
+    if let Some(more) =
+        block.block.iter().find(|directive| directive.word(0) == "bind" && directive.words.len() > 2)
+    {
+        draft.untranslated(more.line, format!("{}: the first address only", more.shown()));
+    }
     for word in words {
         let address = match address(word, auto_https) {
             Ok(address) => address,
@@ -51,23 +69,43 @@ pub(super) fn site(block: &Directive, auto_https: bool, draft: &mut Draft) {
             named: Named::new(),
             stripped: String::new(),
             route: RouteSpec::default(),
-            guarded: false,
+            guarded: tls.is_some_and(asks_for_certificates),
         };
-        directives(&block.block, scope, draft);
+        directives(&block.block, scope, true, draft);
     }
 }
 
-/// The directives of a block: first what changes a message, then what answers.
-fn directives(block: &[Directive], mut scope: Scope, draft: &mut Draft) {
+/// The directives of a block: first what changes a message, then what answers; in Caddy's order or, inside
+/// `route`, as they stand.
+fn directives(block: &[Directive], mut scope: Scope, sorted: bool, draft: &mut Draft) {
     scope.named = matcher::named(block, &scope.named);
+    for directive in block.iter().filter(|directive| directive.word(0).starts_with('@')) {
+        let (name, line) = (directive.word(0), directive.line);
+        let used = block.iter().any(|other| uses(other, name));
+        match scope.named.get(name) {
+            Some(Err(reason)) => {
+                draft.untranslated(line, format!("{}: {reason}; the whole block", directive.shown()))
+            }
+            _ if !used => draft.unneeded(line, format!("{name}: nothing asks for it; the whole block")),
+            _ => {}
+        }
+    }
     for directive in block {
         prepare(directive, &mut scope, draft);
     }
     let mut answers: Vec<&Directive> = block.iter().collect();
-    answers.sort_by_key(|directive| order(directive.word(0)));
-    for directive in answers {
-        act(directive, &scope, draft);
+    if sorted {
+        answers.sort_by_key(|directive| order(directive.word(0)));
     }
+    for directive in answers {
+        act(directive, &mut scope, draft);
+    }
+}
+
+/// Whether a directive or one inside it asks for the matcher of this name.
+fn uses(directive: &Directive, matcher: &str) -> bool {
+    directive.rest(1).iter().any(|word| word == matcher)
+        || directive.block.iter().any(|inner| uses(inner, matcher))
 }
 
 /// Caddy sorts the directives of a block; of two for the same requests the first counts.
@@ -98,6 +136,9 @@ fn prepare(directive: &Directive, scope: &mut Scope, draft: &mut Draft) {
         "header" | "request_header" | "rewrite" | "uri" if conditional => {
             draft.untranslated(line, format!("{shown}: put it into a handle block with this matcher"));
         }
+        "request_header" if rest.len() == 2 && rest[1].contains('{') => {
+            upstream::unsayable_header(directive, &rest[0], &mut scope.route.request_headers, draft);
+        }
         "header" | "request_header" => {
             let response = directive.word(0) == "header";
             let edits =
@@ -119,11 +160,24 @@ fn prepare(directive: &Directive, scope: &mut Scope, draft: &mut Draft) {
             }
             _ => draft.untranslated(line, format!("{shown}: no counterpart")),
         },
-        "basic_auth" | "basicauth" | "forward_auth" | "jwtauth" => {
-            let open = conditional.then_some("; what it guards is let through");
-            scope.guarded |= !conditional;
-            let what = open.unwrap_or("; what it guards is answered 403 until you decide");
-            draft.untranslated(line, format!("{shown}: no access control{what}"));
+        name if is_guard(directive) => {
+            let narrowed = matched.and_then(|inner| scope.narrowed(inner));
+            let covers = match narrowed {
+                Ok((_, both)) if conditional => {
+                    let answer = Respond { status: 403, ..Respond::default() };
+                    deny(line, &both, &answer, scope, draft);
+                    "those paths are"
+                }
+                _ => {
+                    scope.guarded = true;
+                    "what it guards is"
+                }
+            };
+            let why = if name == "import" { "it may restrict access" } else { "no access control" };
+            draft.opens(
+                line,
+                format!("{shown}: the whole block; {why}; {covers} answered 403 until you decide"),
+            );
         }
         "request_body" => {
             for child in &directive.block {
@@ -142,70 +196,96 @@ fn prepare(directive: &Directive, scope: &mut Scope, draft: &mut Draft) {
     }
 }
 
+fn tls(directive: &Directive, draft: &mut Draft) {
+    let (line, shown) = (directive.line, directive.shown());
+    let known = directive.rest(1).len() == 2 && directive.block.is_empty();
+    if asks_for_certificates(directive) {
+        let text = format!(
+            "{shown}: the whole block; client certificates are asked for by a listener: tls.client_ca; what it \
+                     guards is answered 403 until you decide"
+        );
+        draft.opens(line, text);
+    } else if !known {
+        draft.untranslated(
+            line,
+            format!("{shown}: the whole block; certificates are files: tls.certificates of the listener"),
+        );
+    }
+}
+
+fn log(directive: &Directive, draft: &mut Draft) {
+    let line = directive.line;
+    let file = directive.block.iter().find(|child| child.word(0) == "output" && child.word(1) == "file");
+    draft.log(
+        line,
+        LogFormat::Json,
+        file.map(|child| child.word(2).to_owned()).filter(|path| !path.is_empty()),
+    );
+    for child in directive
+        .block
+        .iter()
+        .filter(|child| child.word(0) != "output" || !matches!(child.word(1), "file" | "stdout"))
+    {
+        draft.untranslated(
+            child.line,
+            format!(
+                "{}: the whole block; the access log is JSON, to a file or standard output",
+                child.shown()
+            ),
+        );
+    }
+}
+
 fn rewrite_path(path: &str) -> bool {
     path.starts_with('/') && headgate_model::grammar::path_fault(path).is_none()
 }
 
-fn act(directive: &Directive, scope: &Scope, draft: &mut Draft) {
+fn act(directive: &Directive, scope: &mut Scope, draft: &mut Draft) {
     let (line, shown) = (directive.line, directive.shown());
     let name = directive.word(0);
-    let (matched, rest) = matcher::split(directive.rest(1), &scope.named);
+    let named = scope.named.clone();
+    let (matched, rest) = matcher::split(directive.rest(1), &named);
     match name {
+        "reverse_proxy" if is_guard(directive) => {}
         "handle" | "handle_path" | "route" | "reverse_proxy" | "redir" | "respond" | "abort" | "error"
         | "file_server" | "php_fastcgi" => {}
-        "header" | "request_header" | "rewrite" | "uri" | "basic_auth" | "basicauth" | "forward_auth"
-        | "jwtauth" | "request_body" | "bind" => return,
-        "tls" => {
-            let known = directive.rest(1).len() == 2 && directive.block.is_empty();
-            if !known {
-                draft.untranslated(
-                    line,
-                    format!("{shown}: certificates are files: tls.certificates of the listener"),
-                );
-            }
-            return;
-        }
-        "log" => {
-            let file =
-                directive.block.iter().find(|child| child.word(0) == "output" && child.word(1) == "file");
-            draft.log(
-                line,
-                LogFormat::Json,
-                file.map(|child| child.word(2).to_owned()).filter(|path| !path.is_empty()),
-            );
-            for child in directive.block.iter().filter(|child| child.word(0) != "output") {
-                draft.untranslated(child.line, format!("{}: the access log is JSON", child.shown()));
-            }
-            return;
-        }
+        "header" | "request_header" | "rewrite" | "uri" | "request_body" | "bind" => return,
+        _ if is_guard(directive) => return,
+        "tls" => return tls(directive, draft),
+        "log" => return log(directive, draft),
         name if name.starts_with('@') => return,
         _ => {
             leftover(directive, draft);
             return;
         }
     }
-    let narrowed = matched.and_then(|inner| {
-        let inner = if scope.stripped.is_empty() || inner == Matcher::default() {
-            inner
-        } else {
-            inner.behind(&scope.stripped)
-        };
-        scope.matcher.and(&inner).map(|both| (inner, both))
-    });
+    let narrowed = matched.and_then(|inner| scope.narrowed(inner));
     let (inner, both) = match narrowed {
         Ok(found) => found,
+        Err(reason) if keeps_away(directive) => {
+            let text = format!(
+                "{shown}: {reason}; the whole block; everything here is answered 403 until you decide"
+            );
+            draft.opens(line, text);
+            scope.guarded = true;
+            return;
+        }
         Err(reason) => {
-            draft.untranslated(line, format!("{shown}: {reason}"));
+            draft.untranslated(line, format!("{shown}: {reason}; the whole block"));
             return;
         }
     };
+    let conditional = rest.len() < directive.rest(1).len();
+    if conditional && refuse(directive, rest, &both, scope, draft) {
+        return;
+    }
     let mut scope = Scope { matcher: both, ..scope.clone() };
     match name {
-        "handle" | "route" => directives(&directive.block, scope, draft),
+        "handle" | "route" => directives(&directive.block, scope, name == "handle", draft),
         "handle_path" => match inner.prefix() {
             Some(prefix) => {
                 scope.stripped = prefix.to_owned();
-                directives(&directive.block, scope, draft);
+                directives(&directive.block, scope, true, draft);
             }
             None => draft.untranslated(line, format!("{shown}: it needs a path with `*`")),
         },
@@ -251,8 +331,10 @@ fn answer(directive: &Directive, rest: &[String], mut scope: Scope, draft: &mut 
         }
     };
     if !done {
-        draft.untranslated(line, format!("{shown}: no counterpart"));
-        return;
+        // Without a route of its own, another one would answer what this one kept for itself.
+        draft.untranslated(line, format!("{shown}: no counterpart; answered 501 until you decide"));
+        (route.service, route.redirect) = (None, None);
+        route.respond = Some(Respond { status: 501, ..Respond::default() });
     }
     if route.service.is_none() {
         route = RouteSpec {
@@ -294,7 +376,7 @@ fn redirect(words: &[String]) -> Option<Redirect> {
     plain.then_some(Redirect { to, status })
 }
 
-fn respond(directive: &Directive, words: &[String]) -> Option<Respond> {
+pub(super) fn respond(directive: &Directive, words: &[String]) -> Option<Respond> {
     let block_body =
         directive.block.iter().find(|child| child.word(0) == "body").map(|child| child.word(1).to_owned());
     let (body, status) = match words {
@@ -317,5 +399,6 @@ fn leftover(directive: &Directive, draft: &mut Draft) {
         "vars" | "map" => "no variables",
         _ => "no counterpart",
     };
-    draft.untranslated(directive.line, format!("{}: {reason}", directive.shown()));
+    let whole = if directive.block.is_empty() { "" } else { "the whole block; " };
+    draft.untranslated(directive.line, format!("{}: {whole}{reason}", directive.shown()));
 }

@@ -119,7 +119,7 @@ fn option(
         ("header_up", _) => header_up(line, route, draft),
         ("header_down", _) => header(line, line.rest(1), &mut route.response_headers, draft),
         ("flush_interval", _) => {
-            draft.approximated(number, "flush_interval: not needed, Headgate does not hold pieces back")
+            draft.unneeded(number, format!("{}: Headgate does not hold pieces back", line.shown()))
         }
         ("transport", _) if line.word(1) == "http" => {
             line.block.iter().for_each(|line| transport(line, spec, draft))
@@ -135,7 +135,10 @@ fn option(
                 Err(_) => draft.untranslated(number, format!("{}: no such source", line.shown())),
             }
         }
-        _ => draft.untranslated(number, format!("{}: no counterpart", line.shown())),
+        _ => {
+            let whole = if line.block.is_empty() { "" } else { "the whole block; " };
+            draft.untranslated(number, format!("{}: {whole}no counterpart", line.shown()));
+        }
     }
 }
 
@@ -218,13 +221,24 @@ fn header_up(line: &Directive, route: &mut RouteSpec, draft: &mut Draft) {
             route.host = Some(value.to_owned())
         }
         (lower, _) if lower.starts_with("x-forwarded-") => {
-            draft.approximated(
-                line.line,
-                format!("header_up {name}: Headgate sets X-Forwarded headers itself"),
-            );
+            draft.unneeded(line.line, format!("header_up {name}: Headgate sets X-Forwarded headers itself"));
+        }
+        (_, value) if value.contains(['{', '}']) => {
+            unsayable_header(line, name, &mut route.request_headers, draft);
         }
         _ => header(line, line.rest(1), &mut route.request_headers, draft),
     }
+}
+
+/// A request's field with placeholders. A service may trust a field that no client could set so far.
+pub(super) fn unsayable_header(line: &Directive, name: &str, edits: &mut HeaderEdits, draft: &mut Draft) {
+    let bare = name.trim_start_matches(['+', '?', '>']);
+    draft.remove_header(line.line, edits, bare);
+    let text = format!(
+        "{}: a value with placeholders; what a client sends under this name is removed",
+        line.shown()
+    );
+    draft.untranslated(line.line, text);
 }
 
 /// `Name value`, `+Name value`, `-Name`, `?Name value`.

@@ -67,6 +67,8 @@ impl Match {
 #[derive(Default)]
 pub(super) struct Acls {
     named: BTreeMap<String, Result<Vec<Match>, String>>,
+    /// The criteria behind each name, as they are called in the file.
+    criteria: BTreeMap<String, Vec<String>>,
 }
 
 /// More alternatives than this are not written out as routes.
@@ -74,14 +76,43 @@ const MAX_ALTERNATIVES: usize = 64;
 
 impl Acls {
     /// Takes an `acl NAME CRITERION ...` line in.
-    pub(super) fn add(&mut self, line: &Line) {
+    ///
+    /// # Errors
+    /// Why the criterion has no counterpart.
+    pub(super) fn add(&mut self, line: &Line) -> Result<(), String> {
         let found = criterion(line.rest(2));
+        self.criteria.entry(line.word(1).to_owned()).or_default().push(line.word(2).to_owned());
+        let result = found.as_ref().map(drop).map_err(String::clone);
         let entry = self.named.entry(line.word(1).to_owned()).or_insert_with(|| Ok(Vec::new()));
         match (entry, found) {
             (Ok(all), Ok(found)) => all.extend(found),
             (entry, Err(reason)) => *entry = Err(reason),
             (Err(_), Ok(_)) => {}
         }
+        result
+    }
+
+    /// Whether a condition asks who the client is or what it did, rather than what it asks for.
+    pub(super) fn is_about_client(&self, words: &[String]) -> bool {
+        let about_request = |criterion: &String| {
+            let plain =
+                ["path", "base", "url", "query", "method", "ssl_fc", "always_", "nbsrv", "be_", "fe_"];
+            let lower = criterion.to_ascii_lowercase();
+            let name = lower.strip_prefix("req.").unwrap_or(&lower);
+            plain.iter().any(|start| name.starts_with(start))
+                || name.starts_with("hdr")
+                    && ["(host", "(user-agent", "(accept", "(upgrade", "(connection"]
+                        .iter()
+                        .any(|known| name.contains(known))
+        };
+        words.split(|word| word == "or" || word == "||").flat_map(terms).any(|(_, term)| match term {
+            Term::Named(name) if matches!(name.as_str(), "if" | "unless") => false,
+            Term::Named(name) => match self.criteria.get(&name) {
+                Some(criteria) => !criteria.iter().all(about_request),
+                None => predefined(&name).is_none(),
+            },
+            Term::Anonymous(words) => words.first().is_none_or(|first| !about_request(first)),
+        })
     }
 
     /// The ways to fulfil `if ...` or `unless ...`; no words are always fulfilled.
@@ -216,6 +247,10 @@ fn criterion(words: &[String]) -> Result<Vec<Match>, String> {
     let host = |values: Vec<String>| Ok(vec![Match { hosts: values, ..Match::default() }]);
     let path = |values: Vec<String>| Ok(vec![Match { paths: values, ..Match::default() }]);
     let texts = || values.iter().map(|value| (*value).to_owned()).collect::<Vec<String>>();
+    // These mean something else in a pattern.
+    if values.iter().any(|value| value.contains(['{', '}', '*'])) {
+        return unknown();
+    }
     if values.is_empty() && !matches!(fetch, "ssl_fc" | "always_true") && how != "found" {
         return unknown();
     }

@@ -1,5 +1,6 @@
 //! `backend` sections: the service they make, and what they change in a message.
 
+use super::guard::{GUARDED, is_guard};
 use super::parse::Line;
 use super::server::{server, server_options};
 use crate::draft::Draft;
@@ -16,6 +17,8 @@ const MS: Duration = Duration::from_millis(1);
 #[derive(Clone, Default)]
 pub(super) struct Backend {
     pub(super) service: Option<String>,
+    /// A rule keeps requests away from it that cannot be said, or keeps away all of them.
+    pub(super) refused: bool,
     host: Option<String>,
     request_headers: HeaderEdits,
     response_headers: HeaderEdits,
@@ -70,6 +73,14 @@ pub(super) fn backend(name: &str, number: usize, lines: &[Line], draft: &mut Dra
                     Err(error) => draft.untranslated(line.number, format!("{}: {error}", line.shown())),
                 }
                 server_options(line, line.rest(4), &mut plan, draft);
+            }
+            _ if is_guard(line) => {
+                backend.refused = true;
+                if line.split_condition().1.is_empty() && line.word(1) == "deny" {
+                    draft.approximated(line.number, format!("{}: answered 403", line.shown()));
+                } else {
+                    draft.opens(line.number, format!("{}: {GUARDED}", line.shown()));
+                }
             }
             "http-request" | "http-response" => edit(line, &mut backend, draft),
             _ => setting(line, &mut plan, draft),
@@ -137,7 +148,8 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
             }
             None => draft.untranslated(number, format!("{shown}: no such policy")),
         },
-        ("hash-type", _) => {}
+        ("hash-type", "consistent") => {}
+        ("hash-type", _) => draft.approximated(number, format!("{shown}: a consistent hash")),
         ("timeout", "connect") => spec.timeouts.connect = time(2).map_or(Span::default(), Span),
         ("timeout", "server") => {
             spec.timeouts.first_byte = time(2).map_or(Span::default(), Span);
@@ -173,6 +185,11 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
             };
             let host = line.words.iter().position(|word| word.eq_ignore_ascii_case("host"));
             let host = host.map(|at| line.word(at + 1).to_owned());
+            let known =
+                |word: &String| matches!(word.as_str(), "meth" | "GET" | "uri" | "hdr" | "ver" | "HTTP/1.1");
+            if plan.check.is_none() || !line.rest(2).iter().step_by(2).all(known) {
+                draft.approximated(number, format!("{shown}: the path and the host of it, for GET requests"));
+            }
             if let Some((path, old)) = &mut plan.check {
                 *path = after("uri").filter(|uri| uri.starts_with('/')).unwrap_or_else(|| path.clone());
                 *old = host.or_else(|| old.clone());
@@ -199,7 +216,7 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
         ("mode", "http")
         | ("option", "redispatch" | "http-server-close" | "http-keep-alive" | "prefer-last-server") => {}
         ("http-reuse", _) => {
-            draft.approximated(number, format!("{shown}: Headgate shares idle connections safely"))
+            draft.unneeded(number, format!("{shown}: Headgate shares idle connections safely"))
         }
         _ => super::leftover(line, draft),
     }
@@ -227,7 +244,15 @@ fn edit(line: &Line, backend: &mut Backend, draft: &mut Draft) {
     let (rule, condition) = line.split_condition();
     let word = |at: usize| rule.get(at).map_or("", String::as_str);
     if !condition.is_empty() {
-        draft.untranslated(line.number, format!("{}: edits have no conditions", line.shown()));
+        conditional_edit(
+            line,
+            if word(0) == "http-request" {
+                &mut backend.request_headers
+            } else {
+                &mut backend.response_headers
+            },
+            draft,
+        );
         return;
     }
     let host = word(2).eq_ignore_ascii_case("host");
@@ -247,6 +272,20 @@ fn edit(line: &Line, backend: &mut Backend, draft: &mut Draft) {
     }
 }
 
+/// An edit with a condition. A request's field is removed in any case: a service may trust a field that no
+/// client could set so far.
+pub(super) fn conditional_edit(line: &Line, edits: &mut HeaderEdits, draft: &mut Draft) {
+    let (number, shown) = (line.number, line.shown());
+    if line.word(0) == "http-request" && matches!(line.word(1), "set-header" | "del-header") {
+        draft.remove_header(number, edits, line.word(2));
+        let text =
+            format!("{shown}: edits have no conditions; what a client sends under this name is removed");
+        draft.untranslated(number, text);
+    } else {
+        draft.untranslated(number, format!("{shown}: edits have no conditions"));
+    }
+}
+
 /// `set-header`, `add-header` and `del-header`; false when the rule is another one.
 pub(super) fn header_edit(
     number: usize,
@@ -255,13 +294,17 @@ pub(super) fn header_edit(
     draft: &mut Draft,
 ) -> bool {
     let word = |at: usize| rule.get(at).map_or("", String::as_str);
-    let (name, value) = (word(2), word(3));
+    let (name, value, request) = (word(2), word(3), word(0) == "http-request");
     match word(1) {
         "set-header" | "add-header" if name.to_ascii_lowercase().starts_with("x-forwarded-") => {
-            draft.approximated(
-                number,
-                format!("{} {name}: Headgate sets X-Forwarded headers itself", word(1)),
+            draft.unneeded(number, format!("{} {name}: Headgate sets X-Forwarded headers itself", word(1)));
+        }
+        "set-header" if value.contains('%') && request && !name.eq_ignore_ascii_case("host") => {
+            draft.remove_header(number, edits, name);
+            let text = format!(
+                "set-header {name} {value}: a value with variables; what a client sends under this name is removed"
             );
+            draft.untranslated(number, text);
         }
         "set-header" | "add-header" if !value.contains('%') => {
             draft.header(number, edits, word(1) == "add-header", name, value);

@@ -1,29 +1,34 @@
 //! `frontend` sections: listeners, and the routes that their rules make.
 
 use super::acl::{Acls, Match};
-use super::backend::{Backend, header_edit};
+use super::backend::{Backend, conditional_edit, header_edit};
+use super::guard::{guard, guard_unknown, is_guard, refuse_backend};
 use super::parse::Line;
 use crate::draft::Draft;
 use crate::quantity::duration;
 use headgate_model::pattern::{HostPattern, Pattern};
-use headgate_model::spec::{Certificate, HeaderEdits, LogFormat, Redirect, Respond, RouteSpec, Span};
-use std::collections::BTreeMap;
+use headgate_model::spec::{
+    Certificate, ClientAuth, HeaderEdits, LogFormat, Redirect, Respond, RouteSpec, Span,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A listener of the frontend, and whether it speaks TLS.
-struct Bound {
+pub(super) struct Bound {
     name: String,
     tls: bool,
 }
 
-struct Frontend<'f> {
-    acls: Acls,
+pub(super) struct Frontend<'f> {
+    pub(super) acls: Acls,
     bound: Vec<Bound>,
     request_headers: HeaderEdits,
     response_headers: HeaderEdits,
     backends: &'f BTreeMap<String, Backend>,
     /// What was routed so far, in order, for the note about precedence.
     order: Vec<(usize, RouteSpec)>,
+    /// ACLs that compare paths in any case.
+    pub(super) any_case: BTreeSet<String>,
 }
 
 pub(super) fn frontend(
@@ -39,15 +44,30 @@ pub(super) fn frontend(
         response_headers: HeaderEdits::default(),
         backends,
         order: Vec::new(),
+        any_case: BTreeSet::new(),
     };
     for line in lines.iter().filter(|line| line.word(0) == "acl") {
-        frontend.acls.add(line);
+        if line.word(2).starts_with("path") && line.words.iter().any(|word| word == "-i") {
+            frontend.any_case.insert(line.word(1).to_owned());
+        }
+        if let Err(reason) = frontend.acls.add(line) {
+            draft.untranslated(line.number, format!("{}: {reason}", line.shown()));
+        } else if !lines.iter().any(|user| {
+            user.word(0) != "acl"
+                && user.words.iter().any(|word| word.trim_start_matches('!') == line.word(1))
+        }) {
+            draft.unneeded(line.number, format!("{}: no rule asks for it", line.shown()));
+        }
     }
     for line in lines.iter().filter(|line| line.word(0) == "bind") {
         bind(line, &mut frontend.bound, draft);
     }
     let rule = |line: &Line| matches!(line.word(0), "http-request" | "http-response" | "redirect");
-    for line in lines.iter().filter(|line| !rule(line)) {
+    // Connections are refused before anything else is looked at.
+    for line in lines.iter().filter(|line| is_guard(line) && !rule(line)) {
+        guard(line, &mut frontend, draft);
+    }
+    for line in lines.iter().filter(|line| !rule(line) && !is_guard(line)) {
         match line.word(0) {
             "acl" | "bind" | "use_backend" | "default_backend" => {}
             _ => setting(line, &frontend.bound, draft),
@@ -57,10 +77,15 @@ pub(super) fn frontend(
     let (edits, answers): (Vec<&Line>, Vec<&Line>) =
         lines.iter().filter(|line| rule(line)).partition(|line| line.word(1).ends_with("-header"));
     edits.iter().for_each(|line| edit(line, &mut frontend, draft));
-    answers.iter().for_each(|line| answer(line, &mut frontend, draft));
+    for line in answers {
+        if is_guard(line) { guard(line, &mut frontend, draft) } else { answer(line, &mut frontend, draft) }
+    }
     let uses = lines.iter().filter(|line| line.word(0) == "use_backend");
-    let defaults = lines.iter().rfind(|line| line.word(0) == "default_backend");
-    for line in uses.chain(defaults) {
+    let default = lines.iter().rfind(|line| line.word(0) == "default_backend");
+    for line in lines.iter().filter(|line| line.word(0) == "default_backend" && Some(*line) != default) {
+        draft.unneeded(line.number, format!("{}: a later one counts", line.shown()));
+    }
+    for line in uses.chain(default) {
         use_backend(line, &mut frontend, draft);
     }
     precedence(&frontend.order, draft);
@@ -82,6 +107,7 @@ fn bind(line: &Line, bound: &mut Vec<Bound>, draft: &mut Draft) {
         let Some(name) = draft.listener(line.number, &bind) else { continue };
         let mut options = line.rest(2).iter().map(String::as_str);
         let (mut tls, mut certificates, mut http2) = (false, Vec::new(), false);
+        let (mut ca, mut verify, mut newest_only) = (None, "none", false);
         while let Some(option) = options.next() {
             match option {
                 "ssl" => tls = true,
@@ -92,8 +118,18 @@ fn bind(line: &Line, bound: &mut Vec<Bound>, draft: &mut Draft) {
                     let text = "accept-proxy: name in trusted_proxies who sends it, then set proxy_protocol";
                     draft.untranslated(line.number, text);
                 }
-                "ca-file" | "verify" | "ssl-min-ver" | "ciphers" | "ciphersuites" | "curves" | "maxconn"
-                | "name" | "mode" | "user" | "group" | "thread" | "interface" | "crt-list" | "process" => {
+                "ca-file" => ca = options.next().map(str::to_owned),
+                "verify" => verify = options.next().unwrap_or_default(),
+                "ssl-min-ver" => newest_only = options.next() == Some("TLSv1.3"),
+                "crl-file" => {
+                    let text = format!(
+                        "bind ... crl-file {}: revoked certificates are accepted",
+                        options.next().unwrap_or_default()
+                    );
+                    draft.opens(line.number, text);
+                }
+                "ciphers" | "ciphersuites" | "curves" | "maxconn" | "name" | "mode" | "user" | "group"
+                | "thread" | "interface" | "crt-list" | "process" => {
                     let value = options.next().unwrap_or_default();
                     draft.untranslated(
                         line.number,
@@ -116,6 +152,20 @@ fn bind(line: &Line, bound: &mut Vec<Bound>, draft: &mut Draft) {
                 format!("crt {cert}: certificate and key are read from this one file"),
             );
             draft.certificate(line.number, &name, Certificate { key: cert.clone(), cert });
+        }
+        let tls_spec = draft.config.listeners.get_mut(&name).and_then(|spec| spec.tls.as_mut());
+        if let Some(spec) = tls_spec {
+            if newest_only {
+                spec.min_version = Some("1.3".to_owned());
+            }
+            if verify != "none" {
+                spec.client_ca = Some(ca.take().unwrap_or_else(|| "/etc/headgate/clients.pem".to_owned()));
+                spec.client_auth =
+                    if verify == "optional" { ClientAuth::Optional } else { ClientAuth::Required };
+            }
+        }
+        if let Some(ca) = ca {
+            draft.unneeded(line.number, format!("bind ... ca-file {ca}: no client certificate is asked for"));
         }
         bound.push(Bound { name, tls });
     }
@@ -153,10 +203,7 @@ fn setting(line: &Line, bound: &[Bound], draft: &mut Draft) {
             );
         }
         ("option", "forwardfor", _) => {
-            draft.approximated(
-                line.number,
-                "option forwardfor: not needed, Headgate sets X-Forwarded-For by default",
-            );
+            draft.unneeded(line.number, "option forwardfor: Headgate sets X-Forwarded-For by default");
         }
         ("mode", "http", _) | ("option", "http-server-close" | "http-keep-alive" | "dontlognull", _) => {}
         _ => super::leftover(line, draft),
@@ -166,12 +213,12 @@ fn setting(line: &Line, bound: &[Bound], draft: &mut Draft) {
 fn edit(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
     let (rule, condition) = line.split_condition();
     let name = rule.get(2).map_or("", String::as_str).to_ascii_lowercase();
-    if !condition.is_empty() && !name.starts_with("x-forwarded-") {
-        draft.untranslated(line.number, format!("{}: edits have no conditions", line.shown()));
-        return;
-    }
     let request = line.word(0) == "http-request";
     let edits = if request { &mut frontend.request_headers } else { &mut frontend.response_headers };
+    if !condition.is_empty() && !name.starts_with("x-forwarded-") {
+        conditional_edit(line, edits, draft);
+        return;
+    }
     if !header_edit(line.number, rule, edits, draft) {
         draft.untranslated(line.number, format!("{}: no counterpart", line.shown()));
     }
@@ -201,10 +248,6 @@ fn answer(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
                 route.redirect = Some(Redirect { to, status });
             }
         }
-        ["http-request", "deny", ..] => {
-            let status = Some(status("deny_status", 403)).filter(|status| (200..600).contains(status));
-            route.respond = status.map(|status| Respond { status, ..Respond::default() });
-        }
         ["http-request", "return", ..] => {
             let status = Some(status("status", 200)).filter(|status| (200..600).contains(status));
             let body = after("string").or(after("lf-string")).unwrap_or_default();
@@ -216,81 +259,107 @@ fn answer(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
         }
         _ => {}
     }
-    if matches!(line.word(1), "auth" | "tarpit" | "reject") {
-        draft.untranslated(line.number, format!("{}: what it guarded is let through", line.shown()));
-        return;
-    }
+    let answers = matches!(line.word(0), "redirect") || matches!(line.word(1), "redirect" | "return");
+    let ways = frontend.acls.condition(condition);
     if route.redirect.is_none() && route.respond.is_none() {
-        draft.untranslated(line.number, format!("{}: no counterpart", line.shown()));
-        return;
+        if !answers {
+            draft.untranslated(line.number, format!("{}: no counterpart", line.shown()));
+            return;
+        }
+        let text = format!("{}: no counterpart; answered 501 until you decide", line.shown());
+        draft.untranslated(line.number, text);
+        route.respond = Some(Respond { status: 501, ..Respond::default() });
     }
-    match frontend.acls.condition(condition) {
+    match ways {
         Ok(ways) => {
             let taken = ways.iter().filter(|way| way.is_everything()).map(|way| way.tls).collect::<Vec<_>>();
-            add(line, ways, &route, frontend, draft);
+            // A fixed answer may stand for a refusal, whatever more specific route comes later.
+            let refuses = route.respond.as_ref().is_some_and(|respond| respond.status >= 400);
+            for way in ways {
+                for one in bind_route(&way, &route, frontend) {
+                    if refuses {
+                        frontend.order.push((line.number, one.clone()));
+                        draft.deny(
+                            line.number,
+                            &one,
+                            one.respond.as_ref().map_or(403, |respond| respond.status),
+                        );
+                    } else {
+                        frontend.order.push((line.number, one.clone()));
+                        draft.route(line.number, one);
+                    }
+                }
+            }
             // These listeners answer everything so: later rules do not reach them.
             frontend.bound.retain(|bound| !taken.iter().any(|tls| tls.is_none_or(|tls| tls == bound.tls)));
         }
-        Err(reason) if line.word(1) == "deny" => match frontend.acls.condition_known(condition) {
-            Some(ways) => {
-                add(line, ways, &route, frontend, draft);
-                let text =
-                    format!("{}: {reason}; without that condition, so that more is denied", line.shown());
-                draft.approximated(line.number, text);
-            }
-            None => {
-                let text = format!("{}: {reason}; what it denied is let through", line.shown());
-                draft.untranslated(line.number, text);
-            }
-        },
+        // By who the client is, it may keep somebody away.
+        Err(reason) if frontend.acls.is_about_client(condition) => {
+            guard_unknown(line, &reason, frontend, draft)
+        }
         Err(reason) => draft.untranslated(line.number, format!("{}: {reason}", line.shown())),
     }
 }
 
 fn use_backend(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
+    let condition = line.split_condition().1;
     let Some(backend) = frontend.backends.get(line.word(1)) else {
-        draft.untranslated(line.number, format!("{}: no such backend", line.shown()));
-        return;
+        draft.untranslated(line.number, format!("{}: no such backend; answered 503", line.shown()));
+        return refuse_backend(line, 503, frontend, draft);
     };
+    if backend.refused {
+        return refuse_backend(line, 403, frontend, draft);
+    }
     if backend.service.is_none() {
-        draft.untranslated(line.number, format!("{}: the backend has no servers to send to", line.shown()));
-        return;
+        let text = format!("{}: the backend has no servers to send to; answered 503", line.shown());
+        draft.untranslated(line.number, text);
+        return refuse_backend(line, 503, frontend, draft);
     }
     let mut route = RouteSpec::default();
     backend.apply(&mut route);
-    match frontend.acls.condition(line.split_condition().1) {
-        Ok(ways) => add(line, ways, &route, frontend, draft),
+    match frontend.acls.condition(condition) {
+        Ok(ways) => {
+            for way in ways {
+                for one in bind_route(&way, &route, frontend) {
+                    frontend.order.push((line.number, one.clone()));
+                    draft.route(line.number, one);
+                }
+            }
+        }
+        // Whom it sends elsewhere must not come to the other backends.
+        Err(reason) if frontend.acls.is_about_client(condition) => {
+            guard_unknown(line, &reason, frontend, draft)
+        }
         Err(reason) => draft.untranslated(line.number, format!("{}: {reason}", line.shown())),
     }
 }
 
-fn add(line: &Line, ways: Vec<Match>, route: &RouteSpec, frontend: &mut Frontend<'_>, draft: &mut Draft) {
-    for way in ways {
-        let listening = frontend.bound.iter().filter(|bound| way.tls.is_none_or(|tls| tls == bound.tls));
-        let listeners: Vec<String> = listening.map(|bound| bound.name.clone()).collect();
-        if listeners.is_empty() {
-            continue;
-        }
-        for mut route in way.routes(route) {
-            route.listeners.clone_from(&listeners);
-            if route.service.is_some() {
-                let edits = &frontend.request_headers;
-                route.request_headers.remove.extend(edits.remove.iter().cloned());
-                for (name, value) in &edits.set {
-                    route.request_headers.set.entry(name.clone()).or_insert_with(|| value.clone());
-                }
-                for (name, value) in &edits.add {
-                    route.request_headers.add.entry(name.clone()).or_insert_with(|| value.clone());
-                }
-            }
-            let edits = &frontend.response_headers;
-            route.response_headers.remove.extend(edits.remove.iter().cloned());
-            route.response_headers.set.extend(edits.set.clone());
-            route.response_headers.add.extend(edits.add.clone());
-            frontend.order.push((line.number, route.clone()));
-            draft.route(line.number, route);
-        }
+/// The routes that match so, on the listeners that the condition leaves, with the frontend's edits.
+pub(super) fn bind_route(way: &Match, route: &RouteSpec, frontend: &Frontend<'_>) -> Vec<RouteSpec> {
+    let listening = frontend.bound.iter().filter(|bound| way.tls.is_none_or(|tls| tls == bound.tls));
+    let listeners: Vec<String> = listening.map(|bound| bound.name.clone()).collect();
+    if listeners.is_empty() {
+        return Vec::new();
     }
+    let mut routes = way.routes(route);
+    for route in &mut routes {
+        route.listeners.clone_from(&listeners);
+        if route.service.is_some() {
+            let edits = &frontend.request_headers;
+            route.request_headers.remove.extend(edits.remove.iter().cloned());
+            for (name, value) in &edits.set {
+                route.request_headers.set.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            for (name, value) in &edits.add {
+                route.request_headers.add.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        let edits = &frontend.response_headers;
+        route.response_headers.remove.extend(edits.remove.iter().cloned());
+        route.response_headers.set.extend(edits.set.clone());
+        route.response_headers.add.extend(edits.add.clone());
+    }
+    routes
 }
 
 /// HAProxy tries rules in order, Headgate the most specific first: says where that differs.

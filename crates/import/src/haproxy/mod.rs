@@ -3,6 +3,7 @@
 mod acl;
 mod backend;
 mod frontend;
+mod guard;
 mod parse;
 mod server;
 
@@ -17,7 +18,7 @@ pub fn haproxy(text: &str, file_name: &str) -> Import {
     let mut draft = Draft::default();
     let (sections, stray) = parse::parse(text);
     for line in stray {
-        draft.untranslated(line.number, format!("{}: stands in no section", line.shown()));
+        draft.fault(line.number, format!("{}: stands in no section", line.shown()));
     }
     let mut defaults: &[Line] = &[];
     let mut proxies = Vec::new();
@@ -30,6 +31,12 @@ pub fn haproxy(text: &str, file_name: &str) -> Import {
                 section.head.number,
                 format!("{}: no counterpart; the whole section", section.head.shown()),
             ),
+        }
+    }
+    for section in sections.iter().filter(|section| section.head.word(0) == "defaults") {
+        if !proxies.iter().any(|(_, used)| std::ptr::eq(*used, section.lines.as_slice())) {
+            let text = format!("{}: no section uses it; the whole section", section.head.shown());
+            draft.unneeded(section.head.number, text);
         }
     }
     let mut backends = BTreeMap::new();
@@ -45,6 +52,18 @@ pub fn haproxy(text: &str, file_name: &str) -> Import {
         // An own line comes later and so wins over a default.
         let lines: Vec<Line> = defaults.iter().chain(&section.lines).cloned().collect();
         let (kind, name) = (section.head.word(0), section.head.word(1));
+        if section.head.word(2) == "from" {
+            let text = format!("{}: the nearest `defaults` above it is used", section.head.shown());
+            draft.approximated(section.head.number, text);
+        }
+        let misplaced = |line: &&Line| match kind {
+            "frontend" => is_backend_setting(line),
+            "backend" => is_frontend_setting(line) && line.word(0) != "acl",
+            _ => false,
+        };
+        for line in section.lines.iter().filter(misplaced) {
+            draft.unneeded(line.number, format!("{}: has no effect in a {kind}", line.shown()));
+        }
         if kind != "frontend" {
             let side = lines
                 .iter()
@@ -67,7 +86,7 @@ pub fn haproxy(text: &str, file_name: &str) -> Import {
         }
         frontend::frontend(&lines, number, &backends, &mut draft);
     }
-    draft.finish(file_name)
+    draft.finish(file_name, false)
 }
 
 /// Lines of a `listen` section that belong to its backend half.
@@ -91,7 +110,7 @@ fn is_backend_setting(line: &Line) -> bool {
 /// Settings of `defaults` that say nothing to a backend.
 fn is_frontend_setting(line: &Line) -> bool {
     match (line.word(0), line.word(1)) {
-        ("maxconn" | "bind" | "acl", _) => true,
+        ("maxconn" | "bind", _) => true,
         ("timeout", kind) => matches!(kind, "client" | "http-request" | "http-keep-alive" | "tunnel"),
         ("option", kind) => matches!(kind, "httplog" | "forwardfor" | "dontlognull"),
         _ => false,
@@ -108,7 +127,10 @@ fn global(section: &Section, draft: &mut Draft) {
                 }
                 _ => "not a number of workers",
             },
-            "daemon" | "user" | "group" | "chroot" | "pidfile" => "the service manager does this",
+            "daemon" | "user" | "group" | "chroot" | "pidfile" => {
+                draft.unneeded(line.number, format!("{}: the service manager does this", line.shown()));
+                continue;
+            }
             "maxconn" => "Headgate limits connections for each listener: limits.connections",
             "log" | "stats" => "Headgate has an access log and an admin listener of its own",
             word if word.starts_with("ssl-") || word.starts_with("tune.ssl") => {

@@ -20,8 +20,19 @@ pub(super) fn answer(
         _ => rewritten(directive, place, known),
     };
     let Some((mut route, moved)) = found else {
-        draft.untranslated(directive.line, format!("{}: no counterpart", directive.shown()));
-        return false;
+        if directive.name != "return" {
+            draft.untranslated(directive.line, format!("{}: no counterpart", directive.shown()));
+            return false;
+        }
+        // Nothing else may answer in its place.
+        let (status, shown) = (if directive.arg(0) == "444" { 403 } else { 501 }, directive.shown());
+        draft.untranslated(
+            directive.line,
+            format!("{shown}: no counterpart; answered {status} until you decide"),
+        );
+        let respond = Some(Respond { status, ..Respond::default() });
+        routes(directive.line, place, &RouteSpec { respond, ..RouteSpec::default() }, context, draft);
+        return true;
     };
     route.response_headers = context.settings.response_edits(draft);
     routes(directive.line, moved.as_ref().unwrap_or(place), &route, context, draft);
@@ -85,20 +96,123 @@ fn usable_redirect(route: &RouteSpec) -> bool {
     !to.is_empty() && !to.contains(' ') && headgate_model::grammar::is_field_value(to)
 }
 
-/// `if ($host = name) { return ...; }`, which certificate tools write, is a route of that host.
-pub(super) fn condition(block: &Directive, place: &Place, context: &Context<'_, '_>, draft: &mut Draft) {
-    let test: String = block.args.join(" ");
-    let host = test.strip_prefix("($host = ").and_then(|rest| rest.strip_suffix(')')).map(str::trim);
-    match (host, block.block.as_deref()) {
-        (Some(host), Some([only]))
-            if only.name == "return" && headgate_model::grammar::is_host_name(host) =>
-        {
-            let (settings, listeners) = (context.settings.clone(), context.listeners.clone());
-            let inner = Context { settings, listeners, hosts: vec![host.to_owned()], ..*context };
+/// `if`: what it says about host, scheme and method is translated. True when it kept requests away and
+/// cannot be said: then nothing of the place may be let through.
+pub(super) fn condition(
+    block: &Directive,
+    place: &Place,
+    context: &mut Context<'_, '_>,
+    draft: &mut Draft,
+) -> bool {
+    let (line, test) = (block.line, block.args.join(" "));
+    let test = test.trim_start_matches('(').trim_end_matches(')').trim();
+    let [only] = block.block.as_deref().unwrap_or_default() else { return condition_lost(block, draft) };
+    let refuses = returned_status(only).filter(|status| *status >= 400);
+    if let Some(host) = test.strip_prefix("$host = ").map(str::trim)
+        && only.name == "return"
+        && headgate_model::grammar::is_host_name(host)
+    {
+        let inner = Context { hosts: vec![host.to_owned()], ..context.clone() };
+        if let Some(status) = refuses {
+            refuse(line, place, &[], status, &inner, draft);
+        } else {
             answer(only, place, &inner, draft);
         }
-        _ => leftover(block, draft),
+        return false;
     }
+    if let Some(scheme) = context.scheme
+        && let Some(wanted) = scheme_test(test)
+        && only.name == "return"
+    {
+        if wanted == scheme {
+            answer(only, place, context, draft);
+            context.answered = true;
+        } else {
+            draft.unneeded(line, format!("{}: it is always {scheme} here; the whole block", block.shown()));
+        }
+        return false;
+    }
+    match (method_test(test), refuses) {
+        (Some((true, methods)), Some(status)) => {
+            refuse(line, place, &methods, status, context, draft);
+            false
+        }
+        (Some((false, methods)), Some(_)) if context.settings.methods.is_empty() => {
+            draft.approximated(line, format!("{}: other methods are answered 403", block.shown()));
+            context.settings.methods = methods;
+            false
+        }
+        _ => condition_lost(block, draft),
+    }
+}
+
+/// Notes an `if` that cannot be said; true when it kept requests away.
+fn condition_lost(block: &Directive, draft: &mut Draft) -> bool {
+    // A redirect by such a variable gives a page another name; by any other it may guard the page.
+    let naming =
+        ["$host", "$http_host", "$scheme", "$server_name", "$request_uri", "$uri", "$http_user_agent"];
+    let names_only = naming.iter().any(|name| block.arg(0).trim_start_matches('(') == *name);
+    let guards = block.block.iter().flatten().any(|directive| match returned_status(directive) {
+        Some(status) => status >= 400 || !names_only,
+        None => {
+            directive.name == "rewrite" && !names_only && matches!(directive.arg(2), "permanent" | "redirect")
+        }
+    });
+    if guards {
+        let text =
+            "the whole block; it kept requests away, and everything here is answered 403 until you decide";
+        draft.opens(block.line, format!("{}: {text}", block.shown()));
+    } else {
+        leftover(block, draft);
+    }
+    guards
+}
+
+/// The status of a `return`.
+pub(super) fn returned_status(directive: &Directive) -> Option<u16> {
+    (directive.name == "return").then(|| directive.arg(0).parse().unwrap_or(302))
+}
+
+fn refuse(
+    line: usize,
+    place: &Place,
+    methods: &[String],
+    status: u16,
+    context: &Context<'_, '_>,
+    draft: &mut Draft,
+) {
+    let status = if (400..600).contains(&status) && status != 444 { status } else { 403 };
+    for host in &context.hosts {
+        let (pattern, listeners) = (format!("{host}{}", place.pattern()), context.listeners.clone());
+        let denial = RouteSpec { pattern, listeners, methods: methods.to_vec(), ..RouteSpec::default() };
+        draft.deny(line, &denial, status);
+    }
+}
+
+/// The scheme that `$scheme = http`, `$https = ""` and the like ask for.
+fn scheme_test(test: &str) -> Option<&'static str> {
+    match test.replace(['"', '\''], "").trim() {
+        "$scheme = http" | "$scheme != https" | "$https =" | "$https != on" | "$server_port = 80" => {
+            Some("http")
+        }
+        "$scheme = https" | "$scheme != http" | "$https = on" | "$server_port = 443" => Some("https"),
+        _ => None,
+    }
+}
+
+/// The methods of `$request_method = PUT` and `$request_method !~ ^(GET|POST)$`, and whether they are those
+/// that fulfil it or those that do not.
+fn method_test(test: &str) -> Option<(bool, Vec<String>)> {
+    let (operator, value) = test.strip_prefix("$request_method ")?.split_once(' ')?;
+    let value = value.trim().trim_matches('"');
+    let names = match operator {
+        "=" | "!=" => value,
+        "~" | "!~" => value.strip_prefix("^(")?.strip_suffix(")$")?,
+        _ => return None,
+    };
+    let names: Vec<String> = names.split('|').map(str::to_owned).collect();
+    let plain = names.iter().all(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase()));
+    plain.then(|| (!operator.starts_with('!'), names))
 }
 
 /// The prefix of `^/prefix/(.*)$`.

@@ -1,13 +1,16 @@
 //! `location` blocks and what a server does itself: proxying, returning, rewriting.
 
 use super::answer::{answer, captured_prefix, condition};
+use super::guard::{guarded_expression, limit_except};
 use super::parse::Directive;
 use super::settings::{Settings, leftover};
 use super::{Http, include, upstream};
+use crate::denial::refused;
 use crate::draft::Draft;
 use headgate_model::spec::{Fallback, Protocol, Respond, RouteSpec, ServiceSpec};
 
 /// What a location stands in.
+#[derive(Clone)]
 pub(super) struct Context<'h, 't> {
     pub(super) http: &'h Http<'t>,
     pub(super) settings: Settings,
@@ -17,6 +20,10 @@ pub(super) struct Context<'h, 't> {
     pub(super) scheme: Option<&'static str>,
     /// The first server name.
     pub(super) name: Option<&'t str>,
+    /// An `if` that is always true has answered.
+    pub(super) answered: bool,
+    /// Expressions are not looked at here: `=` and `^~`.
+    pub(super) past_expressions: bool,
 }
 
 /// What the requests of a location look like.
@@ -26,7 +33,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    fn pattern(&self) -> String {
+    pub(super) fn pattern(&self) -> String {
         match self {
             Self::Exact(path) => path.clone(),
             Self::Prefix(path) => format!("{path}*"),
@@ -34,84 +41,141 @@ impl Place {
     }
 }
 
-pub(super) fn server(directives: &[&Directive], line: usize, context: &Context<'_, '_>, draft: &mut Draft) {
+pub(super) fn server(
+    directives: &[&Directive],
+    line: usize,
+    mut context: Context<'_, '_>,
+    draft: &mut Draft,
+) {
     let everything = Place::Prefix("/".to_owned());
     let answers = |directive: &&&Directive| matches!(directive.name.as_str(), "return" | "rewrite");
     let locations: Vec<_> = directives.iter().filter(|directive| directive.name == "location").collect();
     for directive in directives.iter().filter(|directive| directive.name != "location") {
-        match directive.name.as_str() {
-            "return" | "rewrite" | "include" => {}
-            "if" => condition(directive, &everything, context, draft),
-            _ => leftover(directive, draft),
+        let closes = match directive.name.as_str() {
+            "return" | "rewrite" => false,
+            "include" => include(directive, true, draft),
+            "if" => condition(directive, &everything, &mut context, draft),
+            _ => {
+                leftover(directive, draft);
+                false
+            }
+        };
+        if closes {
+            context.settings.guards.add(&directive.name);
         }
     }
     for directive in directives.iter().filter(answers) {
-        let returned = answer(directive, &everything, context, draft);
-        if returned && directive.name == "return" && !locations.is_empty() {
-            draft
-                .untranslated(line, "the locations of a server that returns at once: they are never reached");
-            return;
+        if context.answered {
+            draft.unneeded(directive.line, format!("{}: never reached", directive.shown()));
+            continue;
         }
+        let returned = answer(directive, &everything, &context, draft);
+        context.answered |= returned && directive.name == "return";
+    }
+    if context.answered {
+        if !locations.is_empty() {
+            let text = "the locations of a server that returns at once: they are never reached";
+            draft.unneeded(line, text);
+        }
+        for directive in locations {
+            draft.unneeded(directive.line, format!("{}: never reached; the whole block", directive.shown()));
+        }
+        return;
+    }
+    // Expressions are looked at before prefixes, wherever they stand.
+    for directive in &locations {
+        guarded_expression(directive, &context, draft);
     }
     for directive in locations {
-        location(directive, context, draft);
+        location(directive, &context, draft);
     }
 }
 
 fn location(block: &Directive, context: &Context<'_, '_>, draft: &mut Draft) {
     let Some(place) = place(block, draft) else { return };
-    let mut settings = context.settings.inner();
-    let children: Vec<&Directive> = block.block.iter().flatten().collect();
-    let rest: Vec<&Directive> =
-        children.into_iter().filter(|directive| !settings.take(directive, draft)).collect();
-    if let Some((line, bytes)) = settings.body
-        && context.settings.body != settings.body
+    let mut inner = Context { settings: context.settings.inner(), ..context.clone() };
+    inner.past_expressions |= matches!(block.arg(0), "=" | "^~");
+    let mut rest = Vec::new();
+    for directive in block.block.iter().flatten() {
+        if OF_LISTENER.contains(&directive.name.as_str()) {
+            let text = format!("{}: the listener's; it holds for all of its locations", directive.shown());
+            draft.untranslated(directive.line, text);
+        } else if !inner.settings.take(directive, draft) {
+            rest.push(directive);
+        }
+    }
+    inner.settings.guards.judge(draft);
+    if let Some((line, bytes)) = inner.settings.body
+        && context.settings.body != inner.settings.body
     {
         context.listeners.iter().for_each(|listener| draft.body_limit(line, listener, bytes));
     }
-    let http = context.http;
-    let inner = Context {
-        http,
-        settings,
-        hosts: context.hosts.clone(),
-        listeners: context.listeners.clone(),
-        ..*context
-    };
     let mut answered = false;
     let mut rewrite = None;
     for directive in &rest {
-        match directive.name.as_str() {
-            "proxy_pass" | "grpc_pass" | "return" | "location" => {}
-            "rewrite" => match path_rewrite(directive, &place) {
-                Some(path) => rewrite = Some(path),
-                None => answered |= answer(directive, &place, &inner, draft),
-            },
-            "include" => include(directive, draft),
-            "if" => condition(directive, &place, &inner, draft),
-            _ => leftover(directive, draft),
+        let closes = match directive.name.as_str() {
+            "proxy_pass" | "grpc_pass" | "return" | "location" => false,
+            "rewrite" => {
+                match path_rewrite(directive, &place) {
+                    Some(path) => rewrite = Some(path),
+                    None => answered |= answer(directive, &place, &inner, draft),
+                }
+                false
+            }
+            "include" => include(directive, true, draft),
+            "if" => condition(directive, &place, &mut inner, draft),
+            "limit_except" => {
+                limit_except(directive, &mut inner.settings, draft);
+                false
+            }
+            _ => {
+                leftover(directive, draft);
+                false
+            }
+        };
+        if closes {
+            inner.settings.guards.add(&directive.name);
         }
     }
+    answered |= inner.answered;
+    let returns = rest.iter().any(|directive| directive.name == "return");
     for directive in &rest {
         match directive.name.as_str() {
             "return" => answered |= answer(directive, &place, &inner, draft),
+            "proxy_pass" | "grpc_pass" if returns || inner.answered => {
+                draft.unneeded(directive.line, format!("{}: never reached", directive.shown()));
+            }
             "proxy_pass" | "grpc_pass" => {
                 answered |= proxy(directive, &place, rewrite.as_deref(), &inner, draft);
             }
             "location" => {
                 answered = true;
+                guarded_expression(directive, &inner, draft);
                 location(directive, &inner, draft);
             }
             _ => {}
         }
     }
     if !answered {
-        let text = "nothing in it that Headgate can answer with; it is answered 501 until you decide";
-        draft.untranslated(block.line, format!("{}: {text}", block.shown()));
+        let status = inner.settings.guards.refusal().unwrap_or(501);
+        if status == 501 {
+            let text = "nothing in it that Headgate can answer with; it is answered 501 until you decide";
+            draft.untranslated(block.line, format!("{}: {text}", block.shown()));
+        }
         // Without a route of its own, another one would answer what this location kept for itself.
-        let respond = Some(Respond { status: 501, ..Respond::default() });
+        let respond = Some(Respond { status, ..Respond::default() });
         routes(block.line, &place, &RouteSpec { respond, ..RouteSpec::default() }, &inner, draft);
     }
 }
+
+/// What Headgate has for a listener only.
+const OF_LISTENER: [&str; 5] = [
+    "client_header_timeout",
+    "client_body_timeout",
+    "keepalive_timeout",
+    "keepalive_requests",
+    "large_client_header_buffers",
+];
 
 /// The paths of a location.
 fn place(block: &Directive, draft: &mut Draft) -> Option<Place> {
@@ -120,27 +184,17 @@ fn place(block: &Directive, draft: &mut Draft) -> Option<Place> {
         [modifier, text] => (modifier.as_str(), text.as_str()),
         _ => ("?", ""),
     };
-    let regex = |text: &str| -> Option<Place> {
-        let literal = text.strip_prefix('^')?;
-        let (literal, exact) = match literal.strip_suffix('$') {
-            Some(literal) => (literal, true),
-            None => (literal.strip_suffix(".*").unwrap_or(literal), false),
-        };
-        let plain = literal.starts_with('/') && !literal.contains(|c| "\\.*+?()[]{}|^$".contains(c));
-        let literal = literal.to_owned();
-        plain.then_some(if exact { Place::Exact(literal) } else { Place::Prefix(literal) })
-    };
     match modifier {
         "" if text.starts_with('@') => {
             draft.untranslated(
                 block.line,
-                format!("{}: a named location is reached by error_page only", block.shown()),
+                format!("{}: a named location is reached by error_page only; the whole block", block.shown()),
             );
             None
         }
         "=" => Some(Place::Exact(text.to_owned())),
         "" | "^~" => Some(Place::Prefix(text.to_owned())),
-        "~" | "~*" => match regex(text) {
+        "~" | "~*" => match expression_place(text) {
             Some(place) => {
                 let text = format!(
                     "{}: as the pattern {}, which longer patterns precede",
@@ -159,13 +213,26 @@ fn place(block: &Directive, draft: &mut Draft) -> Option<Place> {
             }
         },
         _ => {
-            draft.untranslated(block.line, format!("{}: not a location", block.shown()));
+            draft.untranslated(block.line, format!("{}: not a location; the whole block", block.shown()));
             None
         }
     }
 }
 
-/// The routes of a place: one for each host, the same but for the pattern.
+/// The place of an expression that is only `^/prefix`, `^/prefix.*` or `^/path$`.
+pub(super) fn expression_place(text: &str) -> Option<Place> {
+    let literal = text.strip_prefix('^')?;
+    let (literal, exact) = match literal.strip_suffix('$') {
+        Some(literal) => (literal, true),
+        None => (literal.strip_suffix(".*").unwrap_or(literal), false),
+    };
+    let plain = literal.starts_with('/') && !literal.contains(|c| "\\.*+?()[]{}|^$".contains(c));
+    let literal = literal.to_owned();
+    plain.then_some(if exact { Place::Exact(literal) } else { Place::Prefix(literal) })
+}
+
+/// The routes of a place: one for each host, the same but for the pattern. What is guarded is refused
+/// instead of going to a service.
 pub(super) fn routes(
     line: usize,
     place: &Place,
@@ -173,13 +240,25 @@ pub(super) fn routes(
     context: &Context<'_, '_>,
     draft: &mut Draft,
 ) {
-    let closed = context.settings.guarded && route.service.is_some();
-    let forbidden =
-        RouteSpec { respond: Some(Respond { status: 403, ..Respond::default() }), ..RouteSpec::default() };
-    let route = if closed { &forbidden } else { route };
+    let to_service = route.service.is_some();
+    let refusal = context.settings.guards.refusal().filter(|_| to_service);
     for host in &context.hosts {
-        let pattern = format!("{host}{}", place.pattern());
-        draft.route(line, RouteSpec { pattern, listeners: context.listeners.clone(), ..route.clone() });
+        let (pattern, listeners) = (format!("{host}{}", place.pattern()), context.listeners.clone());
+        let mut route = RouteSpec { pattern, listeners, ..route.clone() };
+        if let Some(status) = refusal {
+            draft.route(line, refused(&route, status));
+            continue;
+        }
+        if to_service && !context.settings.methods.is_empty() {
+            // Otherwise a less specific route would take the other methods.
+            draft.route(line, refused(&route, 403));
+            route.methods.clone_from(&context.settings.methods);
+        }
+        if context.past_expressions {
+            draft.route_as_it_is(line, route);
+        } else {
+            draft.route(line, route);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! NGINX: from the tree of directives to listeners, services and routes.
 
 mod answer;
+mod guard;
 mod location;
 mod parse;
 mod server;
@@ -21,7 +22,7 @@ pub fn nginx(text: &str, file_name: &str) -> Import {
     let mut draft = Draft::default();
     let (tree, faults) = parse::parse(text);
     for (line, fault) in faults {
-        draft.untranslated(line, fault);
+        draft.fault(line, fault);
     }
     let mut http = Vec::new();
     for directive in &tree {
@@ -32,7 +33,7 @@ pub fn nginx(text: &str, file_name: &str) -> Import {
         }
     }
     http_context(&http, &mut draft);
-    draft.finish(file_name)
+    draft.finish(file_name, true)
 }
 
 /// An upstream block: the service it makes, before a `proxy_pass` says how it is spoken to.
@@ -60,23 +61,21 @@ fn main_context(directive: &Directive, draft: &mut Draft) {
         },
         "events" => {
             for child in directive.block.iter().flatten() {
-                let reason = match child.name.as_str() {
-                    "worker_connections" => {
-                        "Headgate limits connections for each listener: limits.connections"
-                    }
-                    _ => "Headgate chooses its way of handling events itself",
-                };
-                draft.untranslated(child.line, format!("{}: {reason}", child.shown()));
+                if child.name == "worker_connections" {
+                    let text = "Headgate limits connections for each listener: limits.connections";
+                    draft.untranslated(child.line, format!("{}: {text}", child.shown()));
+                } else {
+                    let text = "Headgate chooses its way of handling events itself";
+                    draft.unneeded(child.line, format!("{}: {text}", child.shown()));
+                }
             }
         }
-        "user" => {
-            draft.untranslated(directive.line, format!("{shown}: the service manager decides the user"))
+        "user" => draft.unneeded(directive.line, format!("{shown}: the service manager decides the user")),
+        "pid" => draft.unneeded(directive.line, format!("{shown}: Headgate writes no pid file")),
+        "error_log" => draft.unneeded(directive.line, format!("{shown}: Headgate reports on standard error")),
+        "include" => {
+            include(directive, false, draft);
         }
-        "pid" => draft.untranslated(directive.line, format!("{shown}: Headgate writes no pid file")),
-        "error_log" => {
-            draft.untranslated(directive.line, format!("{shown}: Headgate reports on standard error"))
-        }
-        "include" => include(directive, draft),
         "stream" | "mail" => {
             draft.untranslated(directive.line, format!("{shown}: Headgate carries HTTP; this whole block"));
         }
@@ -84,13 +83,35 @@ fn main_context(directive: &Directive, draft: &mut Draft) {
     }
 }
 
-fn include(directive: &Directive, draft: &mut Draft) {
-    let reason = if directive.arg(0).contains("mime.types") {
-        "Headgate serves no files and needs no types"
-    } else {
-        "import the included file as well, or paste it here first"
-    };
-    draft.untranslated(directive.line, format!("{}: {reason}", directive.shown()));
+/// Files that packages bring along and that restrict nothing.
+const HARMLESS_FILES: [&str; 9] = [
+    "mime.types",
+    "proxy_params",
+    "fastcgi_params",
+    "fastcgi.conf",
+    "uwsgi_params",
+    "scgi_params",
+    "options-ssl-nginx.conf",
+    "snippets/ssl",
+    "snippets/snakeoil.conf",
+];
+
+/// Notes an `include`; true when the file may restrict access to what it stands in.
+fn include(directive: &Directive, inside: bool, draft: &mut Draft) -> bool {
+    let (file, shown) = (directive.arg(0), directive.shown());
+    if file.ends_with("mime.types") {
+        draft.unneeded(directive.line, format!("{shown}: Headgate serves no files and needs no types"));
+        return false;
+    }
+    let help = "paste the file here first (`nginx -T` prints all of them)";
+    if inside && !HARMLESS_FILES.iter().any(|known| file.contains(known)) {
+        let text =
+            format!("{shown}: it may restrict access; what it stands in is answered 403 until you {help}");
+        draft.opens(directive.line, text);
+        return true;
+    }
+    draft.untranslated(directive.line, format!("{shown}: {help}"));
+    false
 }
 
 fn http_context(directives: &[&Directive], draft: &mut Draft) {
@@ -105,14 +126,17 @@ fn http_context(directives: &[&Directive], draft: &mut Draft) {
         }
         match directive.name.as_str() {
             _ if server::is_tls(directive) => {}
-            "include" => include(directive, draft),
-            "map" if directive.arg(0) == "$http_upgrade" => draft.approximated(
+            "include" => {
+            include(directive, false, draft);
+        }
+            "map" if directive.arg(0) == "$http_upgrade" => draft.unneeded(
                 directive.line,
-                "map $http_upgrade: not needed, Headgate carries WebSockets and other upgrades by itself",
+                "map $http_upgrade: the whole block; Headgate carries WebSockets and other upgrades by itself",
             ),
             _ => settings::leftover(directive, draft),
         }
     }
+    settings.guards.judge(draft);
     let mut upstreams = BTreeMap::new();
     for directive in directives.iter().filter(|directive| directive.name == "upstream") {
         upstreams.insert(directive.arg(0), upstream::upstream(directive, draft));

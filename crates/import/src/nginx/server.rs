@@ -26,6 +26,17 @@ impl Listen<'_> {
         self.options.iter().any(|other| other == option)
     }
 
+    /// Notes the options without a counterpart.
+    fn judge(&self, draft: &mut Draft) {
+        let known = ["ssl", "http2", "proxy_protocol", "default_server", "default", "quic"];
+        for option in self.options.iter().filter(|option| !known.contains(&option.as_str())) {
+            draft.untranslated(self.line, format!("listen ... {option}: Headgate decides this itself"));
+        }
+        if self.has("quic") {
+            draft.untranslated(self.line, "listen ... quic: Headgate does not speak HTTP/3");
+        }
+    }
+
     /// The port of `80`, `*:80`, `0.0.0.0:80`; with the second form `[::]:80`.
     fn every_ipv4(&self) -> Option<&str> {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -107,21 +118,17 @@ fn one(
             rest.push(directive);
         }
     }
+    settings.guards.judge(draft);
     let mut listeners = BTreeSet::new();
     let mut is_default = false;
     let mut shares_with_wildcard = false;
     for listen in &server.listens {
         let bind = listen.bind(both);
         let Some(name) = draft.listener(listen.line.max(server.directive.line), &bind) else { continue };
-        let known = ["ssl", "http2", "proxy_protocol", "default_server", "default", "quic"];
-        for option in listen.options.iter().filter(|option| !known.contains(&option.as_str())) {
-            draft.untranslated(listen.line, format!("listen ... {option}: Headgate decides this itself"));
-        }
-        if listen.has("quic") {
-            draft.untranslated(listen.line, "listen ... quic: Headgate does not speak HTTP/3");
-        }
+        listen.judge(draft);
         if let Some(spec) = draft.config.listeners.get_mut(&name) {
-            spec.http2 |= listen.has("http2");
+            spec.http2 |= listen.has("http2")
+                || rest.iter().any(|directive| directive.name == "http2" && directive.arg(0) == "on");
             settings.apply_to_listener(spec);
             if listen.has("proxy_protocol") && !spec.proxy_protocol {
                 draft.untranslated(
@@ -172,15 +179,54 @@ fn one(
         );
         return;
     }
+    judge_tls(server, &rest, http, &mut settings, draft);
     let own = |directive: &&&Directive| {
         matches!(directive.name.as_str(), "listen" | "server_name" | "http2") || is_tls(directive)
     };
     let others: Vec<&Directive> = rest.iter().filter(|directive| !own(directive)).copied().collect();
     let names =
         server.names.iter().copied().find(|name| !name.contains('*') && !name.starts_with(['.', '~']));
-    let context =
-        Context { http, settings, hosts, listeners: listeners.into_iter().collect(), scheme, name: names };
-    location::server(&others, server.directive.line, &context, draft);
+    let listeners = listeners.into_iter().collect();
+    let context = Context {
+        http,
+        settings,
+        hosts,
+        listeners,
+        scheme,
+        name: names,
+        answered: false,
+        past_expressions: false,
+    };
+    location::server(&others, server.directive.line, context, draft);
+}
+
+/// Notes TLS directives without effect, and refuses all when clients cannot be verified as they were.
+fn judge_tls(
+    server: &Server<'_>,
+    rest: &[&Directive],
+    http: &Http<'_>,
+    settings: &mut Settings,
+    draft: &mut Draft,
+) {
+    let secure = server.listens.iter().any(|listen| listen.has("ssl"));
+    for directive in rest.iter().chain(&http.tls).filter(|directive| is_tls(directive)) {
+        let shown = directive.shown();
+        let has_ca = rest
+            .iter()
+            .chain(&http.tls)
+            .any(|other| matches!(other.name.as_str(), "ssl_client_certificate" | "ssl_trusted_certificate"));
+        let sayable =
+            matches!(directive.arg(0), "off" | "on" | "optional") && (has_ca || directive.arg(0) == "off");
+        if !secure {
+            if !rest.contains(directive) {
+                continue;
+            }
+            draft.unneeded(directive.line, format!("{shown}: no listener of this server speaks TLS"));
+        } else if directive.name == "ssl_verify_client" && !sayable {
+            draft.opens(directive.line, format!("{shown}: {}", super::guard::GUARDED));
+            settings.guards.add(&directive.name);
+        }
+    }
 }
 
 /// The directives that `tls` reads.
@@ -191,6 +237,7 @@ pub(super) fn is_tls(directive: &Directive) -> bool {
             | "ssl_certificate_key"
             | "ssl_protocols"
             | "ssl_client_certificate"
+            | "ssl_trusted_certificate"
             | "ssl_verify_client"
     )
 }
@@ -226,23 +273,26 @@ fn hosts(server: &Server<'_>, draft: &mut Draft) -> Vec<String> {
 
 fn tls(listener: &str, directives: &[&Directive], line: usize, draft: &mut Draft) {
     let find = |name: &str| directives.iter().find(|directive| directive.name == name);
-    let (cert, key) = (find("ssl_certificate"), find("ssl_certificate_key"));
-    let (Some(cert), Some(key)) = (cert, key) else {
-        let text =
-            "ssl without ssl_certificate and ssl_certificate_key in the same server: put the files there";
+    let all =
+        |name: &str| directives.iter().filter(|d| d.name == name).map(|d| d.arg(0).to_owned()).collect();
+    let (certs, keys): (Vec<String>, Vec<String>) = (all("ssl_certificate"), all("ssl_certificate_key"));
+    if certs.is_empty() || certs.len() != keys.len() {
+        let text = "ssl without as many ssl_certificate as ssl_certificate_key: put the files there";
         draft.approximated(line, text);
         let (cert, key) = ("/etc/headgate/server.pem".to_owned(), "/etc/headgate/server.key".to_owned());
         draft.certificate(line, listener, Certificate { cert, key });
-        return;
-    };
-    draft.certificate(
-        line,
-        listener,
-        Certificate { cert: cert.arg(0).to_owned(), key: key.arg(0).to_owned() },
-    );
-    let http2 = find("http2").is_some_and(|directive| directive.arg(0) == "on");
+    } else {
+        for (cert, key) in certs.into_iter().zip(keys) {
+            draft.certificate(line, listener, Certificate { cert, key });
+        }
+    }
+    let asked_already = draft
+        .config
+        .listeners
+        .get(listener)
+        .and_then(|spec| spec.tls.as_ref())
+        .is_some_and(|tls| tls.client_ca.is_some() && tls.client_auth == ClientAuth::Required);
     let Some(spec) = draft.config.listeners.get_mut(listener) else { return };
-    spec.http2 |= http2;
     let Some(tls) = &mut spec.tls else { return };
     let mut notes = Vec::new();
     if let Some(protocols) = find("ssl_protocols") {
@@ -254,16 +304,24 @@ fn tls(listener: &str, directives: &[&Directive], line: usize, draft: &mut Draft
             notes.push((protocols.line, "ssl_protocols: TLS 1.2 is the oldest that Headgate speaks"));
         }
     }
-    if let Some(ca) = find("ssl_client_certificate").filter(|directive| !directive.arg(0).is_empty()) {
-        let verify = find("ssl_verify_client").map_or("off", |directive| directive.arg(0));
-        match verify {
-            "on" => tls.client_ca = Some(ca.arg(0).to_owned()),
-            "optional" => {
-                tls.client_ca = Some(ca.arg(0).to_owned());
-                tls.client_auth = ClientAuth::Optional;
-            }
-            _ => notes.push((ca.line, "ssl_client_certificate: client certificates are not asked for")),
+    let ca = find("ssl_client_certificate").or(find("ssl_trusted_certificate"));
+    let verify = find("ssl_verify_client");
+    match (ca.filter(|ca| !ca.arg(0).is_empty()), verify.map_or("off", |directive| directive.arg(0))) {
+        (Some(ca), "on") => {
+            tls.client_ca = Some(ca.arg(0).to_owned());
+            tls.client_auth = ClientAuth::Required;
         }
+        (Some(_), "optional") if asked_already => {
+            notes.push((line, "ssl_verify_client: required, as another server of this listener wants it"));
+        }
+        (Some(ca), "optional") => {
+            tls.client_ca = Some(ca.arg(0).to_owned());
+            tls.client_auth = ClientAuth::Optional;
+        }
+        (Some(ca), _) => {
+            notes.push((ca.line, "ssl_client_certificate: client certificates are not asked for"))
+        }
+        (None, _) => {}
     }
     for (line, text) in notes {
         draft.approximated(line, text);

@@ -1,5 +1,6 @@
 //! The directives that hold for `http`, `server` and `location` alike and are inherited inwards.
 
+use super::guard::Guards;
 use super::parse::Directive;
 use crate::draft::Draft;
 use crate::quantity::{duration, size};
@@ -29,8 +30,10 @@ pub(super) struct Settings {
     idle: Option<Duration>,
     requests: Option<u32>,
     head_bytes: Option<u64>,
-    /// Access is restricted by something that has no counterpart.
-    pub(super) guarded: bool,
+    /// What restricts access.
+    pub(super) guards: Guards,
+    /// What `limit_except` or an `if` on the method leaves; empty is all.
+    pub(super) methods: Vec<String>,
     /// The level that the lists above belong to; a deeper one replaces them.
     fresh_request_headers: bool,
     fresh_response_headers: bool,
@@ -39,7 +42,12 @@ pub(super) struct Settings {
 impl Settings {
     /// The same, for a block inside: its own header directives will replace these.
     pub(super) fn inner(&self) -> Self {
-        Self { fresh_request_headers: false, fresh_response_headers: false, ..self.clone() }
+        Self {
+            fresh_request_headers: false,
+            fresh_response_headers: false,
+            guards: self.guards.inner(),
+            ..self.clone()
+        }
     }
 
     /// Takes a directive in; false when it is not one of these.
@@ -65,8 +73,8 @@ impl Settings {
                 self.response_headers.push(directive.clone());
             }
             "proxy_hide_header" => self.hidden_headers.push((line, first.to_owned())),
-            "proxy_connect_timeout" => self.connect = seconds(),
-            "proxy_read_timeout" => {
+            "proxy_connect_timeout" | "grpc_connect_timeout" => self.connect = seconds(),
+            "proxy_read_timeout" | "grpc_read_timeout" => {
                 self.read = seconds();
                 let text = format!(
                     "{shown}: counts to the first byte; afterwards the listener's timeouts.body does"
@@ -93,16 +101,6 @@ impl Settings {
                 _ => draft.untranslated(line, format!("{shown}: Headgate makes 1 to 10 attempts")),
             },
             "proxy_http_version" if first == "1.1" => {}
-            "proxy_ssl_verify" => self.verify(first == "on"),
-            "proxy_ssl_server_name" => {
-                if first != "on" {
-                    draft.untranslated(line, format!("{shown}: Headgate always sends SNI"));
-                }
-            }
-            "proxy_ssl_name" if !first.contains('$') => self.upstream_tls.sni = Some(first.to_owned()),
-            "proxy_ssl_trusted_certificate" => self.upstream_tls.ca = Some(first.to_owned()),
-            "proxy_ssl_certificate" => self.upstream_tls.cert = Some(first.to_owned()),
-            "proxy_ssl_certificate_key" => self.upstream_tls.key = Some(first.to_owned()),
             "client_max_body_size" => match size(first) {
                 Some(bytes) => self.body = Some((line, bytes)),
                 None => draft.untranslated(line, format!("{shown}: not a size")),
@@ -120,17 +118,25 @@ impl Settings {
                 self.head_bytes = bytes.map(|bytes| bytes.clamp(16_384, 1 << 20));
                 draft.approximated(line, format!("{shown}: the sum is the limit on the whole head"));
             }
-            "auth_basic" | "auth_request" if first == "off" => self.guarded = false,
-            "deny" | "auth_basic" | "auth_request" | "auth_jwt" | "internal" => {
-                self.guarded = true;
-                let text =
-                    format!("{shown}: no access control; what it guards is answered 403 until you decide");
-                draft.untranslated(line, text);
-            }
-            "allow" | "auth_basic_user_file" | "auth_request_set" | "satisfy" => {
-                draft.untranslated(line, format!("{shown}: no access control"));
-            }
             "access_log" => take_access_log(directive, draft),
+            _ => return self.take_upstream_tls(directive, draft) || self.guards.take(directive, draft),
+        }
+        true
+    }
+
+    fn take_upstream_tls(&mut self, directive: &Directive, draft: &mut Draft) -> bool {
+        let (line, first) = (directive.line, directive.arg(0));
+        match directive.name.as_str() {
+            "proxy_ssl_verify" => self.verify(first == "on"),
+            "proxy_ssl_server_name" => {
+                if first != "on" {
+                    draft.untranslated(line, format!("{}: Headgate always sends SNI", directive.shown()));
+                }
+            }
+            "proxy_ssl_name" if !first.contains('$') => self.upstream_tls.sni = Some(first.to_owned()),
+            "proxy_ssl_trusted_certificate" => self.upstream_tls.ca = Some(first.to_owned()),
+            "proxy_ssl_certificate" => self.upstream_tls.cert = Some(first.to_owned()),
+            "proxy_ssl_certificate_key" => self.upstream_tls.key = Some(first.to_owned()),
             _ => return false,
         }
         true
@@ -187,22 +193,40 @@ impl Settings {
                 ("host", "$host" | "$http_host") => host = None,
                 ("host", "$proxy_host") => {}
                 ("host", value) if !value.contains('$') => host = Some(value.to_owned()),
-                ("connection" | "upgrade", _) => draft.approximated(
+                ("connection" | "upgrade", _) => draft.unneeded(
                     *line,
-                    format!("proxy_set_header {name}: not needed, Headgate keeps connections and carries upgrades itself"),
+                    format!(
+                        "proxy_set_header {name}: Headgate keeps connections and carries upgrades itself"
+                    ),
                 ),
                 ("x-forwarded-for", "$proxy_add_x_forwarded_for" | "$remote_addr")
                 | ("x-forwarded-proto", "$scheme")
                 | ("x-forwarded-host", "$host" | "$http_host") => {
-                    draft.approximated(*line, format!("proxy_set_header {name}: not needed, Headgate sets it by default"));
+                    draft.unneeded(*line, format!("proxy_set_header {name}: Headgate sets it by default"));
                 }
-                ("x-real-ip", "$remote_addr") => draft.untranslated(
-                    *line,
-                    "proxy_set_header X-Real-IP: the service finds the client in X-Forwarded-For and Forwarded",
-                ),
+                ("host", _) => {
+                    draft.untranslated(
+                        *line,
+                        format!("proxy_set_header {name} {value}: a value with variables"),
+                    );
+                }
+                ("x-real-ip", "$remote_addr") => {
+                    draft.remove_header(*line, &mut edits, name);
+                    draft.approximated(
+                        *line,
+                        "proxy_set_header X-Real-IP: the service finds the client in X-Forwarded-For; what a client \
+                         sends under this name is removed",
+                    );
+                }
                 (_, "") => draft.remove_header(*line, &mut edits, name),
                 (_, value) if value.contains('$') => {
-                    draft.untranslated(*line, format!("proxy_set_header {name} {value}: a value with variables"));
+                    // The service may trust a field that no client could set so far.
+                    draft.remove_header(*line, &mut edits, name);
+                    let text = format!(
+                        "proxy_set_header {name} {value}: a value with variables; what a client sends under this \
+                         name is removed"
+                    );
+                    draft.untranslated(*line, text);
                 }
                 (_, value) => draft.header(*line, &mut edits, false, name, value),
             }
@@ -238,6 +262,8 @@ fn is_timeout(name: &str) -> bool {
         name,
         "proxy_connect_timeout"
             | "proxy_read_timeout"
+            | "grpc_connect_timeout"
+            | "grpc_read_timeout"
             | "client_header_timeout"
             | "client_body_timeout"
             | "keepalive_timeout"
@@ -254,11 +280,25 @@ fn set<const D: u64>(field: &mut Span<D>, value: Option<Duration>) {
 /// Notes a directive that nothing took, with the reason where it is a known one.
 pub(super) fn leftover(directive: &Directive, draft: &mut Draft) {
     let name = directive.name.as_str();
+    let whole = if directive.block.is_some() { "the whole block; " } else { "" };
+    if matches!(
+        name,
+        "sendfile"
+            | "sendfile_max_chunk"
+            | "types"
+            | "types_hash_max_size"
+            | "default_type"
+            | "tcp_nodelay"
+            | "tcp_nopush"
+            | "server_tokens"
+            | "error_log"
+    ) {
+        draft.unneeded(directive.line, format!("{}: {whole}Headgate decides this itself", directive.shown()));
+        return;
+    }
     let reason = match name {
-        "root" | "index" | "try_files" | "alias" | "autoindex" | "expires" | "etag" | "types"
-        | "default_type" | "sendfile" | "sendfile_max_chunk" | "open_file_cache" | "disable_symlinks" => {
-            "Headgate serves no files"
-        }
+        "root" | "index" | "try_files" | "alias" | "autoindex" | "expires" | "etag" | "open_file_cache"
+        | "disable_symlinks" => "Headgate serves no files",
         "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "memcached_pass" => {
             "Headgate speaks HTTP to its services only"
         }
@@ -269,7 +309,7 @@ pub(super) fn leftover(directive: &Directive, draft: &mut Draft) {
             "Headgate does not compress: the service can"
         }
         _ if name.starts_with("proxy_cache") => "responses are not cached",
-        _ if name.starts_with("limit_") => "no rate limits; a service's bulkhead limits what is in flight",
+        _ if name.starts_with("limit_") => "no limits on rates",
         "ssl_ciphers"
         | "ssl_prefer_server_ciphers"
         | "ssl_dhparam"
@@ -277,11 +317,7 @@ pub(super) fn leftover(directive: &Directive, draft: &mut Draft) {
         | "ssl_conf_command" => "Headgate offers safe suites only",
         _ if name.starts_with("ssl_session") => "sessions are resumed by default",
         _ if name.starts_with("ssl_stapling") => "no OCSP stapling",
-        "error_log" => "Headgate reports on standard error",
         "error_page" => "a service's fallback answers when no endpoint can",
-        "tcp_nodelay" | "tcp_nopush" | "server_tokens" | "proxy_redirect" if name != "proxy_redirect" => {
-            "Headgate decides this itself"
-        }
         "proxy_redirect" => "Location headers pass unchanged",
         "proxy_buffering"
         | "proxy_request_buffering"
@@ -299,7 +335,7 @@ pub(super) fn leftover(directive: &Directive, draft: &mut Draft) {
         "if" => "no conditions; routes match on host, path, methods, headers and query",
         _ => "no counterpart",
     };
-    draft.untranslated(directive.line, format!("{}: {reason}", directive.shown()));
+    draft.untranslated(directive.line, format!("{}: {whole}{reason}", directive.shown()));
 }
 
 /// One access log for all: the first that is named is taken.

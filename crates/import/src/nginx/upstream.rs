@@ -57,7 +57,7 @@ pub(super) fn upstream(block: &Directive, draft: &mut Draft) -> Upstream {
                 Ok(requests) => spec.pool.requests = requests,
                 Err(_) => draft.untranslated(line, format!("{}: not a number", directive.shown())),
             },
-            "zone" => draft.untranslated(line, "zone: not needed, workers share what they know"),
+            "zone" => draft.unneeded(line, format!("{}: workers share what they know", directive.shown())),
             _ => draft.untranslated(line, format!("{}: no counterpart", directive.shown())),
         }
     }
