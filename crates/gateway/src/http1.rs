@@ -240,7 +240,7 @@ impl Connection {
         let pause = self.spec().timeouts.head.0;
         let to =
             respond::To { client: &mut client, wall: &self.worker.wall, deadline: &self.deadline, pause };
-        let _ = respond::fault(fault, &Source::Empty, None, to).await;
+        let _ = respond::fault(fault, &Source::Empty, &[], to).await;
         self.linger().await;
         After::Close
     }

@@ -60,8 +60,15 @@ async fn answer_fault(
     x.worker.faults.record(fault.kind);
     x.view.listeners[x.listener].metrics.bad_request(fault.kind);
     let id = x.view.tracing.as_ref().and_then(|tracing| tracing.id(&record.traced, x.head));
+    // A 405 names the methods that the path has (RFC 9110 section 15.5.6).
+    let allow = match fault.kind {
+        FaultKind::MethodNotAllowed => x.view.snapshot.table.allowed(&ask(x)).join(&b", "[..]),
+        _ => Vec::new(),
+    };
+    let allow = (!allow.is_empty()).then_some((&b"allow"[..], &allow[..]));
+    let fields: Vec<_> = allow.into_iter().chain(id).collect();
     let to = respond::To { client, wall: &x.worker.wall, deadline: x.timers.download, pause: x.pause };
-    match respond::fault(&fault, body, id, to).await {
+    match respond::fault(&fault, body, &fields, to).await {
         Ok(sent) => {
             record.bytes_out = sent;
             Finish::Done
@@ -80,16 +87,9 @@ async fn phases(
         record.traced = tracing.identify(x.head, &mut x.worker.dice.borrow_mut());
     }
     admit(x)?;
-    let ask = Ask {
-        listener: x.listener as u32,
-        host: x.head.host(),
-        path: x.head.path(),
-        query: x.head.query(),
-        method: x.head.method(),
-        fields: x.head,
-    };
+    let ask = ask(x);
     let Some(matched) = x.view.snapshot.table.find(&ask) else {
-        return Err(Fault::new(FaultKind::NoRoute, "no route matches this host and path").into());
+        return Err(no_route(x, &ask).into());
     };
     record.route = Some(matched.route);
     let route = &x.view.snapshot.routes[matched.route];
@@ -112,6 +112,28 @@ async fn phases(
             let answer = Answer { status: *status, content_type: b"", body: b"", fields };
             answer_directly(x, route, &answer, body, client, record).await
         }
+    }
+}
+
+/// What the request shows to the route table.
+#[inline]
+fn ask<'x>(x: &Exchange<'x>) -> Ask<'x> {
+    Ask {
+        listener: x.listener as u32,
+        host: x.head.host(),
+        path: x.head.path(),
+        query: x.head.query(),
+        method: x.head.method(),
+        fields: x.head,
+    }
+}
+
+#[cold]
+fn no_route(x: &Exchange<'_>, ask: &Ask<'_>) -> Fault {
+    if x.view.snapshot.table.allowed(ask).is_empty() {
+        Fault::new(FaultKind::NoRoute, "no route matches this host and path")
+    } else {
+        Fault::new(FaultKind::MethodNotAllowed, "the routes for this path list other methods")
     }
 }
 

@@ -86,14 +86,14 @@ pub(crate) async fn answer_directly(
     Ok(Finish::Done)
 }
 
-/// Answers with what went wrong, in one line of text, and with the request's id in its field.
+/// Answers with what went wrong, in one line of text, and with further fields.
 ///
 /// # Errors
 /// When the client is gone.
 pub(crate) async fn fault(
     fault: &Fault,
     body: &Source<'_>,
-    id: Option<(&[u8], &[u8])>,
+    further: &[(&[u8], &[u8])],
     to: To<'_, '_>,
 ) -> Result<u64, Fault> {
     let status = fault.kind.status();
@@ -107,7 +107,7 @@ pub(crate) async fn fault(
         FaultKind::Overloaded | FaultKind::QueueTimeout | FaultKind::BreakerOpen | FaultKind::Draining
     );
     let retry_after: Option<(&[u8], &[u8])> = passes.then_some((b"retry-after", b"1"));
-    let fields: Vec<(&[u8], &[u8])> = retry_after.into_iter().chain(id).collect();
+    let fields: Vec<(&[u8], &[u8])> = retry_after.into_iter().chain(further.iter().copied()).collect();
     let answer =
         Answer { status, content_type: b"text/plain; charset=utf-8", body: text.as_bytes(), fields: &fields };
     answer.send(to).await

@@ -71,6 +71,8 @@ fault_kinds! {
     Flood = "flood", Client, 429, Never;
     Misdirected = "misdirected", Client, 421, Never;
     NoRoute = "no_route", Client, 404, Never;
+    /// Routes match but for the method.
+    MethodNotAllowed = "method_not_allowed", Client, 405, Never;
     /// Every candidate endpoint is down, ejected or draining.
     NoEndpoint = "no_endpoint", Gateway, 503, Safe;
     BreakerOpen = "breaker_open", Gateway, 503, Safe;

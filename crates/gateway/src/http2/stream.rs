@@ -89,7 +89,7 @@ async fn serve(
         let pause = spec.timeouts.body.0;
         let to = respond::To { client: &mut to_client, wall: &worker.wall, deadline: &download, pause };
         // A client that does not take it is told nothing else.
-        let _ = respond::fault(&fault, &Source::Empty, None, to).await;
+        let _ = respond::fault(&fault, &Source::Empty, &[], to).await;
         return true;
     }
     let body_limit = spec.limits.body.0;

@@ -67,6 +67,18 @@ impl Conditions {
         if !self.methods.is_empty() && !self.methods.iter().any(|method| **method == *ask.method) {
             return Verdict::Method;
         }
+        self.verdict_on_content(ask)
+    }
+
+    /// The methods that would be taken, where all else of the request is met.
+    pub(super) fn methods_for(&self, ask: &Ask<'_>) -> &[Box<[u8]>] {
+        let here = self.listeners.is_empty() || self.listeners.contains(&ask.listener);
+        if here && self.verdict_on_content(ask) == Verdict::Chosen { &self.methods } else { &[] }
+    }
+
+    /// On header fields and query parameters.
+    #[inline]
+    fn verdict_on_content(&self, ask: &Ask<'_>) -> Verdict<'_> {
         let header = |wanted: &&Wanted| !wanted.accepts(ask.fields.value_of(wanted.name.as_bytes()));
         if let Some(unmet) = self.headers.iter().find(header) {
             return Verdict::Header(&unmet.name);

@@ -184,6 +184,21 @@ impl Table {
         self.try_each(ask, choose).break_value()
     }
 
+    /// The methods, in order and each once, that routes list which match but for the method; empty when
+    /// nothing does, or when another method would not help either.
+    #[must_use]
+    #[cold]
+    pub fn allowed(&self, ask: &Ask<'_>) -> Vec<&[u8]> {
+        let mut methods = Vec::new();
+        let _: ControlFlow<()> = self.try_each(ask, |rule, _| {
+            methods.extend(rule.conditions.methods_for(ask).iter().map(|method| &**method));
+            ControlFlow::Continue(())
+        });
+        methods.sort_unstable();
+        methods.dedup();
+        methods
+    }
+
     /// The routes whose host and path match, in the order in which [`Self::find`] tries them, up to the
     /// one that it chooses.
     #[must_use]

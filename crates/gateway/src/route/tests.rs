@@ -323,3 +323,29 @@ fn chooses_what_a_search_of_all_routes_chooses() {
     }
     assert!((10_000..45_000).contains(&matched), "the requests are worth asking: {matched} of 50000 match");
 }
+
+#[test]
+fn the_methods_that_a_path_has() {
+    let with = |pattern: &str, index, methods: &[&str]| RouteRule {
+        methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+        ..rule(pattern, index)
+    };
+    let other_listener = RouteRule { listeners: vec![7], ..with("/a", 2, &["PATCH"]) };
+    let with_header = RouteRule { headers: pairs(&[("x", "1")]), ..with("/a", 3, &["DELETE"]) };
+    let table = Table::new([
+        with("/a", 0, &["POST", "PUT"]),
+        with("/{any}", 1, &["PUT", "BREW"]),
+        other_listener,
+        with_header,
+        with("/b", 4, &[]),
+    ])
+    .unwrap();
+    assert_eq!(table.allowed(&ask("", "/a")), [&b"BREW"[..], b"POST", b"PUT"]);
+    let fields: Pairs<'_> = &[("x", "1")];
+    assert_eq!(
+        table.allowed(&Ask { fields: &fields, ..ask("", "/a") }),
+        [&b"BREW"[..], b"DELETE", b"POST", b"PUT"]
+    );
+    assert!(table.allowed(&ask("", "/a/b")).is_empty());
+    assert!(table.allowed(&Ask { path: b"*", ..ask("", "") }).is_empty());
+}

@@ -233,3 +233,24 @@ fn the_total_time_of_a_route_replaces_the_services() {
     let gateway = Headgate::start(&format!("{config}timeout = \"200ms\"\n"));
     assert_eq!(gateway.connect().get("/").status(), 504);
 }
+
+#[test]
+fn a_path_that_has_other_methods_answers_405_with_their_names() {
+    let gateway = Headgate::start(&ROUTES.replace("@APP@", "127.0.0.1:1"));
+    let mut client = gateway.connect();
+    // The route without a host takes everything else; a host of its own has nothing to fall back on.
+    let config = "workers = 1\n[listen.web]\nbind = \"127.0.0.1:0\"\n[[route]]\nmatch = \"/api/*\"\n\
+                  methods = [\"PUT\", \"POST\"]\nrespond = { body = \"write\" }\n";
+    let strict = Headgate::start(config);
+    let response = client.ask("DELETE /api/x HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    assert_eq!(response.status(), 200, "a less specific route takes it");
+    let mut client = strict.connect();
+    for method in ["GET", "OPTIONS", "DELETE"] {
+        let response = client.ask(format!("{method} /api/x HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+        assert_eq!(response.status(), 405, "{method}");
+        assert_eq!(response.head.values("allow"), ["POST, PUT"]);
+    }
+    assert_eq!(client.ask("POST /api/x HTTP/1.1\r\nHost: a.test\r\ncontent-length: 0\r\n\r\n").status(), 200);
+    let response = client.ask("DELETE /other HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!((response.status(), response.head.has("allow")), (404, false));
+}
