@@ -145,7 +145,9 @@ async fn talk(
         _ => None,
     };
     let at_once = sent.is_some();
-    let upload = pin!(relay(body, &mut sink, x.timers.upload, pause, until));
+    let keeps =
+        |name: &[u8]| transform::may_trail(&route.request, x.head, line.connection_names_fields, name);
+    let upload = pin!(relay(body, &mut sink, x.timers.upload, pause, until, &keeps));
     let mut upload = Upload::new(upload, sent, x.timers, watched);
 
     // The first byte's time starts when the request is sent; before that the upload's own pauses count.
@@ -199,7 +201,10 @@ async fn talk(
     }
     let mut to_client = client.begin(out, &promise)?;
     let mut source = upstream.body(&head);
-    let relayed = upload.beside_download(relay(&mut source, &mut to_client, download, pause, until)).await;
+    let names = head.line.connection_names_fields;
+    let keeps = |name: &[u8]| transform::may_trail(&route.response, &head, names, name);
+    let relayed =
+        upload.beside_download(relay(&mut source, &mut to_client, download, pause, until, &keeps)).await;
     record.bytes_out = to_client.sent();
     relayed.map_err(Failure::committed)?;
 

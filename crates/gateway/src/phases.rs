@@ -7,10 +7,12 @@ use crate::record::Record;
 use crate::respond::{self, Answer, answer_directly};
 use crate::route::{Ask, Expansion, Match};
 use crate::snapshot::{Action, Route};
+use crate::transform::{counts_hops, hops_left};
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_net::body::Source;
 use headgate_net::buffer::Lent;
 use headgate_net::downstream::Downstream;
+use headgate_net::head::Method;
 
 /// Runs the phases and, where one fails, answers with the fault.
 #[inline]
@@ -94,6 +96,9 @@ async fn phases(
     record.route = Some(matched.route);
     let route = &x.view.snapshot.routes[matched.route];
     match &route.action {
+        Action::Service(_) if counts_hops(x.head) && hops_left(x.head) == Some(0) => {
+            answer_at_last_hop(x, route, &ask, body, client, record).await
+        }
         Action::Service(service) => {
             x.target = plan_target(x, route, &ask, &matched)?;
             dispatch_or_fall_back(x, route, *service, body, client, record).await
@@ -113,6 +118,27 @@ async fn phases(
             answer_directly(x, route, &answer, body, client, record).await
         }
     }
+}
+
+/// A request that may go no further is answered here (RFC 9110 section 7.6.2): OPTIONS with what is known of
+/// the path; TRACE, whose answer would show what proxies before us added, is not served.
+#[cold]
+async fn answer_at_last_hop(
+    x: &Exchange<'_>,
+    route: &Route,
+    ask: &Ask<'_>,
+    body: &Source<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Result<Finish, Failure> {
+    if x.head.line.method == Method::Trace {
+        let detail = "Max-Forwards ends this TRACE here, where none is served";
+        return Err(Fault::new(FaultKind::MethodNotSupported, detail).into());
+    }
+    let allow = x.view.snapshot.table.allowed(ask).join(&b", "[..]);
+    let fields: &[(&[u8], &[u8])] = if allow.is_empty() { &[] } else { &[(b"allow", &allow)] };
+    let answer = Answer { status: 204, content_type: b"", body: b"", fields };
+    answer_directly(x, route, &answer, body, client, record).await
 }
 
 /// What the request shows to the route table.

@@ -5,8 +5,10 @@ use crate::exchange::Exchange;
 use crate::snapshot::{Edits, Route};
 use crate::trace::Traced;
 use crate::view::REQUEST_DROPS;
-use headgate_net::fields::{Drops, FieldWriter, HeadOut, KnownSet, copy_kept};
-use headgate_net::head::{Known, ResponseHead};
+use headgate_model::spec::ForwardedFields;
+use headgate_net::fields::{Drops, FieldWriter, HeadOut, KnownSet, copy_kept, decimal};
+use headgate_net::forwarded::{Element, write_converted, write_forwarded};
+use headgate_net::head::{Flat, Known, Method, RequestHead, ResponseHead};
 
 /// Writes the fields of a request for its endpoint.
 #[inline]
@@ -20,6 +22,10 @@ pub(crate) fn request_fields(
     let mut known = REQUEST_DROPS;
     if route.host.is_some() {
         known = known.with(Known::Host);
+    }
+    let hops_left = if counts_hops(x.head) { hops_left(x.head) } else { None };
+    if hops_left.is_some() {
+        known = known.with(Known::MaxForwards);
     }
     let drops = Drops {
         known,
@@ -41,6 +47,9 @@ pub(crate) fn request_fields(
             lines.field(b"connection", b"te"); // RFC 9110 section 10.1.4
         }
     }
+    if let Some(hops) = hops_left {
+        out.field(b"max-forwards", decimal(hops.saturating_sub(1), &mut [0; 20]));
+    }
     forwarding_fields(x, out);
     if let Some(tracing) = &x.view.tracing {
         tracing.write(traced, x.head, out);
@@ -51,19 +60,48 @@ pub(crate) fn request_fields(
 /// Says whom the request comes from. What an untrusted client claims about that is not passed on.
 #[inline]
 fn forwarding_fields(x: &Exchange<'_>, out: &mut HeadOut) {
-    let host = x.head.host();
-    if x.peer.trusted {
-        return forwarding_fields_behind_proxy(x, out);
+    let fields = x.view.snapshot.listeners[x.listener].spec.forwarded;
+    if x.peer.trusted || fields != ForwardedFields::XForwarded {
+        return rare_forwarding_fields(x, fields, out);
     }
+    write_x_forwarded(x, out);
+}
+
+#[inline]
+fn write_x_forwarded(x: &Exchange<'_>, out: &mut HeadOut) {
+    let host = x.head.host();
     x.peer.write_forwarding(out);
     if !host.is_empty() {
         out.field(b"x-forwarded-host", host);
     }
 }
 
-/// A trusted proxy's word is kept and its own address appended.
+/// A trusted proxy's word is kept and its own address appended; in fields that are not written it passes as it is.
 #[cold]
-fn forwarding_fields_behind_proxy(x: &Exchange<'_>, out: &mut HeadOut) {
+fn rare_forwarding_fields(x: &Exchange<'_>, fields: ForwardedFields, out: &mut HeadOut) {
+    let trusted = x.peer.trusted;
+    let pass = |known: Known, out: &mut HeadOut| {
+        for value in x.head.values(known).filter(|_| trusted) {
+            out.field(known.name(), value);
+        }
+    };
+    if fields == ForwardedFields::Forwarded {
+        pass(Known::XForwardedFor, out);
+        pass(Known::XForwardedProto, out);
+        pass(Known::XForwardedHost, out);
+    } else if trusted {
+        append_x_forwarded(x, out);
+    } else {
+        write_x_forwarded(x, out);
+    }
+    if fields == ForwardedFields::XForwarded {
+        pass(Known::Forwarded, out);
+    } else {
+        append_forwarded(x, out);
+    }
+}
+
+fn append_x_forwarded(x: &Exchange<'_>, out: &mut HeadOut) {
     let mut chain = x.worker.buffers.out();
     for value in x.head.values(Known::XForwardedFor) {
         chain.extend_from_slice(value);
@@ -76,9 +114,56 @@ fn forwarding_fields_behind_proxy(x: &Exchange<'_>, out: &mut HeadOut) {
     if !host.is_empty() {
         out.field(b"x-forwarded-host", host);
     }
-    for value in x.head.values(Known::Forwarded) {
-        out.field(b"forwarded", value);
+}
+
+/// `Forwarded` with our element (RFC 7239), behind what a trusted proxy said. Where it wrote `X-Forwarded-For`,
+/// that is what is believed of it, and a `Forwarded` may be its client's: it is not passed on beside it.
+fn append_forwarded(x: &Exchange<'_>, out: &mut HeadOut) {
+    let mut chain = x.worker.buffers.out();
+    if x.peer.trusted {
+        if x.head.value(Known::XForwardedFor).is_some() {
+            let proto = x.head.value(Known::XForwardedProto);
+            write_converted(&mut chain, x.head.values(Known::XForwardedFor), proto);
+        } else {
+            for value in x.head.values(Known::Forwarded).filter(|value| !value.is_empty()) {
+                chain.extend_from_slice(value);
+                chain.extend_from_slice(b", ");
+            }
+        }
     }
+    let element = Element {
+        peer: x.peer.source.map(|source| source.ip()),
+        host: Some(x.head.host()).filter(|host| !host.is_empty()),
+        proto: if x.peer.tls { "https" } else { "http" },
+    };
+    write_forwarded(&mut chain, &element);
+    out.field(b"forwarded", &chain);
+}
+
+/// Whether a trailer field goes on: what an edit or the message's `Connection` takes from the head must not
+/// come back behind the content.
+#[cold]
+pub(crate) fn may_trail<L: Default>(edits: &Edits, head: &Flat<L>, named: bool, name: &[u8]) -> bool {
+    let removed = edits.remove.iter().any(|removed| removed.eq_ignore_ascii_case(name));
+    !(removed || named && head.connection_names(name))
+}
+
+/// Whether a request counts the proxies that it may pass (RFC 9110 section 7.6.2).
+#[inline]
+pub(crate) fn counts_hops(head: &RequestHead) -> bool {
+    matches!(head.line.method, Method::Options | Method::Trace)
+}
+
+/// How many proxies it may still pass; None when it does not say, or not as a number.
+#[cold]
+pub(crate) fn hops_left(head: &RequestHead) -> Option<u64> {
+    let value = head.value(Known::MaxForwards)?;
+    // More digits than fit are more hops than there are.
+    std::str::from_utf8(value)
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?
+        .parse()
+        .ok()
 }
 
 /// Writes the fields of a response for the client.

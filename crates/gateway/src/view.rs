@@ -82,7 +82,8 @@ pub(crate) const REQUEST_DROPS: KnownSet = KnownSet::HOP_BY_HOP
     .with(Known::Forwarded)
     .with(Known::XForwardedFor)
     .with(Known::XForwardedProto)
-    .with(Known::XForwardedHost);
+    .with(Known::XForwardedHost)
+    .with(Known::XForwardedTwin);
 
 impl View {
     /// Builds the view and leaves in `links` exactly what it uses. Breakers and retry budgets are taken over

@@ -105,8 +105,14 @@ pub fn copy_kept<L: Default>(head: &Flat<L>, drops: &Drops<'_>, out: &mut impl F
 #[cold]
 fn is_named<L: Default>(head: &Flat<L>, drops: &Drops<'_>, field: &Field) -> bool {
     let name = head.part(field.name);
-    drops.names.iter().any(|drop| drop.eq_ignore_ascii_case(name))
+    drops.names.iter().any(|drop| is_same_or_twin(name, drop))
         || drops.named_by_connection && head.connection_names(name)
+}
+
+/// Whether what turns underscores into hyphens, as CGI does, could take `name` for `other`.
+fn is_same_or_twin(name: &[u8], other: &[u8]) -> bool {
+    let hyphen = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() == other.len() && name.iter().map(hyphen).eq(other.iter().map(hyphen))
 }
 
 /// The fields of a head that is being written, in the form its connection needs.

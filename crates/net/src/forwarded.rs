@@ -63,16 +63,7 @@ pub struct Element<'a> {
 /// Writes one `Forwarded` element, without a separator: `, ` before it is the caller's when others precede.
 /// A host with control characters, which no valid one has, is left out.
 pub fn write_forwarded(out: &mut Vec<u8>, element: &Element<'_>) {
-    out.extend_from_slice(b"for=");
-    match element.peer.map(|peer| peer.to_canonical()) {
-        None => out.extend_from_slice(b"unknown"),
-        Some(IpAddr::V4(peer)) => write_address(out, peer.into()),
-        Some(IpAddr::V6(peer)) => {
-            out.extend_from_slice(b"\"[");
-            write_address(out, peer.into());
-            out.extend_from_slice(b"]\"");
-        }
-    }
+    write_for(out, element.peer);
     out.extend_from_slice(b";proto=");
     out.extend_from_slice(element.proto.as_bytes());
     if let Some(host) = element.host.filter(|host| !host.iter().any(u8::is_ascii_control)) {
@@ -81,10 +72,38 @@ pub fn write_forwarded(out: &mut Vec<u8>, element: &Element<'_>) {
     }
 }
 
+/// Writes what `X-Forwarded-For` fields, given in their order, say as `Forwarded` elements, each with `, ` behind
+/// it; `proto` goes to the farthest. What is not an address becomes `unknown` (RFC 7239 section 7.4).
+pub fn write_converted<'a>(out: &mut Vec<u8>, fields: impl Iterator<Item = &'a [u8]>, proto: Option<&[u8]>) {
+    let mut proto = proto.filter(|proto| proto.iter().all(|&byte| is_token(byte)) && !proto.is_empty());
+    for element in fields.flat_map(|field| field.split(|&byte| byte == b',')).filter(is_not_blank) {
+        write_for(out, node(element));
+        if let Some(proto) = proto.take() {
+            out.extend_from_slice(b";proto=");
+            out.extend_from_slice(proto);
+        }
+        out.extend_from_slice(b", ");
+    }
+}
+
 /// Writes an address as `X-Forwarded-For` has it: bare, without a port, without a separator.
 pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
     #[expect(clippy::expect_used, reason = "a Vec takes any bytes")]
     write!(out, "{}", address.to_canonical()).expect("writing to a Vec does not fail");
+}
+
+/// An IPv6 address has colons, so that it is quoted, in brackets (RFC 7239 section 6).
+fn write_for(out: &mut Vec<u8>, address: Option<IpAddr>) {
+    out.extend_from_slice(b"for=");
+    match address.map(|address| address.to_canonical()) {
+        None => out.extend_from_slice(b"unknown"),
+        Some(IpAddr::V4(address)) => write_address(out, address.into()),
+        Some(IpAddr::V6(address)) => {
+            out.extend_from_slice(b"\"[");
+            write_address(out, address.into());
+            out.extend_from_slice(b"]\"");
+        }
+    }
 }
 
 fn write_token_or_quoted(out: &mut Vec<u8>, text: &[u8]) {
@@ -272,6 +291,22 @@ mod tests {
         assert_eq!(written(None, Some("")), "for=unknown;proto=https;host=\"\"");
         assert_eq!(written(None, Some("a\"b\\c")), "for=unknown;proto=https;host=\"a\\\"b\\\\c\"");
         assert_eq!(written(None, Some("a\r\nx: y")), "for=unknown;proto=https");
+    }
+
+    #[test]
+    fn x_forwarded_for_converted() {
+        let converted = |fields: &[&str], proto: Option<&str>| {
+            let mut out = Vec::new();
+            let fields = fields.iter().map(|field| field.as_bytes());
+            write_converted(&mut out, fields, proto.map(str::as_bytes));
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            converted(&["192.0.2.1, 2001:db8::1", "odd\"x, 10.0.0.1:80"], Some("https")),
+            "for=192.0.2.1;proto=https, for=\"[2001:db8::1]\", for=unknown, for=10.0.0.1, "
+        );
+        assert_eq!(converted(&["192.0.2.1"], Some("a;b")), "for=192.0.2.1, ");
+        assert_eq!(converted(&[], Some("https")), "");
     }
 
     proptest! {

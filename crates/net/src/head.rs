@@ -80,6 +80,9 @@ known_fields! {
     XForwardedFor = b"x-forwarded-for",
     XForwardedProto = b"x-forwarded-proto",
     XForwardedHost = b"x-forwarded-host",
+    // Any of the three with underscores: what turns them into hyphens, as CGI does, would take it for ours.
+    XForwardedTwin = b"x_forwarded_for",
+    MaxForwards = b"max-forwards",
     Traceparent = b"traceparent",
     Cookie = b"cookie",
     Date = b"date",
@@ -108,6 +111,7 @@ impl Known {
             (10, b'u') => Self::UserAgent,
             (10, b'k') => Self::KeepAlive,
             (11, b't') => Self::Traceparent,
+            (12, b'm') => Self::MaxForwards,
             (14, b'c') => Self::ContentLength,
             (14, b'h') => Self::Http2Settings,
             (15, b'x') => Self::XForwardedFor,
@@ -119,7 +123,13 @@ impl Known {
             (19, b'p') => Self::ProxyAuthorization,
             _ => return Self::Other,
         };
-        if is_same_name(name, candidate.name()) { candidate } else { Self::Other }
+        if is_same_name(name, candidate.name()) {
+            candidate
+        } else if first | 0x20 == b'x' && is_twin(name, candidate.name()) {
+            Self::XForwardedTwin
+        } else {
+            Self::Other
+        }
     }
 
     /// Whether the field belongs to one hop only and is never forwarded as it came (RFC 9110 section
@@ -214,6 +224,14 @@ pub(crate) fn is_same_name(name: &[u8], lower: &[u8]) -> bool {
         .zip(lower_words)
         .all(|(word, lower)| u64::from_le_bytes(*word) | LOWER == u64::from_le_bytes(*lower) | LOWER)
         && rest.iter().zip(lower_rest).all(|(byte, lower)| byte | 0x20 == *lower | 0x20)
+}
+
+/// Whether `name` is `lower` in any case with underscores for some hyphens.
+#[cold]
+fn is_twin(name: &[u8], lower: &[u8]) -> bool {
+    name.iter()
+        .zip(lower)
+        .all(|(byte, lower)| byte.to_ascii_lowercase() == *lower || (*byte == b'_' && *lower == b'-'))
 }
 
 /// How a message's body is delimited on the hop it arrived by.
@@ -406,5 +424,8 @@ mod tests {
             assert_eq!(Known::of(&known.name().to_ascii_uppercase()), *known);
         }
         assert_eq!(Known::of(b"x-other"), Known::Other);
+        assert_eq!(Known::of(b"X-forwarded_Proto"), Known::XForwardedTwin);
+        assert_eq!(Known::of(b"x_forwarded_hosT"), Known::XForwardedTwin);
+        assert_eq!(Known::of(b"x_forwarded_hos_"), Known::Other);
     }
 }

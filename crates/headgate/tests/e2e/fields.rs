@@ -154,3 +154,121 @@ fn an_unknown_method_passes() {
         assert_eq!(head.first_line(), format!("{method} /pot HTTP/1.1"));
     }
 }
+
+fn forwarded(listen: &str, fields: &str) -> Head {
+    let text = format!("GET / HTTP/1.1\r\nHost: a.test:8080\r\n{fields}\r\n");
+    request(listen, text)
+}
+
+const TRUSTED: &str = "trusted_proxies = [\"127.0.0.0/8\"]\n";
+const OWN: &str = "for=127.0.0.1;proto=http;host=\"a.test:8080\"";
+
+#[test]
+fn forwarded_is_written_where_it_is_asked_for() {
+    let claims = "Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 6.6.6.6\r\n";
+    let head = forwarded("forwarded = \"forwarded\"", claims);
+    assert_eq!(head.values("forwarded"), [OWN], "what a stranger claims is replaced");
+    for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"] {
+        assert!(!head.has(name), "{head:?}");
+    }
+    let head = forwarded("forwarded = \"both\"", claims);
+    assert_eq!(head.values("forwarded"), [OWN]);
+    assert_eq!(head.values("x-forwarded-for"), ["127.0.0.1"]);
+}
+
+#[test]
+fn forwarded_is_appended_behind_a_trusted_proxy() {
+    for mode in ["forwarded", "both"] {
+        let listen = format!("{TRUSTED}forwarded = \"{mode}\"");
+        let head =
+            forwarded(&listen, "Forwarded: for=\"[2001:db8::1]\";proto=https\r\nForwarded: for=7.7.7.7\r\n");
+        assert_eq!(
+            head.values("forwarded"),
+            [format!("for=\"[2001:db8::1]\";proto=https, for=7.7.7.7, {OWN}")]
+        );
+        // What is believed of a proxy is its X-Forwarded-For; a Forwarded beside it may be its client's.
+        let head = forwarded(
+            &listen,
+            "Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 2001:db8::1, 7.7.7.7\r\nX-Forwarded-Proto: https\r\n",
+        );
+        assert_eq!(
+            head.values("forwarded"),
+            [format!("for=\"[2001:db8::1]\";proto=https, for=7.7.7.7, {OWN}")]
+        );
+    }
+}
+
+#[test]
+fn a_name_with_underscores_does_not_pass_for_a_field_that_headgate_writes() {
+    let fields =
+        "X_Forwarded_For: 6.6.6.6\r\nx-forwarded_proto: https\r\nX_FORWARDED_HOST: evil\r\nX_Kept: 1\r\n";
+    for listen in ["", TRUSTED] {
+        let head = forwarded(listen, fields);
+        assert_eq!(head.values("x-forwarded-for"), ["127.0.0.1"]);
+        for name in ["x_forwarded_for", "x-forwarded_proto", "x_forwarded_host"] {
+            assert!(!head.has(name), "{head:?}");
+        }
+        assert!(head.has("x_kept"));
+    }
+}
+
+/// Sends `request` through a gateway whose route takes `x-user` off and sets it itself.
+fn through_edits(request: &str) -> Head {
+    let origin = Origin::start();
+    let edits = "request_headers = { remove = [\"x-gone\"], set = { x-user = \"gateway\" } }";
+    let config = one_service("", "", &[origin.address]).replace("[[route]]", &format!("[[route]]\n{edits}"));
+    let gateway = Headgate::start(&config);
+    let mut client = gateway.connect();
+    client.send(request);
+    let mut upstream = origin.accept();
+    let head = upstream.head();
+    upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    client.response();
+    head
+}
+
+#[test]
+fn nor_for_one_that_a_route_sets() {
+    let head = through_edits(
+        "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: x-user\r\nX_User: evil\r\nx_gone: 1\r\nX-User: evil\r\n\r\n",
+    );
+    assert_eq!(head.values("x-user"), ["gateway"]);
+    assert!(!head.has("x_user") && !head.has("x_gone"), "{head:?}");
+}
+
+#[test]
+fn trailers_bring_nothing_back_that_was_taken_off() {
+    let trailers = "X-Sum: 1\r\nX-Mine: 2\r\nX-Gone: 3\r\nx-user: evil\r\nAuthorization: evil\r\nContent-Type: evil\r\n\
+                    Set-Cookie: evil\r\nMax-Forwards: 1\r\n";
+    let origin = Origin::start();
+    let edits = "request_headers = { remove = [\"x-gone\"], set = { x-user = \"gateway\" } }\nresponse_headers = { remove = [\"x-gone\", \"x-user\"] }";
+    let config = one_service("", "", &[origin.address]).replace("[[route]]", &format!("[[route]]\n{edits}"));
+    let gateway = Headgate::start(&config);
+    let mut client = gateway.connect();
+    let chunked =
+        "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\nConnection: x-mine\r\n\r\n2\r\nab\r\n0\r\n";
+    client.send(format!("POST / HTTP/1.1\r\nHost: a.test\r\n{chunked}{trailers}\r\n"));
+    let mut upstream = origin.accept();
+    upstream.head();
+    assert_eq!(upstream.chunks(), (b"ab".to_vec(), vec!["x-sum: 1".to_owned()]));
+    upstream.send(format!("HTTP/1.1 200 OK\r\n{chunked}{trailers}\r\n"));
+    client.head();
+    assert_eq!(client.chunks(), (b"ab".to_vec(), vec!["x-sum: 1".to_owned()]));
+}
+
+#[test]
+fn max_forwards_counts_the_hops_of_options_and_trace() {
+    for method in ["OPTIONS", "TRACE"] {
+        let head = request("", format!("{method} / HTTP/1.1\r\nHost: a.test\r\nMax-Forwards: 3\r\n\r\n"));
+        assert_eq!(head.values("max-forwards"), ["2"]);
+        let head = request("", format!("{method} / HTTP/1.1\r\nHost: a.test\r\nMax-Forwards: odd\r\n\r\n"));
+        assert_eq!(head.values("max-forwards"), ["odd"]);
+    }
+    let head = request("", "GET / HTTP/1.1\r\nHost: a.test\r\nMax-Forwards: 0\r\n\r\n");
+    assert_eq!(head.values("max-forwards"), ["0"], "of other methods it means nothing");
+    let gateway = Headgate::start(&one_service("", "", &["127.0.0.1:1".parse().unwrap()]));
+    let mut client = gateway.connect();
+    let at_end = |method: &str| format!("{method} / HTTP/1.1\r\nHost: a.test\r\nMax-Forwards: 0\r\n\r\n");
+    assert_eq!(client.ask(at_end("OPTIONS")).status(), 204);
+    assert_eq!(client.ask(at_end("TRACE")).status(), 501);
+}

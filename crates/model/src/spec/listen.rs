@@ -18,8 +18,22 @@ pub struct ListenSpec {
     pub proxy_protocol: bool,
     /// Addresses or networks whose `Forwarded`, `X-Forwarded-*` and PROXY headers are believed.
     pub trusted_proxies: Vec<String>,
+    /// In which fields a service is told who the client is.
+    pub forwarded: ForwardedFields,
     pub limits: Limits,
     pub timeouts: ClientTimeouts,
+}
+
+/// Which fields say who the client is, and over what it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedFields {
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    Both,
 }
 
 /// TLS towards clients.

@@ -12,7 +12,9 @@ mod values;
 
 pub use balance::{Balance, BalancePolicy, HashKey, Sticky};
 pub use health::{Health, HealthKind, Outlier};
-pub use listen::{Certificate, ClientAuth, ClientTimeouts, Limits, ListenSpec, ListenTls, ProxyProtocol};
+pub use listen::{
+    Certificate, ClientAuth, ClientTimeouts, ForwardedFields, Limits, ListenSpec, ListenTls, ProxyProtocol,
+};
 pub use resilience::{Breaker, Bulkhead, Fallback, RetrySpec};
 pub use route::{HeaderEdits, Redirect, Respond, RouteSpec};
 pub use service::{EndpointSpec, Pool, Protocol, ServiceSpec, UpstreamTimeouts, UpstreamTls};

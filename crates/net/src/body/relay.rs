@@ -6,7 +6,7 @@ use crate::deadline::{Deadline, DueAt};
 use headgate_model::fault::Fault;
 use std::time::Duration;
 
-/// Moves a whole body, and its trailers. Each wait may take `pause`, all together no longer than `until`.
+/// Moves a whole body, and those of its trailers whose names `keeps` says yes to. Each wait may take `pause`, all together no longer than `until`.
 ///
 /// # Errors
 /// The fault of whichever side broke first.
@@ -17,6 +17,7 @@ pub async fn relay(
     deadline: &Deadline,
     pause: Duration,
     until: DueAt,
+    keeps: &dyn Fn(&[u8]) -> bool,
 ) -> Result<(), Fault> {
     loop {
         match source.next_piece()? {
@@ -33,5 +34,6 @@ pub async fn relay(
         }
     }
     deadline.set_at(deadline.at(pause).min(until));
-    sink.finish(source.take_trailers(), deadline).await
+    let trailers = source.take_trailers().map(|trailers| trailers.kept(keeps));
+    sink.finish(trailers, deadline).await
 }

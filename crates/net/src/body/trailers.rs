@@ -10,13 +10,13 @@ pub struct Trailers {
 }
 
 impl Trailers {
-    /// Takes over the fields that are allowed in a trailer section: nothing about framing, routing or the
-    /// connection (RFC 9110 section 6.5.1).
+    /// Takes over the fields that are allowed in a trailer section: nothing about framing, routing, the
+    /// connection, access, or how the message is to be handled (RFC 9110 section 6.5.1).
     #[must_use]
     pub fn from_fields(bytes: &[u8], fields: &[Field]) -> Self {
         let lines = fields
             .iter()
-            .filter(|field| may_trail(field.known))
+            .filter(|field| may_trail(field.known, field.name.of(bytes)))
             .map(|field| (field.name.of(bytes).to_ascii_lowercase(), field.value.of(bytes).to_vec()))
             .collect();
         Self { lines }
@@ -26,7 +26,7 @@ impl Trailers {
     pub fn from_map(map: &http::HeaderMap) -> Self {
         let lines = map
             .iter()
-            .filter(|(name, _)| may_trail(Known::of(name.as_str().as_bytes())))
+            .filter(|(name, _)| may_trail(Known::of(name.as_str().as_bytes()), name.as_str().as_bytes()))
             .map(|(name, value)| (name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec()))
             .collect();
         Self { lines }
@@ -45,6 +45,13 @@ impl Trailers {
         map
     }
 
+    /// Keeps the fields whose names, in lower case, `keeps` says yes to.
+    #[must_use]
+    pub fn kept(mut self, keeps: &dyn Fn(&[u8]) -> bool) -> Self {
+        self.lines.retain(|(name, _)| keeps(name));
+        self
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
@@ -61,8 +68,41 @@ impl Trailers {
     }
 }
 
-fn may_trail(known: Known) -> bool {
+/// Beyond what [`Known`] knows: what decides on access, on conditions, on the content or on caching has to be
+/// known before the content, so that one who merges trailers into the head would be misled.
+const NEVER_TRAILS: [&[u8]; 27] = [
+    b"age",
+    b"authentication-info",
+    b"authorization",
+    b"cache-control",
+    b"content-encoding",
+    b"content-location",
+    b"content-range",
+    b"content-type",
+    b"expires",
+    b"if-match",
+    b"if-modified-since",
+    b"if-none-match",
+    b"if-range",
+    b"if-unmodified-since",
+    b"location",
+    b"pragma",
+    b"proxy-authentication-info",
+    b"range",
+    b"retry-after",
+    b"sec-websocket-accept",
+    b"set-cookie",
+    b"strict-transport-security",
+    b"vary",
+    b"warning",
+    b"www-authenticate",
+    b"x-accel-redirect",
+    b"x-real-ip",
+];
+
+fn may_trail(known: Known, name: &[u8]) -> bool {
     !(known.is_hop_by_hop()
+        || known == Known::Other && NEVER_TRAILS.iter().any(|never| never.eq_ignore_ascii_case(name))
         || matches!(
             known,
             Known::Host
@@ -75,5 +115,8 @@ fn may_trail(known: Known) -> bool {
                 | Known::XForwardedFor
                 | Known::XForwardedHost
                 | Known::XForwardedProto
+                | Known::XForwardedTwin
+                | Known::MaxForwards
+                | Known::Date
         ))
 }

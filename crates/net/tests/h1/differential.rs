@@ -235,8 +235,16 @@ fn no_bytes_make_the_parsers_panic_or_take_more_than_there_is() {
 #[test]
 fn known_names_are_told_from_their_neighbours() {
     let plainly = |name: &[u8]| {
-        let known = Known::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(name));
-        known.copied().unwrap_or(Known::Other)
+        let known =
+            |name: &[u8]| Known::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(name)).copied();
+        let hyphened: Vec<u8> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
+        match (known(name), known(&hyphened)) {
+            (Some(known), _) => known,
+            (None, Some(Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto)) => {
+                Known::XForwardedTwin
+            }
+            _ => Known::Other,
+        }
     };
     for known in Known::ALL {
         for at in 0..known.name().len() {
