@@ -145,8 +145,7 @@ async fn talk(
         _ => None,
     };
     let at_once = sent.is_some();
-    let keeps =
-        |name: &[u8]| transform::may_trail(&route.request, x.head, line.connection_names_fields, name);
+    let keeps = |name: &[u8]| transform::request_may_trail(x, route, name);
     let upload = pin!(relay(body, &mut sink, x.timers.upload, pause, until, &keeps));
     let mut upload = Upload::new(upload, sent, x.timers, watched);
 
@@ -189,11 +188,7 @@ async fn talk(
 
     let mut out = client.start_as_sent(&head);
     transform::response_fields(x, route, attempt.set_cookie, &head, &mut out);
-    let promise = Promise {
-        status: head.line.status,
-        body: head.line.body,
-        declared_length: head.line.declared_length,
-    };
+    let promise = promised(&head);
     if !upload.is_complete() {
         // The response comes before the request's end. Nobody can promise that this end will come, so the
         // client is told now that its connection is not for more (RFC 9112 section 9.6).
@@ -201,19 +196,27 @@ async fn talk(
     }
     let mut to_client = client.begin(out, &promise)?;
     let mut source = upstream.body(&head);
-    let names = head.line.connection_names_fields;
-    let keeps = |name: &[u8]| transform::may_trail(&route.response, &head, names, name);
+    let keeps = |name: &[u8]| transform::response_may_trail(route, &head, name);
     let relayed =
         upload.beside_download(relay(&mut source, &mut to_client, download, pause, until, &keeps)).await;
     record.bytes_out = to_client.sent();
     relayed.map_err(Failure::committed)?;
 
-    let at_boundary = match source {
+    let reusable = is_at_boundary(&source, &head) && upload.is_complete() && head.line.keep_alive;
+    Ok(if reusable { Left::Reusable } else { Left::Spent })
+}
+
+/// Whether nothing of the connection is left to be read.
+fn is_at_boundary(source: &Source<'_>, head: &ResponseHead) -> bool {
+    match source {
         Source::H1(source) => source.is_finished() && !source.has_rest(),
         _ => head.after_head().is_empty(),
-    };
-    let reusable = at_boundary && upload.is_complete() && head.line.keep_alive;
-    Ok(if reusable { Left::Reusable } else { Left::Spent })
+    }
+}
+
+fn promised(head: &ResponseHead) -> Promise {
+    let line = &head.line;
+    Promise { status: line.status, body: line.body, declared_length: line.declared_length }
 }
 
 #[cold]

@@ -140,10 +140,20 @@ fn append_forwarded(x: &Exchange<'_>, out: &mut HeadOut) {
     out.field(b"forwarded", &chain);
 }
 
-/// Whether a trailer field goes on: what an edit or the message's `Connection` takes from the head must not
-/// come back behind the content.
+/// Whether a trailer field of a request goes on: what an edit or `Connection` takes from the head must not come
+/// back behind the content.
 #[cold]
-pub(crate) fn may_trail<L: Default>(edits: &Edits, head: &Flat<L>, named: bool, name: &[u8]) -> bool {
+pub(crate) fn request_may_trail(x: &Exchange<'_>, route: &Route, name: &[u8]) -> bool {
+    may_trail(&route.request, x.head, x.head.line.connection_names_fields, name)
+}
+
+/// The same for a response.
+#[cold]
+pub(crate) fn response_may_trail(route: &Route, head: &ResponseHead, name: &[u8]) -> bool {
+    may_trail(&route.response, head, head.line.connection_names_fields, name)
+}
+
+fn may_trail<L: Default>(edits: &Edits, head: &Flat<L>, named: bool, name: &[u8]) -> bool {
     let removed = edits.remove.iter().any(|removed| removed.eq_ignore_ascii_case(name));
     !(removed || named && head.connection_names(name))
 }
