@@ -183,7 +183,9 @@ pub(crate) fn main() -> ExitCode {
             run::run(run.file, &flags)
         }
         Command::Check { file } => run::check(&file),
-        Command::Explain { file, request, headers } => explain::explain(&file, &request, &headers),
+        Command::Explain { file, request, headers } => {
+            return ended(explain::explain(&file, &request, &headers));
+        }
         Command::Import { format, file } => return ended(import::import(format, &file)),
         Command::Demo { listen, admin } => demo::demo(&listen, &admin),
         Command::Service(service) => run::service(service.into()),

@@ -7,6 +7,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict<'t> {
     Chosen,
+    /// All of it is met, but a route that is tried earlier was chosen.
+    Later,
     /// It belongs to other listeners.
     Listener,
     /// It lists other methods.
@@ -21,6 +23,7 @@ impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Chosen => f.write_str("chosen"),
+            Self::Later => f.write_str("would match, but is tried later"),
             Self::Listener => f.write_str("belongs to other listeners"),
             Self::Method => f.write_str("lists other methods"),
             Self::Header(name) => write!(f, "the header `{name}` is missing or has another value"),

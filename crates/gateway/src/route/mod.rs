@@ -199,15 +199,19 @@ impl Table {
         methods
     }
 
-    /// The routes whose host and path match, in the order in which [`Self::find`] tries them, up to the
-    /// one that it chooses.
+    /// The routes whose host and path match, in the order in which [`Self::find`] tries them, those behind the
+    /// one that it chooses included.
     #[must_use]
     pub fn explain(&self, ask: &Ask<'_>) -> Vec<Tried<'_>> {
         let mut tried = Vec::new();
+        let mut chosen = false;
         let _: ControlFlow<()> = self.try_each(ask, |rule, _| {
-            let verdict = rule.conditions.verdict(ask);
+            let verdict = match rule.conditions.verdict(ask) {
+                Verdict::Chosen if std::mem::replace(&mut chosen, true) => Verdict::Later,
+                verdict => verdict,
+            };
             tried.push(Tried { route: rule.index, verdict });
-            if verdict == Verdict::Chosen { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            ControlFlow::Continue(())
         });
         tried
     }

@@ -10,6 +10,7 @@ mod command;
 mod departures;
 mod differential;
 mod endpoints;
+mod explain;
 mod failures;
 mod fields;
 mod greetings;

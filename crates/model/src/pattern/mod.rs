@@ -66,6 +66,26 @@ pub struct Precedence {
     index: usize,
 }
 
+impl Precedence {
+    /// What puts it before `other`, in words that say how `other` is; the first difference decides.
+    #[must_use]
+    pub fn why_before(&self, other: &Self) -> &'static str {
+        if self.host != other.host {
+            "its host is less specific"
+        } else if self.path != other.path {
+            "its path is less exact"
+        } else if self.segments != other.segments {
+            "its path is less specific"
+        } else if self.literal_bytes != other.literal_bytes {
+            "its path has less literal text"
+        } else if self.conditions != other.conditions {
+            "it has fewer conditions"
+        } else {
+            "it stands later in the file"
+        }
+    }
+}
+
 /// What a match found, as slices of the path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captures<'p, 't> {
