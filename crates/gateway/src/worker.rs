@@ -17,7 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -33,6 +33,7 @@ pub struct Shared {
     started: Instant,
     stopping: watch::Sender<bool>,
     workers: AtomicUsize,
+    hurried: AtomicBool,
 }
 
 impl Shared {
@@ -47,6 +48,7 @@ impl Shared {
             started: Instant::now(),
             stopping: watch::Sender::new(false),
             workers: AtomicUsize::new(0),
+            hurried: AtomicBool::new(false),
         })
     }
 
@@ -90,6 +92,11 @@ impl Shared {
     /// No new connections; those that are open finish what they have.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// A stop that is under way waits for open connections no longer.
+    pub fn hurry(&self) {
+        self.hurried.store(true, Ordering::Relaxed);
     }
 
     pub fn stops(&self) -> watch::Receiver<bool> {
@@ -225,7 +232,8 @@ impl Worker {
         let limit = self.view().snapshot.config.drain.0;
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         let started = self.now();
-        while self.connections.get() > 0 && self.now().since(started) < limit {
+        let hurried = || self.shared.hurried.load(Ordering::Relaxed);
+        while self.connections.get() > 0 && self.now().since(started) < limit && !hurried() {
             ticks.tick().await;
         }
         self.connections.get()

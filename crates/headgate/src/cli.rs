@@ -1,8 +1,8 @@
 //! The command line: what can be asked, and nothing of how it is done.
 
 use crate::admin_client::ADMIN;
-use crate::file::Overrides;
 use crate::exit::Exit;
+use crate::file::Overrides;
 use crate::import::Format;
 use crate::run::{self, RunFlags};
 use crate::say::Failure;
@@ -10,7 +10,7 @@ use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
 use crate::{demo, explain, import, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use headgate_model::spec::parse_duration;
+use headgate_model::spec::{BalancePolicy, parse_duration};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -97,8 +97,8 @@ struct Run {
     #[arg(long)]
     http2: bool,
     /// Balancing policy, for example `round_robin` or `p2c`.
-    #[arg(long, requires = "to")]
-    balance: Option<String>,
+    #[arg(long, requires = "to", value_parser = policy)]
+    balance: Option<BalancePolicy>,
     /// Worker threads. Default: one per core.
     #[arg(long)]
     workers: Option<usize>,
@@ -108,6 +108,16 @@ struct Run {
     /// Write an access log to standard output: json, common, combined or a format string.
     #[arg(long, value_name = "FORMAT")]
     access_log: Option<String>,
+}
+
+/// A policy by its name in a configuration file.
+fn policy(name: &str) -> Result<BalancePolicy, String> {
+    let name_of = |policy: BalancePolicy| serde_json::to_value(policy).ok()?.as_str().map(str::to_owned);
+    let found = BalancePolicy::ALL.into_iter().find(|policy| name_of(*policy).as_deref() == Some(name));
+    found.ok_or_else(|| {
+        let known: Vec<String> = BalancePolicy::ALL.into_iter().filter_map(name_of).collect();
+        format!("there is no such policy; the policies are {}", known.join(", "))
+    })
 }
 
 /// The options of `headgate service`; see [`ServiceOptions`].
@@ -148,6 +158,9 @@ struct Service {
     /// Of the dice for times, sizes and errors.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Stop when standard input ends.
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 impl From<Service> for ServiceOptions {
@@ -165,6 +178,7 @@ impl From<Service> for ServiceOptions {
             parallel: args.parallel,
             error_rate: args.error_rate,
             seed: args.seed,
+            with_parent: args.with_parent,
         }
     }
 }

@@ -10,7 +10,7 @@ use headgate_model::spec::{
 use headgate_observe::top::{TopSampler, TopSnapshot};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Name, mean service time and its variation.
@@ -25,7 +25,9 @@ pub(crate) fn demo(listen: &str, admin: &str) -> Result<(), Failure> {
         let address = free_address()?;
         let mut command = Command::new(&program);
         command.args(["service", "--listen", &address.to_string(), "--name", name]);
-        command.args(["--mean", mean, "--variation", variation]);
+        command.args(["--mean", mean, "--variation", variation, "--with-parent"]);
+        // Nobody writes to it. However this process ends, its end of the pipe closes, and the service stops.
+        command.stdin(Stdio::piped());
         children.0.push(command.spawn()?);
         endpoints.push(EndpointSpec::Address(address.to_string()));
         say(&format!("service {name:<7} http://{address}  mean {mean}, variation {variation}"))?;
@@ -46,6 +48,8 @@ pub(crate) fn demo(listen: &str, admin: &str) -> Result<(), Failure> {
         ..RouteSpec::default()
     });
     supervisor::run(None, Watch::default(), config, |running| {
+        let listen =
+            running.addresses().into_iter().next().map_or_else(|| listen.to_owned(), |(_, address)| address);
         say(&format!("gateway         http://{listen}  balancing by power of two choices"))?;
         say(&format!("metrics         http://{admin}/metrics"))?;
         say(&format!("\ntry             curl -i http://{listen}/\n\nCtrl-C stops everything."))?;

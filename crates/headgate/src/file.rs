@@ -1,7 +1,11 @@
-//! The configuration file, read and checked, with what the command line says over it.
+//! The configuration file, read and checked, with what the command line says over it; and errors that come up
+//! later, put at the place in it that they are about.
 
 use crate::say::Failure;
+use headgate_gateway::compile_error::CompileError;
 use headgate_model::spec::{AccessLog, AdminSpec, Config};
+use headgate_model::{ConfigError, locate, warnings};
+use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
 /// A file that a running Headgate follows.
@@ -45,8 +49,32 @@ impl Overrides {
 
 /// Reads `file`; the error lists every mistake with its place.
 pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
+    load_with_warnings(file).map(|(config, _)| config)
+}
+
+/// The same, and what in it has no effect.
+pub(crate) fn load_with_warnings(file: &Path) -> Result<(Config, Vec<ConfigError>), Failure> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
-    headgate_model::load(&text, &name, &|variable| std::env::var(variable).ok())
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into())
+    let text = read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let config = headgate_model::load(&text, &name, &|variable| std::env::var(variable).ok());
+    let config = config.map_err(|errors| Failure::from(joined(&errors)))?;
+    let warnings = warnings(&text, &name, &config);
+    Ok((config, warnings))
+}
+
+fn joined(errors: &[ConfigError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// An error of compiling with the line that it is about; any other, or without a file, as it is.
+pub(crate) fn located(file: Option<&Path>, error: Failure) -> Failure {
+    match (
+        file.and_then(|file| Some((file, read_to_string(file).ok()?))),
+        error.downcast_ref::<CompileError>(),
+    ) {
+        (Some((file, text)), Some(CompileError { place, message })) => {
+            locate(&text, &file.display().to_string(), place, message).into()
+        }
+        _ => error,
+    }
 }

@@ -1,8 +1,8 @@
 //! `headgate run`, `check` and `schema`: from a file or flags to a configuration, and from there to a
 //! running server.
 
-use crate::file::{ConfigFile, Overrides, load};
-use crate::say::{Failure, say};
+use crate::file::{ConfigFile, Overrides, load_with_warnings, located};
+use crate::say::{Failure, say, warn};
 use crate::service::{self, ServiceOptions};
 use crate::supervisor;
 use headgate_control::watch::Watch;
@@ -10,6 +10,7 @@ use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_model::spec::{
     Balance, BalancePolicy, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
 };
+use headgate_model::{ConfigError, locate};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub(crate) struct RunFlags {
     pub listen: String,
     pub from: Option<String>,
     pub http2: bool,
-    pub balance: Option<String>,
+    pub balance: Option<BalancePolicy>,
     pub overrides: Overrides,
 }
 
@@ -39,10 +40,37 @@ pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure
 }
 
 pub(crate) fn check(file: &Path) -> Result<(), Failure> {
-    let config = load(file)?;
+    let (config, mut warnings) = load_with_warnings(file)?;
+    warnings.extend(absent_lists(file, &config));
     let (listeners, services, routes) = (config.listeners.len(), config.services.len(), config.routes.len());
-    Snapshot::compile(Arc::new(config), &Discovered::new(), None)?;
-    say(&format!("{}: fine ({listeners} listeners, {services} services, {routes} routes)", file.display()))
+    Snapshot::compile(Arc::new(config), &Discovered::new(), None)
+        .map_err(|error| located(Some(file), error.into()))?;
+    warnings.sort_by_key(|warning| (warning.line, warning.column));
+    for warning in &warnings {
+        warn(warning);
+    }
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let verdict = if warnings.is_empty() { "fine" } else { "usable, with warnings" };
+    say(&format!(
+        "{}: {verdict} ({}, {}, {})",
+        file.display(),
+        count(listeners, "listener"),
+        count(services, "service"),
+        count(routes, "route")
+    ))
+}
+
+/// Watched files of endpoints that are not there: they may come later, until then the service has none.
+fn absent_lists(file: &Path, config: &Config) -> Vec<ConfigError> {
+    let Ok(text) = std::fs::read_to_string(file) else { return Vec::new() };
+    let warning = |(name, service): (&String, &ServiceSpec)| {
+        let source = service.discover.as_ref()?;
+        let list = source.strip_prefix("file:")?;
+        let error = std::fs::File::open(list).err()?;
+        let message = format!("cannot read {source}: {error}; until it is there the service has no endpoint");
+        Some(locate(&text, &file.display().to_string(), &format!("service.{name}"), &message))
+    };
+    config.services.iter().filter_map(warning).collect()
 }
 
 pub(crate) fn service(options: ServiceOptions) -> Result<(), Failure> {
@@ -57,15 +85,7 @@ pub(crate) fn schema() -> Result<(), Failure> {
 /// The configuration that the flags stand for.
 fn from_flags(flags: &RunFlags) -> Result<Config, Failure> {
     let endpoints = flags.to.iter().map(|address| EndpointSpec::Address(address.clone())).collect();
-    let balance = match &flags.balance {
-        None => None,
-        Some(name) => {
-            let text = toml::Value::String(name.clone());
-            Some(Balance::Name(
-                text.try_into::<BalancePolicy>().map_err(|error| format!("--balance: {error}"))?,
-            ))
-        }
-    };
+    let balance = flags.balance.map(Balance::Name);
     let mut config = Config::default();
     let listen = ListenSpec { bind: flags.listen.clone(), http2: flags.http2, ..ListenSpec::default() };
     config.listeners.insert("web".to_owned(), listen);

@@ -12,6 +12,12 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Prints a warning to standard error.
+pub(crate) fn warn(warning: &impl std::fmt::Display) {
+    // Nobody is left to be told when standard error is gone.
+    let _ = writeln!(std::io::stderr().lock(), "warning: {warning}");
+}
+
 /// Prints an error and its causes to standard error.
 pub(crate) fn complain(error: &Failure) {
     let mut text = format!("headgate: {error}");

@@ -2,7 +2,7 @@
 //! signal, a changed file, a reload or an upgrade. It carries no traffic.
 
 use crate::admin_listener::{self, AdminListener};
-use crate::file::ConfigFile;
+use crate::file::{ConfigFile, located};
 use crate::say::Failure;
 use crate::server::{Server, seed};
 use crate::upgrade;
@@ -108,7 +108,7 @@ impl Running {
         let config = file.load()?;
         let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         let moved = admin.prepare(config.admin.as_ref())?;
-        server.apply(Arc::new(config))?;
+        server.apply(Arc::new(config)).map_err(|error| located(Some(&file.path), error))?;
         if let Some(moved) = moved {
             log::event(Level::Info, "admin listener moved", &[("to", &moved.place())]);
             admin.enact(moved);
@@ -150,7 +150,8 @@ pub(crate) fn run(
     config: Config,
     ready: impl FnOnce(&Running) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let snapshot = Snapshot::compile(Arc::new(config), &Discovered::new(), None)?;
+    let snapshot = Snapshot::compile(Arc::new(config), &Discovered::new(), None)
+        .map_err(|error| located(file.as_ref().map(|file| file.path.as_path()), error.into()))?;
     upgrade::remember_program()?;
     let inherited = upgrade::inherited()?;
     let server = Server::start(snapshot, inherited)?;
@@ -171,7 +172,7 @@ pub(crate) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anybody is told that we run: until then a signal would end the process at once.
-        let signals = Signals::listen()?;
+        let mut signals = Signals::listen()?;
         let (stop_admin, admin_stops) = oneshot::channel::<()>();
         let admin = Admin {
             registry: running.shared.registry.clone(),
@@ -182,14 +183,23 @@ pub(crate) fn run(
         report_start(&running);
         ready(&running)?;
         upgrade::take_over();
-        let supervised = supervise(&running, signals, watch, cells).await;
+        let supervised = supervise(&running, &mut signals, watch, cells).await;
         let why = supervised.as_ref().copied().unwrap_or("failure");
         let drain = running.shared.snapshot().config.drain.0;
         let fields: log::Fields<'_> = &[("why", &why), ("at_most_s", &drain.as_secs_f64())];
         log::event(Level::Info, "stopping; open requests are being finished", fields);
         // The admin listener stays while open requests are finished, to say that this is what happens.
         let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let stopped = tokio::task::spawn_blocking(move || server.map_or(Ok(0), Server::stop)).await;
+        let mut stop = tokio::task::spawn_blocking(move || server.map_or(Ok(0), Server::stop));
+        let stopped = tokio::select! {
+            stopped = &mut stop => stopped,
+            // Whoever asks twice does not want to wait.
+            () = signals.stop() => {
+                log::event(Level::Warn, "asked to stop again; open requests are cut", &[]);
+                running.shared.hurry();
+                stop.await
+            }
+        };
         drop(stop_admin);
         // A panic in it was reported where it happened.
         let _ = admin.await;
@@ -234,12 +244,20 @@ impl Signals {
             upgrade: signal(SignalKind::user_defined2())?,
         })
     }
+
+    /// Waits for one that says stop.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// The loops and the signals, until one of them says stop; which one.
 async fn supervise(
     running: &Running,
-    mut signals: Signals,
+    signals: &mut Signals,
     mut watch: Watch,
     metrics: WorkerMetrics,
 ) -> Result<&'static str, Failure> {

@@ -16,11 +16,15 @@ pub mod template;
 pub mod units;
 
 mod env;
+mod lint;
+mod locate;
 mod place;
 mod source;
 mod structure;
 mod suggest;
 mod validate;
 
+pub use lint::warnings;
 pub use load::load;
+pub use locate::locate;
 pub use source::ConfigError;

@@ -47,7 +47,7 @@ pub fn load(
 
 /// Blots out what could be a secret: values of `secret`, and of header fields that carry credentials.
 /// A value that only names an environment variable may be shown.
-fn hide_secrets(value: &DeValue<'_>, source: &mut Source<'_>) {
+pub(crate) fn hide_secrets(value: &DeValue<'_>, source: &mut Source<'_>) {
     match value {
         DeValue::Table(table) => {
             for (key, child) in table {

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// How a service behaves.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct ServiceOptions {
     pub(crate) error_rate: f64,
     /// Of the dice for times, sizes and errors.
     pub(crate) seed: u64,
+    /// Stop when standard input ends, as it does when whoever holds its other end is gone.
+    pub(crate) with_parent: bool,
 }
 
 impl Default for ServiceOptions {
@@ -53,6 +56,7 @@ impl Default for ServiceOptions {
             parallel: false,
             error_rate: 0.0,
             seed: 1,
+            with_parent: false,
         }
     }
 }
@@ -64,11 +68,23 @@ impl Default for ServiceOptions {
 pub(crate) async fn run(options: ServiceOptions) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let (here, gone) = oneshot::channel::<()>();
+    // Held to the end where nobody watches.
+    let mut here = Some(here);
+    if options.with_parent {
+        let here = here.take();
+        std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
+            // What is read does not matter, nor whether it ends in an error.
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            drop(here);
+        })?;
+    }
     let listener = TcpListener::bind(options.listen).await?;
     server::serve(listener, options, async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = gone => {}
         }
     })
     .await

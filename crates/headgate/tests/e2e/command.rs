@@ -1,8 +1,11 @@
 //! The command line: what a user is told before any traffic flows.
 
-use crate::support::{Headgate, Service, one_service, output, scratch};
+use crate::support::{Headgate, PATIENCE, Service, one_service, output, scratch};
 use std::fs;
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 const GOOD: &str =
     "[listen.web]\nbind = \"127.0.0.1:0\"\n[[route]]\nmatch = \"/*\"\nrespond = { body = \"hi\" }\n";
@@ -15,7 +18,7 @@ fn a_good_file_is_fine() {
     let output = output(&["check", file.to_str().unwrap()]);
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("good.toml: fine (1 listeners, 0 services, 1 routes)"), "{text}");
+    assert!(text.contains("good.toml: fine (1 listener, 0 services, 1 route)"), "{text}");
 }
 
 #[test]
@@ -78,4 +81,96 @@ fn a_file_that_changes_while_it_runs_harms_nothing() {
         assert_eq!(client.get("/").status(), 200);
         assert_eq!(gateway.connect().get("/").status(), 200);
     }
+}
+
+/// What `check` says about a file, and its exit code.
+fn check(text: &str) -> (String, Option<i32>) {
+    let scratch = scratch();
+    let file = scratch.file("headgate.toml");
+    fs::write(&file, text).unwrap();
+    let output = output(&["check", file.to_str().unwrap()]);
+    (
+        String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap(),
+        output.status.code(),
+    )
+}
+
+#[test]
+fn what_has_no_effect_is_a_warning() {
+    let (text, code) =
+        check(&format!("{GOOD}listeners = [\"web\"]\n[listen.idle]\nbind = \"127.0.0.1:1\"\n"));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("warning: ") && text.contains(":7:9: no route belongs to the listener idle"),
+        "{text}"
+    );
+    assert!(text.contains("usable, with warnings"), "{text}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_where_the_configuration_names_it() {
+    for (text, place) in [
+        (
+            "[listen.web]\nbind = \":0\"\ntls = { certificates = [{ cert = \"no.pem\", key = \"no.key\" }] }",
+            ":3:34: ",
+        ),
+        (
+            "[listen.web]\nbind = \":0\"\n[service.a]\nendpoints = [\":1\"]\nfallback = { file = \"no.html\" }",
+            ":5:21: ",
+        ),
+        (
+            "[listen.web]\nbind = \":0\"\n[service.a]\nendpoints = [\":1\"]\ntls = { ca = \"no.pem\" }",
+            ":5:14: ",
+        ),
+    ] {
+        let route = "\n[[route]]\nmatch = \"/*\"\nrespond = {}\n";
+        let (found, code) = check(&format!("{text}{route}"));
+        assert_eq!(code, Some(1), "{found}");
+        assert!(found.contains(place) && found.contains("No such file"), "{found}");
+    }
+    let watched = "[listen.web]\nbind = \":0\"\n[service.a]\ndiscover = \"file:no.txt\"\n[[route]]\nmatch = \"/*\"\nservice = \"a\"\n";
+    let (found, code) = check(watched);
+    assert_eq!(code, Some(0), "{found}");
+    assert!(found.contains("warning: ") && found.contains(":4:12: "), "{found}");
+}
+
+#[test]
+fn an_unknown_policy_is_answered_with_the_known_ones() {
+    let output = output(&["run", "--to", ":1", "--balance", "p2d"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("round_robin") && text.contains("p2c") && text.contains("rendezvous"), "{text}");
+}
+
+#[test]
+fn the_services_of_a_demo_end_with_it_however_it_ends() {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_headgate"))
+        .args(["demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let mut services = Vec::new();
+    for line in lines {
+        let line = line.unwrap();
+        if let Some(address) = line.strip_prefix("service ").and_then(|rest| rest.split("http://").nth(1)) {
+            services.push(address.split_whitespace().next().unwrap().to_owned());
+        }
+        if line.contains("gateway ") {
+            break;
+        }
+    }
+    assert_eq!(services.len(), 3);
+    let started = Instant::now();
+    let wait_for = |answers: bool| {
+        for address in &services {
+            while TcpStream::connect(address).is_ok() != answers {
+                assert!(started.elapsed() < PATIENCE, "{address}");
+            }
+        }
+    };
+    wait_for(true);
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    wait_for(false);
 }

@@ -122,3 +122,16 @@ fn connections_that_wait_to_be_accepted_are_served() {
     }
     assert!(gateway.wait().0.success());
 }
+
+#[test]
+fn who_asks_twice_does_not_wait_for_the_drain() {
+    for again in [Signal::INT, Signal::TERM] {
+        let (mut gateway, mut client, _upstream) = busy("10m");
+        gateway.signal(Signal::INT);
+        wait_until_refused(&gateway);
+        gateway.signal(again);
+        client.assert_ended();
+        let (status, stderr) = gateway.wait();
+        assert!(status.success(), "{status}: {stderr}");
+    }
+}

@@ -71,6 +71,19 @@ pub enum BalancePolicy {
     Rendezvous,
 }
 
+impl BalancePolicy {
+    pub const ALL: [Self; 8] = [
+        Self::RoundRobin,
+        Self::Random,
+        Self::LeastRequests,
+        Self::P2c,
+        Self::PeakEwma,
+        Self::RingHash,
+        Self::Maglev,
+        Self::Rendezvous,
+    ];
+}
+
 /// `"client_address"`, `"path"`, `"header:NAME"`, `"cookie:NAME"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
