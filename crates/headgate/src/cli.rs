@@ -8,7 +8,7 @@ use crate::run::{self, RunFlags};
 use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
-use crate::{demo, explain, import, reload, say};
+use crate::{demo, explain, flag, import, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_model::spec::{BalancePolicy, parse_duration};
 use std::net::SocketAddr;
@@ -16,8 +16,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Below the list of commands.
+const EXAMPLES: &str = "\
+Examples:
+  headgate run --to :3000                        everything at 127.0.0.1:8080 to port 3000
+  headgate run headgate.toml                     what the file says
+  headgate explain headgate.toml 'GET https://shop.example/api'
+  headgate import nginx /etc/nginx/nginx.conf > headgate.toml
+
+Exit codes: 0 done; 1 failed; 2 wrong command line; 3 no route matches (explain) or something was lost (import);
+4 something that restricts access was lost (import)";
+
 #[derive(Parser)]
-#[command(name = "headgate", version, about = "A gateway and load balancer in one binary")]
+#[command(name = "headgate", version, about = "A gateway and load balancer in one binary", after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -39,11 +50,12 @@ enum Command {
         /// For example 'GET https://shop.example/path'.
         request: String,
         /// A request header, `name: value`; may be repeated.
-        #[arg(short = 'H', long = "header")]
+        #[arg(short = 'H', long = "header", value_name = "LINE")]
         headers: Vec<String>,
     },
     /// Translate the configuration of another gateway; what cannot be translated is listed.
     Import {
+        /// Which gateway the file is of.
         format: Format,
         /// Its configuration file.
         file: PathBuf,
@@ -51,10 +63,10 @@ enum Command {
     /// Start three small services and the gateway in front of them.
     Demo {
         /// Where the gateway listens.
-        #[arg(long, default_value = "127.0.0.1:8080")]
+        #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS", value_parser = flag::bind)]
         listen: String,
         /// Where metrics are served.
-        #[arg(long, default_value = ADMIN)]
+        #[arg(long, default_value = ADMIN, value_name = "ADDRESS", value_parser = flag::bind)]
         admin: String,
     },
     /// Run a small HTTP service with a chosen behaviour, for demos and studies.
@@ -62,7 +74,7 @@ enum Command {
     /// Watch a running Headgate in the terminal.
     Top {
         /// Its admin address.
-        #[arg(long, default_value = ADMIN)]
+        #[arg(long, default_value = ADMIN, value_name = "ADDRESS")]
         admin: String,
         /// Print one look as plain text and end.
         #[arg(long)]
@@ -71,7 +83,7 @@ enum Command {
     /// Tell a running Headgate to read its configuration file again.
     Reload {
         /// Its admin address.
-        #[arg(long, default_value = ADMIN)]
+        #[arg(long, default_value = ADMIN, value_name = "ADDRESS")]
         admin: String,
     },
     /// Print the JSON Schema of the configuration file.
@@ -85,45 +97,36 @@ struct Run {
     #[arg(conflicts_with_all = ["to", "listen", "http2"])]
     file: Option<PathBuf>,
     /// Endpoints to send everything to: `:3000`, `10.0.0.1:80,10.0.0.2:80`.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_name = "ENDPOINT", value_parser = flag::endpoint)]
     to: Vec<String>,
     /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS", value_parser = flag::bind)]
     listen: String,
     /// Serve only this host.
-    #[arg(long, requires = "to")]
+    #[arg(long, requires = "to", value_name = "HOST", value_parser = flag::host)]
     from: Option<String>,
     /// Accept HTTP/2 with prior knowledge, beside HTTP/1.
     #[arg(long)]
     http2: bool,
     /// Balancing policy, for example `round_robin` or `p2c`.
-    #[arg(long, requires = "to", value_parser = policy)]
+    #[arg(long, requires = "to", value_name = "POLICY", value_parser = flag::policy)]
     balance: Option<BalancePolicy>,
-    /// Worker threads. Default: one per core.
-    #[arg(long)]
-    workers: Option<usize>,
+    /// Worker threads, 1 to 1024. Default: one per core.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
     /// Where metrics, health and control are served, for example `127.0.0.1:9090`.
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS", value_parser = flag::bind)]
     admin: Option<String>,
     /// Write an access log to standard output: json, common, combined or a format string.
     #[arg(long, value_name = "FORMAT")]
     access_log: Option<String>,
 }
 
-/// A policy by its name in a configuration file.
-fn policy(name: &str) -> Result<BalancePolicy, String> {
-    let name_of = |policy: BalancePolicy| serde_json::to_value(policy).ok()?.as_str().map(str::to_owned);
-    let found = BalancePolicy::ALL.into_iter().find(|policy| name_of(*policy).as_deref() == Some(name));
-    found.ok_or_else(|| {
-        let known: Vec<String> = BalancePolicy::ALL.into_iter().filter_map(name_of).collect();
-        format!("there is no such policy; the policies are {}", known.join(", "))
-    })
-}
-
 /// The options of `headgate service`; see [`ServiceOptions`].
 #[derive(Args)]
 struct Service {
-    #[arg(long, default_value = "127.0.0.1:3000")]
+    /// Where it listens.
+    #[arg(long, default_value = "127.0.0.1:3000", value_name = "ADDRESS", value_parser = flag::socket)]
     listen: SocketAddr,
     /// Sent as `x-served-by` and in the body.
     #[arg(long, default_value = "service")]
@@ -192,7 +195,11 @@ pub(crate) fn main() -> ExitCode {
                 from: run.from,
                 http2: run.http2,
                 balance: run.balance,
-                overrides: Overrides { workers: run.workers, admin: run.admin, access_log: run.access_log },
+                overrides: Overrides {
+                    workers: run.workers.map(usize::from),
+                    admin: run.admin,
+                    access_log: run.access_log,
+                },
             };
             run::run(run.file, &flags)
         }

@@ -1,10 +1,12 @@
 //! The configuration file, read and checked, with what the command line says over it; and errors that come up
 //! later, put at the place in it that they are about.
 
+use crate::mistakes::Mistakes;
 use crate::say::Failure;
 use headgate_gateway::compile_error::CompileError;
 use headgate_model::spec::{AccessLog, AdminSpec, Config};
 use headgate_model::{ConfigError, locate, warnings};
+use headgate_observe::log::{self, Level};
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,11 @@ pub(crate) struct Overrides {
 impl ConfigFile {
     /// Reads the file as it is now.
     pub(crate) fn load(&self) -> Result<Config, Failure> {
-        let mut config = load(&self.path)?;
+        let (mut config, warnings) = load_with_warnings(&self.path)?;
+        for warning in &warnings {
+            let summary = warning.summary();
+            log::event(Level::Warn, "something in the configuration has no effect", &[("place", &summary)]);
+        }
         self.overrides.apply(&mut config);
         Ok(config)
     }
@@ -57,13 +63,9 @@ pub(crate) fn load_with_warnings(file: &Path) -> Result<(Config, Vec<ConfigError
     let name = file.display().to_string();
     let text = read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
     let config = headgate_model::load(&text, &name, &|variable| std::env::var(variable).ok());
-    let config = config.map_err(|errors| Failure::from(joined(&errors)))?;
+    let config = config.map_err(Mistakes)?;
     let warnings = warnings(&text, &name, &config);
     Ok((config, warnings))
-}
-
-fn joined(errors: &[ConfigError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// An error of compiling with the line that it is about; any other, or without a file, as it is.
@@ -73,8 +75,16 @@ pub(crate) fn located(file: Option<&Path>, error: Failure) -> Failure {
         error.downcast_ref::<CompileError>(),
     ) {
         (Some((file, text)), Some(CompileError { place, message })) => {
-            locate(&text, &file.display().to_string(), place, message).into()
+            let mut found = locate(&text, &file.display().to_string(), place, message);
+            if message.contains("No such file") {
+                found.help = std::env::current_dir().ok().map(relative_to);
+            }
+            Mistakes(vec![found]).into()
         }
         _ => error,
     }
+}
+
+fn relative_to(directory: PathBuf) -> String {
+    format!("relative paths begin at the working directory, {}", directory.display())
 }

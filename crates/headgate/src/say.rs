@@ -1,5 +1,6 @@
 //! How a command speaks to whoever called it: results on standard output, what went wrong on standard error.
 
+use crate::mistakes::Mistakes;
 use std::error::Error;
 use std::io::Write;
 
@@ -20,7 +21,8 @@ pub(crate) fn warn(warning: &impl std::fmt::Display) {
 
 /// Prints an error and its causes to standard error.
 pub(crate) fn complain(error: &Failure) {
-    let mut text = format!("headgate: {error}");
+    // A mistake in a file begins with its place, as editors expect it.
+    let mut text = if error.is::<Mistakes>() { error.to_string() } else { format!("headgate: {error}") };
     let mut cause = error.source();
     while let Some(error) = cause {
         text.push_str(&format!("\n  because: {error}"));

@@ -3,6 +3,7 @@
 
 use crate::admin_listener::{self, AdminListener};
 use crate::file::{ConfigFile, located};
+use crate::mistakes::one_line;
 use crate::say::Failure;
 use crate::server::{Server, seed};
 use crate::upgrade;
@@ -93,7 +94,8 @@ impl Running {
                 Ok(format!("{} is in force (generation {generation})", file.path.display()))
             }
             Err(error) => {
-                let fields: log::Fields<'_> = &[("error", &error), ("generation", &generation)];
+                let line = one_line(&*error);
+                let fields: log::Fields<'_> = &[("error", &line), ("generation", &generation)];
                 log::event(Level::Error, "configuration not reloaded; the old one stays", fields);
                 Err(error.to_string())
             }

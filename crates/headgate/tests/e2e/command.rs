@@ -174,3 +174,20 @@ fn the_services_of_a_demo_end_with_it_however_it_ends() {
     demo.wait().unwrap();
     wait_for(false);
 }
+
+#[test]
+fn a_flag_is_read_as_strictly_as_a_file_and_named_in_the_error() {
+    for (flags, flag, remedy) in [
+        (&["--to", "3000"][..], "--to", "\":3000\""),
+        (&["--to", ":1", "--listen", "8080"], "--listen", "\":8080\""),
+        (&["--to", ":1", "--admin", "9090"], "--admin", "127.0.0.1:9090"),
+        (&["--to", ":1", "--from", "no host"], "--from", "host"),
+        (&["--to", ":1", "--workers", "0"], "--workers", "1..=1024"),
+        (&["--to", ":1", "--workers", "5000"], "--workers", "1..=1024"),
+    ] {
+        let output = output(&[&["run"], flags].concat());
+        assert_eq!(output.status.code(), Some(2), "{flags:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(flag) && text.contains(remedy), "{flags:?}: {text}");
+    }
+}
