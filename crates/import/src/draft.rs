@@ -20,6 +20,8 @@ pub(crate) struct Draft {
     identities: BTreeSet<String>,
     /// What is refused, whatever more specific route comes after it.
     denials: Vec<RouteSpec>,
+    /// Routes that stand behind all others, and only where no other is for the same requests.
+    last: Vec<(usize, RouteSpec)>,
 }
 
 /// A route that more refusals cut into is refused as a whole.
@@ -178,6 +180,11 @@ impl Draft {
             }
         }
         self.route_as_it_is(line, route);
+    }
+
+    /// Adds a route at the end, unless by then there is one for the same requests.
+    pub(crate) fn route_at_last(&mut self, line: usize, route: RouteSpec) {
+        self.last.push((line, route));
     }
 
     /// Refuses requests, whatever more specific route comes later; with the denial's own answer where it
@@ -374,6 +381,12 @@ impl Draft {
 
     /// The result. `decodes`: the other gateway compares paths after decoding them, which Headgate does not.
     pub(crate) fn finish(mut self, file_name: &str, decodes: bool) -> Import {
+        for (line, mut route) in std::mem::take(&mut self.last) {
+            route.listeners.sort();
+            if !self.identities.contains(&identity(&route)) {
+                self.route_as_it_is(line, route);
+            }
+        }
         if decodes && let Some((refused, open)) = self.refused_by_path() {
             let text = format!(
                 "{refused} is refused as it is written; percent-encoded otherwise (`/%61` for `/a`) such a path goes to \

@@ -206,7 +206,10 @@ fn masked(address: IpAddr, prefix_bits: u8) -> IpAddr {
 
 /// Splits `host:port`; the host of an IPv6 address keeps its brackets.
 fn split_port(text: &str) -> Result<(&str, &str), AddressError> {
-    let missing = AddressError("a port is missing; write \"host:port\"");
+    let missing = match text.parse::<u16>() {
+        Ok(_) => AddressError("a port alone; write a colon before it, or \"host:port\""),
+        Err(_) => AddressError("a port is missing; write \"host:port\""),
+    };
     let (host, port) = text.rsplit_once(':').ok_or(missing)?;
     if host.starts_with('[') && !host.ends_with(']') {
         return Err(missing);

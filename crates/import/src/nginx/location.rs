@@ -7,7 +7,7 @@ use super::settings::{Settings, leftover};
 use super::{Http, include, upstream};
 use crate::denial::refused;
 use crate::draft::Draft;
-use headgate_model::spec::{Fallback, Protocol, Respond, RouteSpec, ServiceSpec};
+use headgate_model::spec::{Fallback, Protocol, Redirect, Respond, RouteSpec, ServiceSpec};
 
 /// What a location stands in.
 #[derive(Clone)]
@@ -323,10 +323,13 @@ fn proxy(
         && prefix.len() > 1
         && let Some(bare) = prefix.strip_suffix('/')
     {
-        draft.approximated(
-            line,
-            format!("NGINX sends {bare} to {prefix} by itself; Headgate needs a route for {bare}"),
-        );
+        // NGINX does so by itself, and so keeps what is not behind the slash from every other location.
+        let redirect = Some(Redirect { to: format!("{prefix}?{{query}}"), status: 301 });
+        for host in &context.hosts {
+            let (pattern, listeners) = (format!("{host}{bare}"), context.listeners.clone());
+            let redirect = redirect.clone();
+            draft.route_at_last(line, RouteSpec { pattern, listeners, redirect, ..RouteSpec::default() });
+        }
     }
     routes(line, place, &route, context, draft);
     true
