@@ -2,7 +2,7 @@
 
 use crate::support::{Headgate, PATIENCE, Service, one_service, output, scratch};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -142,6 +142,17 @@ fn an_unknown_policy_is_answered_with_the_known_ones() {
     assert!(text.contains("round_robin") && text.contains("p2c") && text.contains("rendezvous"), "{text}");
 }
 
+/// Whether a service answers there; somebody else may have the port by now.
+fn is_served(address: &str) -> bool {
+    let answer = TcpStream::connect(address).and_then(|mut stream| {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).map(|_| answer)
+    });
+    answer.is_ok_and(|answer| String::from_utf8_lossy(&answer).contains("x-served-by"))
+}
+
 #[test]
 fn the_services_of_a_demo_end_with_it_however_it_ends() {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_headgate"))
@@ -149,9 +160,10 @@ fn the_services_of_a_demo_end_with_it_however_it_ends() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    // Kept to the end: a demo that cannot write any more ends by itself.
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
     let mut services = Vec::new();
-    for line in lines {
+    for line in lines.by_ref() {
         let line = line.unwrap();
         if let Some(address) = line.strip_prefix("service ").and_then(|rest| rest.split("http://").nth(1)) {
             services.push(address.split_whitespace().next().unwrap().to_owned());
@@ -164,7 +176,7 @@ fn the_services_of_a_demo_end_with_it_however_it_ends() {
     let started = Instant::now();
     let wait_for = |answers: bool| {
         for address in &services {
-            while TcpStream::connect(address).is_ok() != answers {
+            while is_served(address) != answers {
                 assert!(started.elapsed() < PATIENCE, "{address}");
             }
         }
