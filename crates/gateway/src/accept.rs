@@ -1,12 +1,12 @@
 //! Accepts connections of one listener on one worker and starts serving them.
 
+use crate::admitted::Admitted;
 use crate::greet::{self, Greeted, Protocol, greet};
 use crate::http1::Connection;
 use crate::http2;
 use crate::identify::Peer;
-use crate::listener::Place;
-use crate::view::{ListenerView, View};
-use crate::worker::{OpenConnection, Worker};
+use crate::view::View;
+use crate::worker::Worker;
 use headgate_net::deadline::Deadline;
 use headgate_net::listener::ListenSocket;
 use headgate_net::stream::Stream;
@@ -86,6 +86,8 @@ pub async fn accept(
             *stops.borrow_and_update() || !listeners.any(|one| one.name == name && *one.spec.bind == *bind)
         };
         if is_over {
+            // The runtime looks at its sockets before it comes back: what has arrived by now is then known.
+            tokio::task::yield_now().await;
             // Without the runtime's budget: to have used it up would pass for an empty queue.
             tokio::task::unconstrained(take_last(&worker, &name, &acceptor)).await;
             return Ok(());
@@ -192,29 +194,6 @@ async fn greet_and_serve(
                 metrics.tls_failures.inc();
             }
         }
-    }
-}
-
-/// A connection in everything that counts those that are open, however its task ends.
-pub(crate) struct Admitted {
-    counts: Rc<ListenerView>,
-    _place: Place,
-    // Counted from the accept on and not when the task first runs: a stop in between must wait for it.
-    _open: OpenConnection,
-}
-
-impl Admitted {
-    fn new(worker: &Rc<Worker>, view: &View, listener: usize, place: Place) -> Self {
-        let counts = Rc::clone(&view.listeners[listener]);
-        counts.metrics.connections_accepted.inc();
-        counts.metrics.connections_active.inc();
-        Self { counts, _place: place, _open: worker.open_connection() }
-    }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.counts.metrics.connections_active.dec();
     }
 }
 

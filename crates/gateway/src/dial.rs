@@ -9,7 +9,7 @@ use headgate_model::spec::{Protocol, ProxyProtocol};
 use headgate_model::state::EndpointState;
 use headgate_net::connect;
 use headgate_net::deadline::DueAt;
-use headgate_net::pool::{Connection, PoolLimits};
+use headgate_net::kept::{Connection, PoolLimits};
 use headgate_net::proxy_protocol::{V1_MAX_BYTES, V2_ENCODED_MAX_BYTES, encode_v1, encode_v2};
 use headgate_net::stream::Stream;
 use headgate_net::upstream::{Lease, Lifetime, Opening, Place};

@@ -1,7 +1,7 @@
 //! One HTTP/1 client connection: request after request until it ends. At rest it is only a socket and a
 //! few words; buffers and the state of a request exist while one is under way.
 
-use crate::accept::Admitted;
+use crate::admitted::Admitted;
 use crate::exchange::{Exchange, Finish, TargetPlan, Timers};
 use crate::identify::Peer;
 use crate::phases;

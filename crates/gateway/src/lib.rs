@@ -11,6 +11,7 @@
 //! bulkheads, nothing else.
 
 pub mod accept;
+mod admitted;
 pub mod compile_error;
 pub mod listener;
 pub mod path;

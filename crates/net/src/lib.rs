@@ -13,6 +13,7 @@ mod frames;
 pub mod h1;
 pub mod h2_head;
 pub mod head;
+pub mod kept;
 pub mod listener;
 pub mod pool;
 pub mod proxy_protocol;

@@ -1,8 +1,8 @@
 //! One worker's kept-alive connections to one endpoint. Last in, first out, so that the connection with
 //! the widest congestion window works and the surplus grows old and is closed.
 
+use crate::kept::{Connection, PoolLimits};
 use crate::spare::Spares;
-use crate::stream::Stream;
 use headgate_model::units::Tick;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,13 +12,6 @@ use std::time::Duration;
 
 /// The last one in is the first one out: what has rested for this long the worker did not need.
 const SPARE_AFTER: Duration = Duration::from_millis(250);
-
-/// A connection to an endpoint and its history.
-pub struct Connection {
-    pub stream: Stream,
-    /// Requests sent on it before the current one.
-    pub served: u32,
-}
 
 struct Resting {
     connection: Connection,
@@ -30,15 +23,6 @@ struct Resting {
 pub struct Pool {
     resting: RefCell<VecDeque<Resting>>,
     closed: Cell<bool>,
-}
-
-/// How many connections rest, and for how long.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolLimits {
-    pub idle: usize,
-    pub idle_timeout: Duration,
-    /// Requests on one connection; zero for no limit.
-    pub requests: u32,
 }
 
 impl Pool {

@@ -2,7 +2,7 @@
 //! each worker has its own, and what has rested there for a while comes here; who would have to open a
 //! connection looks here first. Sockets only: a TLS session stays with the worker that made it.
 
-use crate::pool::{Connection, PoolLimits};
+use crate::kept::{Connection, PoolLimits};
 use crate::stream::{Plain, Stream};
 use headgate_model::units::Tick;
 use rustix::net::{RecvFlags, recv};
