@@ -29,6 +29,15 @@ pub(super) fn check(service: &ServiceSpec, at: &Place<'_>, report: &mut Report<'
     }
     if let Some(spec) = &service.tls {
         tls(spec, &at.get("tls"), report);
+        let discover = service.discover.as_deref().map(str::parse);
+        if spec.sni.is_none() && spec.verify && matches!(discover, Some(Ok(Discover::Srv { .. }))) {
+            let help = "add `sni` with the name that stands in their certificates";
+            report.error_with(
+                &at.key("tls"),
+                "endpoints found by SRV are addresses, which no certificate names",
+                help,
+            );
+        }
     }
     report.positive(service.pool.idle_timeout, &at.get("pool").get("idle_timeout"));
     let timeouts = at.get("timeouts");
