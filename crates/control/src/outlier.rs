@@ -206,7 +206,13 @@ impl Judged {
 
     /// Lets all endpoints back in.
     fn pardon(&self) {
-        self.service.endpoints.iter().for_each(|endpoint| endpoint.eject_until(Tick(0)));
+        for (endpoint, ejected) in self.service.endpoints.iter().zip(&self.ejected) {
+            endpoint.eject_until(Tick(0));
+            if ejected.get() > 0 {
+                // The slow start that awaited the end of its ejection.
+                endpoint.set_since(Tick(0));
+            }
+        }
     }
 }
 

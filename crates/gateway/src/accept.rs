@@ -97,8 +97,11 @@ pub async fn accept(
 
 async fn take_last(worker: &Rc<Worker>, name: &str, acceptor: &Acceptor) {
     for _ in 0..LAST {
-        let Some(accepted) = poll_fn(|cx| Poll::Ready(waiting(acceptor, cx))).await else { return };
-        start(worker, name, accepted).await;
+        match poll_fn(|cx| Poll::Ready(waiting(acceptor, cx))).await {
+            Some(Err(error)) if !is_lost_connection(&error) => return,
+            Some(accepted) => start(worker, name, accepted).await,
+            None => return,
+        }
     }
 }
 

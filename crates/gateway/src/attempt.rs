@@ -21,7 +21,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 /// Limits of a response's head: an upstream is trusted more than a client, but not without end.
-const RESPONSE_LIMITS: HeadLimits = HeadLimits { fields: 100, target_bytes: 0 };
+const RESPONSE_LIMITS: HeadLimits = HeadLimits { head_bytes: usize::MAX, fields: 100, target_bytes: 0 };
 /// Interim responses before the final one: each is written to the client, who may be slow.
 const MOST_INTERIM: u32 = 32;
 

@@ -96,7 +96,7 @@ impl<'f, F: Future<Output = Result<(), Fault>>> Upload<'f, F> {
     #[inline]
     fn poll_gone<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Fault>> {
         match &self.result {
-            Some(_) => self.client.poll_gone(cx, self.timers.download).map(Err),
+            Some(_) => self.client.poll_gone(cx).map(Err),
             None => Poll::Pending,
         }
     }

@@ -136,8 +136,11 @@ impl Connection {
     async fn request(&mut self, head: &mut Lent<RequestHead>, upload: &Deadline) -> After {
         self.worker.follow_reload(&mut self.view, &mut self.listener);
         let spec = &self.view.snapshot.listeners[self.listener].spec;
-        let limits =
-            HeadLimits { fields: spec.limits.headers as usize, target_bytes: spec.limits.uri.0 as usize };
+        let limits = HeadLimits {
+            head_bytes: spec.limits.head.0 as usize,
+            fields: spec.limits.headers as usize,
+            target_bytes: spec.limits.uri.0 as usize,
+        };
         let read =
             read_request(&self.stream, head, &limits, &self.deadline, NAP_AFTER, spec.timeouts.head.0).await;
         match read {

@@ -66,6 +66,7 @@ fn label(result: &Result<Finish, Failure>) -> request_metrics::Outcome {
             FaultKind::ConnectFailed | FaultKind::ConnectTimeout | FaultKind::TlsFailed => {
                 request_metrics::Outcome::ConnectFailed
             }
+            kind if kind.blame() == Blame::Client => request_metrics::Outcome::Abandoned,
             _ => request_metrics::Outcome::Failed,
         },
     }

@@ -2,7 +2,7 @@
 //! nothing but its socket tells; an HTTP/2 client resets its stream.
 
 use headgate_model::fault::{Fault, FaultKind};
-use headgate_net::deadline::{Deadline, DueAt};
+use headgate_net::deadline::Deadline;
 use headgate_net::stream::{Sign, Stream};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,8 +25,8 @@ enum Seen {
     /// Nothing, it was not looked at yet.
     Unwatched,
     Waiting,
-    /// It closed its side while the response's timer stood at this.
-    HalfClosed(DueAt),
+    /// It closed its side when so many writes had reached it.
+    HalfClosed(u32),
     /// It has sent its next request. Until that is read nothing more is seen of it.
     Busy,
 }
@@ -45,34 +45,34 @@ impl<'c> Presence<'c> {
         }
     }
 
-    /// Ready when the client is gone. `download` is set anew whenever a piece of the response moves.
+    /// Ready when the client is gone.
     #[inline]
-    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>, download: &Deadline) -> Poll<Fault> {
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
         match (self.stream, self.seen) {
-            (Some(stream), _) if self.timer.poll_due(cx).is_ready() => self.due(stream, cx, download),
-            (Some(stream), Seen::Waiting) => self.look(stream, cx, download),
+            (Some(stream), _) if self.timer.poll_due(cx).is_ready() => self.due(stream, cx),
+            (Some(stream), Seen::Waiting) => self.look(stream, cx),
             _ => Poll::Pending,
         }
     }
 
     #[cold]
-    fn due(&mut self, stream: &Stream, cx: &mut Context<'_>, download: &Deadline) -> Poll<Fault> {
+    fn due(&mut self, stream: &Stream, cx: &mut Context<'_>) -> Poll<Fault> {
         match self.seen {
-            Seen::HalfClosed(before) if before == download.due_at() => Poll::Ready(GONE),
-            Seen::HalfClosed(_) => self.await_sign_of_life(cx, download),
+            Seen::HalfClosed(before) if before == stream.writes() => Poll::Ready(GONE),
+            Seen::HalfClosed(_) => self.await_sign_of_life(stream, cx),
             Seen::Unwatched | Seen::Waiting | Seen::Busy => {
                 self.timer.clear();
                 self.seen = Seen::Waiting;
-                self.look(stream, cx, download)
+                self.look(stream, cx)
             }
         }
     }
 
-    fn look(&mut self, stream: &Stream, cx: &mut Context<'_>, download: &Deadline) -> Poll<Fault> {
+    fn look(&mut self, stream: &Stream, cx: &mut Context<'_>) -> Poll<Fault> {
         match stream.poll_sign(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Sign::Broken) => Poll::Ready(GONE),
-            Poll::Ready(Sign::Ended) => self.await_sign_of_life(cx, download),
+            Poll::Ready(Sign::Ended) => self.await_sign_of_life(stream, cx),
             Poll::Ready(Sign::Bytes) => {
                 self.seen = Seen::Busy;
                 Poll::Pending
@@ -80,8 +80,8 @@ impl<'c> Presence<'c> {
         }
     }
 
-    fn await_sign_of_life(&mut self, cx: &Context<'_>, download: &Deadline) -> Poll<Fault> {
-        self.seen = Seen::HalfClosed(download.due_at());
+    fn await_sign_of_life(&mut self, stream: &Stream, cx: &Context<'_>) -> Poll<Fault> {
+        self.seen = Seen::HalfClosed(stream.writes());
         self.timer.set(HALF_CLOSED);
         self.timer.poll_due(cx).map(|()| GONE)
     }

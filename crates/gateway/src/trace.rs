@@ -131,7 +131,8 @@ mod tests {
         let mut head = RequestHead::new(4_096, 32);
         head.bytes[..text.len()].copy_from_slice(text.as_bytes());
         head.filled = text.len();
-        parse::request(&mut head, &HeadLimits { fields: 32, target_bytes: 1_000 }).unwrap();
+        parse::request(&mut head, &HeadLimits { head_bytes: usize::MAX, fields: 32, target_bytes: 1_000 })
+            .unwrap();
         let tracing = Tracing::new(spec).unwrap();
         let traced = tracing.identify(&head, &mut Dice::new(1));
         let mut out = HeadOut::H2(Box::default());

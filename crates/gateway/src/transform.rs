@@ -6,7 +6,7 @@ use crate::snapshot::{Edits, Route};
 use crate::trace::Traced;
 use crate::view::REQUEST_DROPS;
 use headgate_model::spec::ForwardedFields;
-use headgate_net::fields::{Drops, FieldWriter, HeadOut, KnownSet, copy_kept, decimal};
+use headgate_net::fields::{Drops, FieldWriter, HeadOut, KnownSet, copy_kept, decimal, is_same_or_twin};
 use headgate_net::forwarded::{Element, write_converted, write_forwarded};
 use headgate_net::head::{Flat, Known, Method, RequestHead, ResponseHead};
 
@@ -95,7 +95,10 @@ fn rare_forwarding_fields(x: &Exchange<'_>, fields: ForwardedFields, out: &mut H
         write_x_forwarded(x, out);
     }
     if fields == ForwardedFields::XForwarded {
-        pass(Known::Forwarded, out);
+        // A proxy that writes `X-Forwarded-For` may have let its client's `Forwarded` through.
+        if x.head.value(Known::XForwardedFor).is_none() {
+            pass(Known::Forwarded, out);
+        }
     } else {
         append_forwarded(x, out);
     }
@@ -154,7 +157,7 @@ pub(crate) fn response_may_trail(route: &Route, head: &ResponseHead, name: &[u8]
 }
 
 fn may_trail<L: Default>(edits: &Edits, head: &Flat<L>, named: bool, name: &[u8]) -> bool {
-    let removed = edits.remove.iter().any(|removed| removed.eq_ignore_ascii_case(name));
+    let removed = edits.remove.iter().any(|removed| is_same_or_twin(name, removed));
     !(removed || named && head.connection_names(name))
 }
 

@@ -168,6 +168,17 @@ impl ServiceView {
             .collect();
         let names: Vec<&str> = state.endpoints.iter().map(|endpoint| &*endpoint.name).collect();
         let weights: Vec<u32> = state.endpoints.iter().map(|endpoint| endpoint.weight()).collect();
+        let same = before.filter(|(known, _)| {
+            let known_names = known.state.endpoints.iter().map(|endpoint| &*endpoint.name);
+            known.balance == service.balance
+                && known.weights == service.weights
+                && known_names.eq(names.iter().copied())
+        });
+        // Tables take time to build; a reload elsewhere must not cost it.
+        let balancer = same.map_or_else(
+            || Balancer::new(&service.balance, &names, &weights),
+            |(_, view)| view.balancer.borrow().clone(),
+        );
         let pool = &state.spec.pool;
         let percent = state.spec.retry.budget_percent;
         let budget = before.filter(|(known, _)| known.state.spec.retry.budget_percent == percent);
@@ -175,7 +186,7 @@ impl ServiceView {
             budget.map_or_else(|| RetryBudget::new(percent), |(_, view)| view.budget.borrow().clone());
         Self {
             links: linked,
-            balancer: RefCell::new(Balancer::new(&service.balance, &names, &weights)),
+            balancer: RefCell::new(balancer),
             budget: RefCell::new(budget),
             pool_limits: PoolLimits {
                 // A connection that names one client in its PROXY header is no other client's.

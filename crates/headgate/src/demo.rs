@@ -7,8 +7,9 @@ use headgate_control::watch::Watch;
 use headgate_model::spec::{
     AdminSpec, Config, EndpointSpec, Health, ListenSpec, Profile, RouteSpec, ServiceSpec,
 };
+use headgate_observe::log;
 use headgate_observe::top::{TopSampler, TopSnapshot};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -47,6 +48,9 @@ pub(crate) fn demo(listen: &str, admin: &str) -> Result<(), Failure> {
         service: Some("demo".to_owned()),
         ..RouteSpec::default()
     });
+    log::only_troubles();
+    // On a terminal the line stays where it is; in a file or a pipe each second has its own.
+    let (before, after) = if std::io::stdout().is_terminal() { ("\r\x1b[K", "") } else { ("", "\n") };
     supervisor::run(None, Watch::default(), config, |running| {
         let listen =
             running.addresses().into_iter().next().map_or_else(|| listen.to_owned(), |(_, address)| address);
@@ -61,7 +65,7 @@ pub(crate) fn demo(listen: &str, admin: &str) -> Result<(), Failure> {
                 let top = sampler.sample(&shared.registry, shared.now());
                 let mut out = std::io::stdout().lock();
                 // A closed terminal ends the statistics, not the gateway.
-                if write!(out, "\r\x1b[K{}", line(&top)).and_then(|()| out.flush()).is_err() {
+                if write!(out, "{before}{}{after}", line(&top)).and_then(|()| out.flush()).is_err() {
                     return;
                 }
             }

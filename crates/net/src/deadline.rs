@@ -1,6 +1,7 @@
 //! Deadlines of one worker's connections: one number each in a dense array that is swept every tick.
 //! Setting a deadline is one store; nothing is queued, nothing allocated. Coarse by design: a deadline
-//! fires within one tick after it is due, never before.
+//! fires within one tick after it is due. It can fire before by as long as the worker's thread was held up when
+//! the deadline was set: time is read once in a tick.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -88,7 +89,7 @@ impl Deadlines {
     /// The point `after` from now.
     #[inline]
     fn at(&self, after: Duration) -> DueAt {
-        // The sweep's own lateness and the started tick are added, so that it never fires early.
+        // The tick that has begun and the usual lateness of a sweep are added.
         const PER_SECOND: u64 = 1_000 / TICK.as_millis() as u64;
         let ticks = after
             .as_secs()

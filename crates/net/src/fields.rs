@@ -110,7 +110,8 @@ fn is_named<L: Default>(head: &Flat<L>, drops: &Drops<'_>, field: &Field) -> boo
 }
 
 /// Whether what turns underscores into hyphens, as CGI does, could take `name` for `other`.
-fn is_same_or_twin(name: &[u8], other: &[u8]) -> bool {
+#[must_use]
+pub fn is_same_or_twin(name: &[u8], other: &[u8]) -> bool {
     let hyphen = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     name.len() == other.len() && name.iter().map(hyphen).eq(other.iter().map(hyphen))
 }

@@ -9,7 +9,10 @@ use rustix::net::{RecvFlags, recv};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
+
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// What all workers can spare, oldest at the front.
 #[derive(Default)]
@@ -21,6 +24,7 @@ pub struct Spares {
 struct Shelf {
     parked: Vec<Parked>,
     closed: bool,
+    swept: Tick,
 }
 
 struct Parked {
@@ -44,6 +48,9 @@ impl Spares {
         since: Tick,
         limits: &PoolLimits,
     ) -> Result<(), Connection> {
+        if limits.idle == 0 {
+            return Ok(());
+        }
         let Connection { stream, served } = connection;
         let socket = match stream.into_socket() {
             Ok(Plain::Tcp(socket)) => socket.into_std().map(Socket::Tcp),
@@ -74,16 +81,21 @@ impl Spares {
         }
     }
 
-    /// Closes what rested too long or was closed by the other side.
+    /// Closes what rested too long or was closed by the other side. All workers may call it: whoever comes
+    /// first does it for the others.
     pub fn sweep(&self, now: Tick, limits: &PoolLimits) {
-        self.lock()
-            .parked
-            .retain(|parked| now.since(parked.since) < limits.idle_timeout && parked.socket.is_quiet());
+        let mut shelf = self.lock();
+        if now.since(shelf.swept) >= SWEEP_EVERY {
+            shelf.swept = now;
+            shelf
+                .parked
+                .retain(|parked| now.since(parked.since) < limits.idle_timeout && parked.socket.is_quiet());
+        }
     }
 
     /// Closes all, and what comes later.
     pub fn close(&self) {
-        *self.lock() = Shelf { parked: Vec::new(), closed: true };
+        *self.lock() = Shelf { closed: true, ..Shelf::default() };
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelf> {
@@ -117,7 +129,6 @@ mod tests {
     use crate::pool::Pool;
     use std::io::Write;
     use std::task::{Context, Waker};
-    use std::time::Duration;
 
     const LIMITS: PoolLimits = PoolLimits { idle: 2, idle_timeout: Duration::from_secs(60), requests: 0 };
 
@@ -196,6 +207,10 @@ mod tests {
                 })
                 .collect();
             assert_eq!(spares.lock().parked.len(), 2, "the oldest has left");
+            let (late, _there) = connection();
+            let none = PoolLimits { idle: 0, ..LIMITS };
+            assert!(spares.park(late, at(3_000), &none).is_ok());
+            assert_eq!(spares.lock().parked.len(), 2, "a reload may have forbidden to keep any");
             spares.sweep(at(61_500), &LIMITS);
             assert_eq!(spares.lock().parked.len(), 1);
             spares.close();

@@ -4,7 +4,7 @@
 use crate::deadline::Deadline;
 use rustix::net::{RecvFlags, recv};
 use socket2::SockRef;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -18,6 +18,7 @@ use tokio_rustls::TlsStream;
 /// One connection's bytes.
 pub struct Stream {
     io: RefCell<Io>,
+    writes: Cell<u32>,
 }
 
 enum Io {
@@ -51,13 +52,13 @@ impl From<UnixStream> for Stream {
 
 impl From<Plain> for Stream {
     fn from(socket: Plain) -> Self {
-        Self { io: RefCell::new(Io::Plain(socket)) }
+        Self::new(Io::Plain(socket))
     }
 }
 
 impl From<TlsStream<Plain>> for Stream {
     fn from(stream: TlsStream<Plain>) -> Self {
-        Self { io: RefCell::new(Io::Tls(Box::new(stream))) }
+        Self::new(Io::Tls(Box::new(stream)))
     }
 }
 
@@ -95,9 +96,13 @@ macro_rules! on_io {
 }
 
 impl Stream {
+    fn new(io: Io) -> Self {
+        Self { io: RefCell::new(io), writes: Cell::new(0) }
+    }
+
     #[must_use]
     pub fn over(transport: Box<dyn Transport>) -> Self {
-        Self { io: RefCell::new(Io::Other(transport)) }
+        Self::new(Io::Other(transport))
     }
 
     #[inline]
@@ -109,7 +114,7 @@ impl Stream {
 
     #[inline]
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        on_io!(self, stream => Pin::new(stream).poll_write(cx, bytes))
+        self.counted(on_io!(self, stream => Pin::new(stream).poll_write(cx, bytes)))
     }
 
     #[inline]
@@ -118,7 +123,21 @@ impl Stream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_io!(self, stream => Pin::new(stream).poll_write_vectored(cx, parts))
+        self.counted(on_io!(self, stream => Pin::new(stream).poll_write_vectored(cx, parts)))
+    }
+
+    #[inline]
+    fn counted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.writes.set(self.writes.get().wrapping_add(1));
+        }
+        written
+    }
+
+    /// Grows with each write that moved bytes, and wraps: it changes while the peer still takes something.
+    #[must_use]
+    pub fn writes(&self) -> u32 {
+        self.writes.get()
     }
 
     /// Hands buffered bytes to the kernel; at once for a socket.
@@ -193,7 +212,7 @@ impl Stream {
     pub fn into_socket(self) -> Result<Plain, Self> {
         match self.io.into_inner() {
             Io::Plain(socket) => Ok(socket),
-            io => Err(Self { io: RefCell::new(io) }),
+            io => Err(Self::new(io)),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -18,6 +18,13 @@ pub enum Level {
     Info,
     Warn,
     Error,
+}
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Writes no more [`Level::Info`]: standard error belongs to somebody's screen.
+pub fn only_troubles() {
+    QUIET.store(true, Relaxed);
 }
 
 /// What an event is about: keys with values.
@@ -99,6 +106,9 @@ fn remember(kind: &'static PeerEvent) {
 }
 
 fn write_line(level: Level, message: &str, fields: Fields<'_>, suppressed: u64) {
+    if level == Level::Info && QUIET.load(Relaxed) {
+        return;
+    }
     let line = render(unix_us(SystemTime::now()), level, message, fields, suppressed);
     // There is no place left to tell that standard error is gone.
     let _ = io::stderr().lock().write_all(&line);

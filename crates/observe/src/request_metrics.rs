@@ -22,7 +22,7 @@ pub(crate) const BYTES: &str = "headgate_bytes_total";
 pub(crate) const FAULTS: &str = "headgate_faults_total";
 
 pub(crate) const STATUS_CLASSES: &[&str; 5] = &["1xx", "2xx", "3xx", "4xx", "5xx"];
-pub(crate) const OUTCOMES: &[&str; 3] = &["ok", "failed", "connect_failed"];
+pub(crate) const OUTCOMES: &[&str; 4] = &["ok", "failed", "connect_failed", "abandoned"];
 
 /// What a worker counts for one route.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ pub enum Outcome {
     Failed,
     /// No connection could be made.
     ConnectFailed,
+    /// The client went away or broke the request off.
+    Abandoned,
 }
 
 /// What a worker counts for one endpoint of one service.
@@ -91,11 +93,11 @@ impl EndpointMetrics {
         }
     }
 
-    /// Counts one finished attempt. The duration of one that could not connect is not of the endpoint's
-    /// making and stays out of the histogram.
+    /// Counts one finished attempt. The duration of one that could not connect, or that the client ended, is
+    /// not of the endpoint's making and stays out of the histogram.
     pub fn record(&self, outcome: Outcome, duration_us: u64) {
         self.by_outcome[outcome as usize].inc();
-        if outcome != Outcome::ConnectFailed {
+        if matches!(outcome, Outcome::Ok | Outcome::Failed) {
             self.duration.record_us(duration_us);
         }
     }

@@ -222,13 +222,13 @@ impl Delta<'_> {
     }
 
     fn endpoint(&self, labels: &Labels) -> EndpointRow {
-        let [ok, failed, connect_failed] = names::OUTCOMES
+        let [ok, failed, connect_failed, abandoned] = names::OUTCOMES
             .map(|outcome| self.rate(names::UPSTREAM_REQUESTS, &labels.with("outcome", outcome)));
         EndpointRow {
             service: labels.value("service").to_owned(),
             endpoint: labels.value("endpoint").to_owned(),
             health: self.health(labels),
-            requests_per_s: ok + failed + connect_failed,
+            requests_per_s: ok + failed + connect_failed + abandoned,
             failed_per_s: failed,
             connect_failed_per_s: connect_failed,
             retries_per_s: self.rate(names::UPSTREAM_RETRIES, labels),

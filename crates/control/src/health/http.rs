@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const USER_AGENT: &str = concat!("headgate-health/", env!("CARGO_PKG_VERSION"));
 /// Bytes and fields that the head of an answer may have.
 const HEAD_BYTES: usize = 16 * 1024;
-const HEAD_LIMITS: HeadLimits = HeadLimits { fields: 128, target_bytes: 0 };
+const HEAD_LIMITS: HeadLimits = HeadLimits { head_bytes: usize::MAX, fields: 128, target_bytes: 0 };
 /// Interim answers before the real one; more is an endless stream of them.
 const INTERIM_MAX: usize = 8;
 

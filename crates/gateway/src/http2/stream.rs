@@ -76,8 +76,11 @@ async fn serve(
     let (download, upload) = (worker.deadlines.deadline(), worker.deadlines.deadline());
     let (parts, content) = request.into_parts();
     let mut head = worker.buffers.request();
-    let limits =
-        HeadLimits { fields: spec.limits.headers as usize, target_bytes: spec.limits.uri.0 as usize };
+    let limits = HeadLimits {
+        head_bytes: spec.limits.head.0 as usize,
+        fields: spec.limits.headers as usize,
+        target_bytes: spec.limits.uri.0 as usize,
+    };
     let rendered = render_request(&parts, content.is_end_stream(), &limits, &mut head);
     drop(parts);
     let to_head = head.line.method == Method::Head;

@@ -91,7 +91,8 @@ fn a_client_that_leaves_over_tls_takes_its_request_back() {
 #[test]
 fn a_half_closed_client_gets_all_of_a_response_that_moves() {
     let origin = Origin::start();
-    let gateway = Headgate::before(&origin);
+    // A total deadline is the same for every piece.
+    let gateway = Headgate::start(&one_service("", "timeouts.total = \"20s\"", &[origin.address]));
     let (mut client, mut upstream) = asked(&gateway, &origin);
     client.finish_sending();
     upstream.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");

@@ -1,6 +1,6 @@
 //! What a client may send and how long it may take: every limit has its status, and the origin is spared.
 
-use crate::support::{Headgate, Origin, Response, one_service};
+use crate::support::{Headgate, Origin, Response, Wire, one_service};
 use std::time::Duration;
 
 /// Sends what must be refused, expects the connection to end, and nothing at the origin.
@@ -173,4 +173,17 @@ fn a_long_upload_is_not_taken_for_a_slow_origin() {
     }
     upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(client.response().status(), 200);
+}
+
+#[test]
+fn each_listener_has_its_own_limit_of_heads() {
+    let listeners = "[listen.open]\nbind = \"127.0.0.1:0\"\nlimits.head = \"2KiB\"\nlimits.uri = \"1KiB\"\n\
+                     [listen.inner]\nbind = \"127.0.0.1:0\"\nlimits.head = \"64KiB\"\n";
+    let route = "[[route]]\nmatch = \"/*\"\nrespond = { status = 200, body = \"ok\" }\n";
+    let gateway = Headgate::start(&format!("{listeners}{route}"));
+    let request = format!("GET / HTTP/1.1\r\nHost: a.test\r\nX: {}\r\n\r\n", "x".repeat(4_000));
+    for (listener, status) in [("open", 431), ("inner", 200)] {
+        let mut client = Wire::connect(gateway.listener(listener));
+        assert_eq!(client.ask(&request).status(), status, "{listener}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Trailer fields of one message (RFC 9110 section 6.5). Rare, so they may allocate; bounded by the
 //! buffer they arrive in.
 
+use crate::fields::is_same_or_twin;
 use crate::head::{Field, Known};
 
 /// Trailer lines that may be passed on.
@@ -102,7 +103,7 @@ const NEVER_TRAILS: [&[u8]; 27] = [
 
 fn may_trail(known: Known, name: &[u8]) -> bool {
     !(known.is_hop_by_hop()
-        || known == Known::Other && NEVER_TRAILS.iter().any(|never| never.eq_ignore_ascii_case(name))
+        || known == Known::Other && NEVER_TRAILS.iter().any(|never| is_same_or_twin(name, never))
         || matches!(
             known,
             Known::Host

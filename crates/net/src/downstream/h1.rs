@@ -152,16 +152,17 @@ pub async fn read_request(
     idle: Duration,
     head_time: Duration,
 ) -> Result<ReadRequest, Fault> {
+    let most = head.limit.min(limits.head_bytes);
     let mut scanned = 0;
     let mut started = head.filled > 0;
     deadline.set(if started { head_time } else { idle });
     loop {
         // Parsing is tried on the first read and then only when an empty line has come or no more can, so
         // that a head sent byte by byte is not parsed once for each byte.
-        let full = head.filled >= head.limit;
+        let full = head.filled >= most;
         let ripe = full || scanned == 0 || has_empty_line(&head.bytes[..head.filled], scanned);
         if ripe && head.filled > 0 && parse::request(head, limits)? == Progress::Complete {
-            if head.head_len > head.limit {
+            if head.head_len > most {
                 return Err(TOO_LARGE);
             }
             return Ok(ReadRequest::Request);

@@ -6,9 +6,11 @@ use super::framing;
 use crate::head::{Field, Known, Method, Part, RequestHead, RequestLine, ResponseHead, StatusLine, Version};
 use headgate_model::fault::{Fault, FaultKind};
 
-/// What a head may measure. The size of the whole head is limited by the buffer it is read into.
+/// What a head may measure.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadLimits {
+    /// The whole head of a request. The buffer that it is read into has a limit of its own.
+    pub head_bytes: usize,
     pub fields: usize,
     pub target_bytes: usize,
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::h1::parse;
 
-const LIMITS: HeadLimits = HeadLimits { fields: 16, target_bytes: 64 };
+const LIMITS: HeadLimits = HeadLimits { head_bytes: usize::MAX, fields: 16, target_bytes: 64 };
 
 fn rendered(
     build: impl FnOnce(request::Builder) -> request::Builder,

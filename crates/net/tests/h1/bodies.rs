@@ -45,7 +45,7 @@ fn trailers(count: u64) -> (Vec<u8>, Option<Trailers>) {
     let mut head = RequestHead::new(bytes.len(), 64);
     head.bytes[..bytes.len()].copy_from_slice(&bytes);
     head.filled = bytes.len();
-    let limits = parse::HeadLimits { fields: 64, target_bytes: 10 };
+    let limits = parse::HeadLimits { head_bytes: usize::MAX, fields: 64, target_bytes: 10 };
     assert_eq!(parse::request(&mut head, &limits), Ok(Progress::Complete));
     (lines, Some(Trailers::from_fields(&head.bytes, &head.fields)))
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Small enough to be exceeded by a readable case.
 pub(crate) const HEAD: HeadSize = HeadSize { bytes: 4096, fields: 20 };
-pub(crate) const LIMITS: HeadLimits = HeadLimits { fields: 20, target_bytes: 512 };
+pub(crate) const LIMITS: HeadLimits = HeadLimits { head_bytes: usize::MAX, fields: 20, target_bytes: 512 };
 
 /// In which pieces bytes arrive.
 #[derive(Clone, Copy, Debug)]
