@@ -1,6 +1,8 @@
 //! A constant-rate HTTP/1 keep-alive generator. It is open-loop: requests are planned at fixed moments, and
 //! each latency is measured from the planned moment, so that a stall of the proxy is not hidden by the
-//! generator waiting for it (coordinated omission). Not a general client: bodies come with Content-Length.
+//! generator waiting for it (coordinated omission). Requests are planned in ticks of a millisecond, as the timers
+//! of such generators do: one timer for each request costs the core that it shares with the origin more than
+//! the requests. Not a general client: bodies come with Content-Length.
 
 use crate::Outcome;
 use rustix::event::{Timespec, epoll};
@@ -11,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// How long answers may still come after the last planned request.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// What falls into one tick is planned for its end.
+const TICK: Duration = Duration::from_millis(1);
 
 /// What to send, and how often.
 #[derive(Clone, Debug)]
@@ -94,7 +99,7 @@ fn run_io(plan: &Plan) -> std::io::Result<Report> {
                 free.push_back(index);
             }
             sent += 1;
-            next = start + interval.mul_f64(sent as f64);
+            next = start + tick_end(interval.mul_f64(sent as f64));
         }
         if now > end || (in_flight == 0 && sent == total) {
             break;
@@ -226,6 +231,10 @@ impl Connection {
         self.received.clear();
         Ok(Some(Answer { success, last }))
     }
+}
+
+fn tick_end(after: Duration) -> Duration {
+    TICK * after.as_nanos().div_ceil(TICK.as_nanos()) as u32
 }
 
 fn micros(from: Instant, to: Instant) -> u32 {
