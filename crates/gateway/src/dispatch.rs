@@ -177,7 +177,10 @@ async fn attempts(
             now = x.worker.now();
         }
         fresh = failure.fault.kind == FaultKind::StaleConnection;
-        if !fresh {
+        if fresh {
+            // The endpoint saw nothing of it: this was none of the attempts. There is no second such one.
+            used -= 1;
+        } else {
             tried.add(index);
         }
     }
