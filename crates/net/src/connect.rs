@@ -1,7 +1,7 @@
 //! A new connection to an endpoint, by whichever of its addresses accepts first. It asks no DNS of its own
 //! while somebody else keeps the addresses, and it knows no deadline: whoever waits drops it.
 
-use crate::stream::Plain;
+use crate::socket::Plain;
 use headgate_model::address::Target;
 use headgate_model::state::EndpointState;
 use std::io;

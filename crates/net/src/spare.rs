@@ -3,7 +3,8 @@
 //! connection looks here first. Sockets only: a TLS session stays with the worker that made it.
 
 use crate::kept::{Connection, PoolLimits};
-use crate::stream::{Plain, Stream};
+use crate::socket::Plain;
+use crate::stream::Stream;
 use headgate_model::units::Tick;
 use rustix::net::{RecvFlags, recv};
 use std::io;

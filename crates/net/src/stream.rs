@@ -2,16 +2,14 @@
 //! the two directions of an exchange can run side by side in one task. Not a protocol: bytes only.
 
 use crate::deadline::Deadline;
-use rustix::net::{RecvFlags, recv};
-use socket2::SockRef;
+use crate::socket::Plain;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, Interest, ReadBuf};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
@@ -25,12 +23,6 @@ enum Io {
     Plain(Plain),
     Tls(Box<TlsStream<Plain>>),
     Other(Box<dyn Transport>),
-}
-
-/// A socket.
-pub enum Plain {
-    Tcp(TcpStream),
-    Unix(UnixStream),
 }
 
 /// Any other carrier of bytes.
@@ -87,8 +79,7 @@ pub enum Sign {
 macro_rules! on_io {
     ($self:ident, $stream:ident => $call:expr) => {
         match &mut *$self.io.borrow_mut() {
-            Io::Plain(Plain::Tcp($stream)) => $call,
-            Io::Plain(Plain::Unix($stream)) => $call,
+            Io::Plain($stream) => $call,
             Io::Tls($stream) => $call,
             Io::Other($stream) => $call,
         }
@@ -108,7 +99,11 @@ impl Stream {
     #[inline]
     pub fn poll_read(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(room);
-        let result = on_io!(self, stream => Pin::new(stream).poll_read(cx, &mut buf));
+        let result = match &mut *self.io.borrow_mut() {
+            Io::Plain(socket) => return socket.poll_read(cx, buf.initialize_unfilled()),
+            Io::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buf),
+            Io::Other(stream) => Pin::new(stream).poll_read(cx, &mut buf),
+        };
         result.map_ok(|()| buf.filled().len())
     }
 
@@ -166,16 +161,13 @@ impl Stream {
             Io::Tls(stream) => stream.get_ref().0,
             Io::Other(_) => return Poll::Ready(Ok(())),
         };
-        match socket {
-            Plain::Tcp(stream) => stream.poll_read_ready(cx),
-            Plain::Unix(stream) => stream.poll_read_ready(cx),
-        }
+        socket.poll_readable(cx)
     }
 
     /// Copies what has arrived into `room` and leaves it to be read again. Sockets only.
     pub fn poll_peek(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         match &*self.io.borrow() {
-            Io::Plain(socket) => peek(socket, cx, &mut ReadBuf::new(room)),
+            Io::Plain(socket) => socket.poll_peek(cx, room),
             _ => Poll::Ready(Err(io::Error::from(io::ErrorKind::Unsupported))),
         }
     }
@@ -183,7 +175,7 @@ impl Stream {
     /// Ready when the peer does anything at all. Takes nothing out of the stream.
     pub fn poll_sign(&self, cx: &mut Context<'_>) -> Poll<Sign> {
         let seen = match &mut *self.io.borrow_mut() {
-            Io::Plain(socket) => peek(socket, cx, &mut ReadBuf::new(&mut [0])).map_ok(|count| count > 0),
+            Io::Plain(socket) => socket.poll_peek(cx, &mut [0]).map_ok(|count| count > 0),
             Io::Tls(stream) => Pin::new(stream).poll_fill_buf(cx).map_ok(|bytes| !bytes.is_empty()),
             Io::Other(_) => return Poll::Pending,
         };
@@ -200,7 +192,7 @@ impl Stream {
     #[must_use]
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &*self.io.borrow() {
-            Io::Plain(Plain::Tcp(stream)) => stream.local_addr().ok(),
+            Io::Plain(socket) => socket.local_address(),
             _ => None,
         }
     }
@@ -267,6 +259,10 @@ impl Stream {
     /// Whether a resting connection can still be used: nothing has arrived and it is open. Costs a call
     /// into the kernel only when something did arrive.
     pub fn is_quiet(&self, cx: &mut Context<'_>) -> bool {
+        match &*self.io.borrow() {
+            Io::Plain(socket) => return socket.is_quiet(),
+            Io::Tls(_) | Io::Other(_) => {}
+        }
         self.poll_read(cx, &mut [0]).is_pending()
     }
 
@@ -287,15 +283,10 @@ impl Stream {
     /// connection for the end of a body, an ordinary close would make a broken one look whole (RFC 9112
     /// section 8). A Unix socket knows no reset.
     pub fn abort(&self) {
-        let io = &*self.io.borrow();
-        let socket = match io {
-            Io::Plain(socket) => socket,
-            Io::Tls(stream) => stream.get_ref().0,
-            Io::Other(_) => return,
-        };
-        if let Plain::Tcp(socket) = socket {
-            // Where it fails the connection is gone already.
-            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        match &*self.io.borrow() {
+            Io::Plain(socket) => socket.abort(),
+            Io::Tls(stream) => stream.get_ref().0.abort(),
+            Io::Other(_) => {}
         }
     }
 
@@ -306,23 +297,6 @@ impl Stream {
             Poll::Pending => deadline.poll_due(cx),
         })
         .await;
-    }
-}
-
-fn peek(socket: &Plain, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
-    match socket {
-        Plain::Tcp(stream) => stream.poll_peek(cx, room),
-        Plain::Unix(stream) => loop {
-            ready!(stream.poll_read_ready(cx))?;
-            let peek = || {
-                let (count, _) = recv(stream, room.initialize_unfilled(), RecvFlags::PEEK)?;
-                Ok(count)
-            };
-            match stream.try_io(Interest::READABLE, peek) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        },
     }
 }
 
@@ -359,52 +333,5 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Self::poll_shutdown(&self, cx)
-    }
-}
-
-impl AsyncRead for Plain {
-    #[inline]
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Plain {
-    #[inline]
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    #[inline]
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

@@ -6,7 +6,7 @@ use headgate_model::spec::ProxyProtocol;
 use headgate_model::state::EndpointState;
 use headgate_net::connect;
 use headgate_net::proxy_protocol::{V1_MAX_BYTES, V2_ENCODED_MAX_BYTES, encode_v1, encode_v2};
-use headgate_net::stream::Plain;
+use headgate_net::socket::Plain;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
