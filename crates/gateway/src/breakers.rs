@@ -8,7 +8,7 @@ use headgate_observe::log::{self, Level, PeerEvent};
 use headgate_observe::registry::WorkerMetrics;
 use headgate_observe::resilience_metrics::{BreakerMetrics, BreakerState};
 use headgate_policy::breaker::{Admission, Breaker, Change, Condition, Outcome};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Breakers {
         before: Option<&Self>,
     ) -> Option<Self> {
         let spec = state.spec.breaker.as_ref()?;
-        let before = before.filter(|before| before.spec == *spec);
+        let (all_before, before) = (before, before.filter(|before| before.spec == *spec));
         let new = |endpoint: &str| Rc::new(Guard::new(spec, metrics, &state.name, endpoint));
         let endpoints = state.endpoints.iter().map(|endpoint| {
             let same = |before: &Self| {
@@ -37,12 +37,22 @@ impl Breakers {
             };
             before.and_then(same).unwrap_or_else(|| new(&endpoint.name))
         });
-        Some(Self {
+        let built = Self {
             spec: spec.clone(),
             service: before.map_or_else(|| new(""), |before| Rc::clone(&before.service)),
             endpoints: endpoints.collect(),
             guarded: state.endpoints.clone(),
-        })
+        };
+        for gone in all_before.into_iter().flat_map(Self::guards) {
+            if !built.guards().any(|guard| Rc::ptr_eq(guard, gone)) {
+                gone.retire();
+            }
+        }
+        Some(built)
+    }
+
+    fn guards(&self) -> impl Iterator<Item = &Rc<Guard>> {
+        std::iter::once(&self.service).chain(&self.endpoints)
     }
 }
 
@@ -53,6 +63,8 @@ pub(crate) struct Guard {
     /// Empty for the service's own.
     endpoint: Box<str>,
     metrics: BreakerMetrics,
+    /// Another has its place: requests that were begun under it are still counted, but it is not shown.
+    retired: Cell<bool>,
 }
 
 impl Guard {
@@ -62,6 +74,21 @@ impl Guard {
             service: service.into(),
             endpoint: endpoint.into(),
             metrics: BreakerMetrics::new(metrics, service, endpoint),
+            retired: Cell::new(false),
+        }
+    }
+
+    /// A breaker that is gone, with its endpoint or its settings, must not be shown as open.
+    fn retire(&self) {
+        if !self.retired.replace(true) {
+            self.metrics.show(BreakerState::Closed);
+        }
+    }
+
+    fn count(&self, to: BreakerState) {
+        self.metrics.count(to);
+        if !self.retired.get() {
+            self.metrics.show(to);
         }
     }
 
@@ -76,7 +103,7 @@ impl Guard {
         let was_open = breaker.condition() == Condition::Open;
         let admission = breaker.admit(now);
         if was_open && breaker.condition() == Condition::HalfOpen {
-            self.metrics.changed(BreakerState::HalfOpen);
+            self.count(BreakerState::HalfOpen);
         }
         (admission != Admission::Refused).then_some(Pass { guard: self, admission })
     }
@@ -86,7 +113,7 @@ impl Guard {
         static CHANGED: PeerEvent = PeerEvent::new("breaker");
         let (service, endpoint) = (&self.service, &self.endpoint);
         let closed = change == Change::Closed;
-        self.metrics.changed(if closed { BreakerState::Closed } else { BreakerState::Open });
+        self.count(if closed { BreakerState::Closed } else { BreakerState::Open });
         match change {
             Change::Opened { failed, requests, until } => {
                 let open_ms = until.since(now).as_millis();
@@ -135,8 +162,59 @@ impl Pass<'_> {
 }
 
 impl Drop for Guard {
-    /// A breaker that is gone, with its endpoint or its settings, must not be shown as open.
     fn drop(&mut self) {
-        self.metrics.retire();
+        self.retire();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headgate_model::address::EndpointAddress;
+    use headgate_model::spec::ServiceSpec;
+    use headgate_observe::registry::Registry;
+    use std::sync::atomic::AtomicU32;
+
+    fn service(breaker: spec::Breaker) -> ServiceState {
+        let spec = ServiceSpec { breaker: Some(breaker), ..ServiceSpec::default() };
+        let address: EndpointAddress = "127.0.0.1:1".parse().unwrap();
+        ServiceState {
+            name: "shop".into(),
+            spec: Arc::new(spec),
+            endpoints: vec![Arc::new(EndpointState::new(address, 1))],
+            in_flight: Arc::new(AtomicU32::new(0)),
+        }
+    }
+
+    fn trip(guard: &Guard) {
+        for _ in 0..100 {
+            let Some(pass) = guard.pass(Tick(1)) else { return };
+            pass.conclude(Tick(1), Outcome::Failure);
+        }
+        panic!("it did not open");
+    }
+
+    #[test]
+    fn a_breaker_whose_place_was_taken_hides_nothing() {
+        let registry = Registry::default();
+        let metrics = registry.worker(0);
+        let open = || {
+            let mut text = String::new();
+            headgate_observe::exposition::write(&registry.gather(), &mut text);
+            text.lines()
+                .filter(|line| line.starts_with("headgate_breaker_open") && line.ends_with(" 1"))
+                .count()
+        };
+        let before = Breakers::build(&service(spec::Breaker::default()), &metrics, None).unwrap();
+        trip(&before.service);
+        assert_eq!(open(), 1);
+        let changed = spec::Breaker { minimum_requests: 7, ..spec::Breaker::default() };
+        let after = Breakers::build(&service(changed), &metrics, Some(&before)).unwrap();
+        assert_eq!(open(), 0, "the new one is closed");
+        trip(&after.service);
+        trip(&before.endpoints[0]);
+        assert_eq!(open(), 1, "the old one, with its last request, is not shown");
+        drop(before);
+        assert_eq!(open(), 1, "nor does its end hide the new one");
     }
 }

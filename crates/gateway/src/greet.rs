@@ -34,7 +34,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Whether a new connection on this listener is plain HTTP/1 from its first byte on.
 pub(crate) fn needs_none(listener: &Listener) -> bool {
     let spec = &listener.spec;
-    !spec.proxy_protocol && !spec.http2 && spec.tls.is_none()
+    !spec.proxy_protocol && !spec.speaks_http2() && spec.tls.is_none()
 }
 
 /// Does what the listener asks for.
@@ -61,16 +61,39 @@ pub(crate) async fn greet(
     }
     let mut protocol = Protocol::Http1;
     if let Some(tls) = &listener.tls {
+        refuse_plain_http(&stream, deadline).await?;
         let accepted = accept_tls(stream, &tls.config, deadline).await?;
         if accepted.get_ref().1.alpn_protocol() == Some(b"h2") {
             protocol = Protocol::Http2;
         }
         stream = Stream::from(accepted);
-    } else if spec.http2 && begins_with_preface(&stream, deadline).await? {
+    } else if spec.speaks_http2() && begins_with_preface(&stream, deadline).await? {
         protocol = Protocol::Http2;
     }
     let peer = Peer::new(address, &listener.trusted, listener.tls.is_some());
     Ok(Greeted { stream, peer, protocol })
+}
+
+/// What a client is told that speaks plain HTTP where TLS is spoken.
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\
+    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 51\r\n\r\n\
+    This port speaks TLS: ask it with https://, please\n";
+
+/// Enough for the request that somebody sends who mistook the port.
+const REQUEST_BYTES: usize = 16 * 1024;
+
+/// Answers who begins with a letter: a handshake begins with a byte that is none, a request with its method.
+async fn refuse_plain_http(stream: &Stream, deadline: &Deadline) -> Result<(), Fault> {
+    let mut first = [0];
+    peek_beyond(stream, &mut first, 0, deadline).await?;
+    if !first[0].is_ascii_alphabetic() {
+        return Ok(());
+    }
+    // What was not read when a connection is closed turns the end into a reset, which can overtake the answer.
+    let _ = stream.read(&mut vec![0; REQUEST_BYTES], deadline).await;
+    let _ = stream.write(SPEAK_TLS, &[], deadline).await;
+    stream.shutdown(deadline).await;
+    Err(Fault::new(FaultKind::BadRequest, "plain HTTP on a listener that speaks TLS"))
 }
 
 async fn accept_tls(
@@ -229,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_preface_tells_http2_from_http1() {
-        let spec = ListenSpec { http2: true, ..ListenSpec::default() };
+        let spec = ListenSpec { http2: Some(true), ..ListenSpec::default() };
         let local = "127.0.0.1".to_owned();
         let http2 = greet_client(spec.clone(), &[b"PRI * HT", b"TP/2.0\r\n\r\nSM\r\n\r\n"]);
         assert_eq!(http2, Ok((Protocol::Http2, local.clone())));

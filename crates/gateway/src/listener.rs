@@ -4,6 +4,7 @@ use crate::compile_error::CompileError;
 use headgate_model::address::Network;
 use headgate_model::spec::ListenSpec;
 use headgate_net::tls::server::{ServerTls, server};
+use headgate_observe::log::{self, Level};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -17,8 +18,9 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Compiles a listener. What `before`, the one of the same name, had under equal TLS settings is kept, so
-    /// that clients can go on resuming their sessions.
+    /// Compiles a listener. What `before`, the one of the same name, had under equal TLS settings and files is
+    /// kept, so that clients can go on resuming their sessions; also when the files have changed to something
+    /// that cannot be used.
     ///
     /// # Errors
     /// Names the setting or file that cannot be used.
@@ -32,14 +34,35 @@ impl Listener {
         let trusted =
             spec.trusted_proxies.iter().map(|text| text.parse::<Network>()).collect::<Result<_, _>>();
         let trusted = trusted.map_err(|bad| error("trusted_proxies", bad.to_string()))?;
-        let kept = before.filter(|known| known.spec.tls == spec.tls && known.spec.http2 == spec.http2);
-        let tls = match (&spec.tls, kept) {
+        let known = before
+            .filter(|known| known.spec.tls == spec.tls && known.spec.speaks_http2() == spec.speaks_http2());
+        let tls = match (&spec.tls, known) {
             (None, _) => None,
-            (Some(_), Some(known)) => known.tls.clone(),
-            (Some(tls), None) => Some(server(tls, spec.http2).map_err(|bad| error("tls", bad.to_string()))?),
+            (Some(_), Some(known)) if !known.is_outdated() => known.tls.clone(),
+            (Some(tls), known) => {
+                match (server(tls, spec.speaks_http2()), known.and_then(|known| known.tls.as_ref())) {
+                    (Ok(fresh), _) => Some(fresh),
+                    (Err(bad), None) => return Err(error("tls", bad.to_string())),
+                    (Err(bad), Some(known)) => {
+                        let fields: log::Fields<'_> = &[("listener", &name), ("error", &bad)];
+                        log::event(
+                            Level::Error,
+                            "clients' authorities not read again; the old ones stay",
+                            fields,
+                        );
+                        Some(known.with_authorities_seen(tls))
+                    }
+                }
+            }
         };
         let open = before.map_or_else(Arc::default, |known| Arc::clone(&known.open));
         Ok(Self { name: name.into(), spec: spec.clone(), trusted, tls, open })
+    }
+
+    /// Whether a file has changed that is read only when the listener is compiled.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.authorities.changed())
     }
 
     /// Takes a place for one connection; `None` when the limit is reached.

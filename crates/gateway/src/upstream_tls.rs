@@ -8,6 +8,7 @@ use headgate_model::spec::{ServiceSpec, UpstreamTls as Spec};
 use headgate_model::state::EndpointState;
 use headgate_net::deadline::Deadline;
 use headgate_net::stream::Stream;
+use headgate_net::tls::Stamps;
 use headgate_net::tls::client::{client, server_name};
 use headgate_observe::log::{self, Level, PeerEvent, peer_event};
 use rustls::ClientConfig;
@@ -24,13 +25,15 @@ static HANDSHAKE_FAILED: PeerEvent = PeerEvent::new("upstream_tls_failed");
 pub struct UpstreamTls {
     config: Arc<ClientConfig>,
     spec: Spec,
+    files: Arc<Stamps>,
     /// Name that discovered addresses are verified by: what was asked of DNS.
     discovered_host: Option<String>,
 }
 
 impl UpstreamTls {
     /// `None` when neither the service nor any endpoint's address asks for TLS. A service that has not
-    /// changed keeps what `before` had, and with it the sessions that can be resumed.
+    /// changed, nor its files, keeps what `before` had, and with it the sessions that can be resumed; also
+    /// when its files have changed to something that cannot be used.
     ///
     /// # Errors
     /// Names the file or setting that cannot be used.
@@ -44,23 +47,39 @@ impl UpstreamTls {
         if spec.tls.is_none() && !by_address {
             return Ok(None);
         }
-        if let Some((known, Some(tls))) = before
-            && known.tls == spec.tls
-            && known.protocol == spec.protocol
-            && known.discover == spec.discover
-        {
-            return Ok(Some(tls.clone()));
+        let known = before.and_then(|(known, tls)| {
+            let alike =
+                known.tls == spec.tls && known.protocol == spec.protocol && known.discover == spec.discover;
+            tls.filter(|_| alike)
+        });
+        if let Some(known) = known.filter(|known| !known.is_outdated()) {
+            return Ok(Some(known.clone()));
         }
         let tls = spec.tls.clone().unwrap_or_default();
-        let config = client(&tls, spec.protocol).map_err(|error| CompileError {
-            place: format!("service.{name}.tls"),
-            message: error.to_string(),
-        })?;
+        let files = Arc::new(Stamps::of([&tls.ca, &tls.cert, &tls.key].into_iter().flatten()));
+        let config = match (client(&tls, spec.protocol), known) {
+            (Ok(config), _) => config,
+            (Err(error), Some(known)) => {
+                let fields: log::Fields<'_> = &[("service", &name), ("error", &error)];
+                log::event(Level::Error, "TLS files of a service not read again; the old ones stay", fields);
+                return Ok(Some(Self { files, ..known.clone() }));
+            }
+            (Err(error), None) => {
+                let place = format!("service.{name}.tls");
+                return Err(CompileError { place, message: error.to_string() });
+            }
+        };
         let discovered_host = match spec.discover.as_ref().and_then(|source| source.parse().ok()) {
             Some(Discover::Dns { host, .. }) => Some(host),
             _ => None,
         };
-        Ok(Some(Self { config, spec: tls, discovered_host }))
+        Ok(Some(Self { config, spec: tls, files, discovered_host }))
+    }
+
+    /// Whether one of its files has changed since it was read.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.files.changed()
     }
 
     /// Whether a connection to `address` is one over TLS: its own word counts before the service's.

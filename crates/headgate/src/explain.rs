@@ -68,7 +68,7 @@ fn answer(
 
 fn explain_listener(name: &str, spec: &ListenSpec, out: &mut String) -> Result<(), Failure> {
     let tls = if spec.tls.is_some() { ", TLS" } else { "" };
-    let http2 = if spec.http2 { ", HTTP/2" } else { "" };
+    let http2 = if spec.speaks_http2() { ", HTTP/2" } else { "" };
     writeln!(out, "listener   {name} on {}{tls}{http2}", spec.bind)?;
     let limits = &spec.limits;
     writeln!(

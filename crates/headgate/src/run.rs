@@ -87,7 +87,8 @@ fn from_flags(flags: &RunFlags) -> Result<Config, Failure> {
     let endpoints = flags.to.iter().map(|address| EndpointSpec::Address(address.clone())).collect();
     let balance = flags.balance.map(Balance::Name);
     let mut config = Config::default();
-    let listen = ListenSpec { bind: flags.listen.clone(), http2: flags.http2, ..ListenSpec::default() };
+    let http2 = flags.http2.then_some(true);
+    let listen = ListenSpec { bind: flags.listen.clone(), http2, ..ListenSpec::default() };
     config.listeners.insert("web".to_owned(), listen);
     let service = ServiceSpec { endpoints, balance, ..ServiceSpec::default() };
     config.services.insert("upstream".to_owned(), service);

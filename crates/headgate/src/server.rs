@@ -181,18 +181,19 @@ impl Server {
         endpoints: Vec<(headgate_model::address::EndpointAddress, u16)>,
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let known = self.discovered.insert(service.clone(), endpoints);
+        self.renew().inspect_err(|_| {
+            // Or no later configuration could be compiled either.
+            match known {
+                Some(known) => self.discovered.insert(service, known),
+                None => self.discovered.remove(&service),
+            };
+        })
+    }
+
+    /// Compiles the configuration that is in force once more, for what has changed around it.
+    pub(crate) fn renew(&mut self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let before = self.shared.snapshot();
-        match Snapshot::compile(Arc::clone(&before.config), &self.discovered, Some(&before)) {
-            Ok(snapshot) => self.shared.publish(snapshot),
-            Err(error) => {
-                // Or no later configuration could be compiled either.
-                match known {
-                    Some(known) => self.discovered.insert(service, known),
-                    None => self.discovered.remove(&service),
-                };
-                return Err(error.into());
-            }
-        }
+        self.shared.publish(Snapshot::compile(Arc::clone(&before.config), &self.discovered, Some(&before))?);
         Ok(())
     }
 

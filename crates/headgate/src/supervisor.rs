@@ -13,7 +13,9 @@ use headgate_control::discovery::Found;
 use headgate_control::discovery::dns::Resolver;
 use headgate_control::watch::Watch;
 use headgate_control::{self as control, Loops};
+use headgate_gateway::listener::Listener;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
+use headgate_gateway::upstream_tls::UpstreamTls;
 use headgate_gateway::worker::Shared;
 use headgate_model::spec::Config;
 use headgate_observe::log::{self, Level};
@@ -125,8 +127,23 @@ impl Running {
         metrics.in_force(self.shared.snapshot().generation);
     }
 
-    /// Serves certificates anew whose files have changed. One that cannot be used leaves the old one in use.
+    /// Takes over certificates, keys and authorities whose files have changed. One that cannot be used leaves
+    /// the old one in use.
     fn reload_certificates(&self) {
+        let snapshot = self.shared.snapshot();
+        let mut upstream = snapshot.services.iter().filter_map(|service| service.tls.as_ref());
+        if snapshot.listeners.iter().any(Listener::is_outdated) || upstream.any(UpstreamTls::is_outdated) {
+            match self.with_server(Server::renew) {
+                Some(Err(error)) => {
+                    log::event(
+                        Level::Error,
+                        "TLS files not read again; the old ones stay",
+                        &[("error", &error)],
+                    );
+                }
+                _ => log::event(Level::Info, "TLS files read again", &[]),
+            }
+        }
         for listener in &self.shared.snapshot().listeners {
             let Some(tls) = listener.tls.as_ref().filter(|tls| tls.certificates.changed()) else { continue };
             match tls.certificates.reload() {
@@ -277,7 +294,7 @@ async fn supervise(
     let loops = control::run(Loops { context, resolver, updates, signals: outcomes });
     let mut successor = None;
     let mut changes = running.shared.changes();
-    let mut certificates = Watch::new(certificate_files(&running.shared.snapshot().config));
+    let mut certificates = Watch::new(tls_files(&running.shared.snapshot().config));
     tokio::pin!(loops);
     loop {
         tokio::select! {
@@ -291,7 +308,7 @@ async fn supervise(
             }
             _ = watch.changed(), if running.file.is_some() => { let _ = State::reload(running).await; }
             _ = certificates.changed() => running.reload_certificates(),
-            _ = changes.changed() => certificates.set_files(certificate_files(&running.shared.snapshot().config)),
+            _ = changes.changed() => certificates.set_files(tls_files(&running.shared.snapshot().config)),
             _ = signals.upgrade.recv() => {
                 match running.with_server(|server| upgrade::start_successor(server)) {
                     Some(Ok(child)) => successor = Some(child),
@@ -309,10 +326,14 @@ async fn supervise(
     }
 }
 
-/// Files with the certificates and keys of listeners.
-fn certificate_files(config: &Config) -> impl Iterator<Item = PathBuf> {
-    let tls = config.listeners.values().filter_map(|listener| listener.tls.as_ref());
-    tls.flat_map(|tls| &tls.certificates).flat_map(|pair| [&pair.cert, &pair.key]).map(PathBuf::from)
+/// Files with certificates, keys and authorities of listeners and services.
+fn tls_files(config: &Config) -> impl Iterator<Item = PathBuf> {
+    let listeners = config.listeners.values().filter_map(|listener| listener.tls.as_ref());
+    let services = config.services.values().filter_map(|service| service.tls.as_ref());
+    let served = listeners.clone().flat_map(|tls| &tls.certificates).flat_map(|pair| [&pair.cert, &pair.key]);
+    let asked_for = listeners.filter_map(|tls| tls.client_ca.as_ref());
+    let shown = services.flat_map(|tls| [&tls.ca, &tls.cert, &tls.key]).flatten();
+    served.chain(asked_for).chain(shown).map(PathBuf::from)
 }
 
 /// Beside the loops: a large configuration takes long enough to compile to hold up probes.

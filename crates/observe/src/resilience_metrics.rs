@@ -39,14 +39,13 @@ impl BreakerMetrics {
     }
 
     /// Counts a change.
-    pub fn changed(&self, to: BreakerState) {
+    pub fn count(&self, to: BreakerState) {
         self.changes[to as usize].inc();
-        self.open.set(i64::from(to != BreakerState::Closed));
     }
 
-    /// The breaker is gone and must not be shown as open.
-    pub fn retire(&self) {
-        self.open.set(0);
+    /// Shows the state that the breaker is in; one that is gone is shown as closed.
+    pub fn show(&self, state: BreakerState) {
+        self.open.set(i64::from(state != BreakerState::Closed));
     }
 }
 

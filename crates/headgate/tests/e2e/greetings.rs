@@ -31,6 +31,20 @@ fn a_request_over_tls_is_served_and_said_to_be_secure() {
 }
 
 #[test]
+fn http2_is_offered_over_tls_unless_switched_off() {
+    let authority = Authority::new();
+    let service = Service::named("app");
+    let pair = authority.certificate("a", &["a.test"]);
+    for (setting, chosen) in [("", &b"h2"[..]), ("http2 = false\n", b"http/1.1"), ("http2 = true\n", b"h2")] {
+        let listener = format!("{setting}tls = {{ certificates = [{}] }}", pair.entry());
+        let gateway = Headgate::start(&one_service(&listener, "", &[service.address]));
+        let mut client = gateway.connect().over_tls(authority.client(None, &["h2", "http/1.1"]), "a.test");
+        client.send(if chosen == b"h2" { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" } else { "GET / HTTP/1.1\r\n" });
+        assert_eq!(client.tls().alpn_protocol(), Some(chosen), "{setting}");
+    }
+}
+
+#[test]
 fn megabytes_pass_over_tls() {
     let authority = Authority::new();
     let service = Service::start(|request| crate::support::response(&[], &request.body));
@@ -82,7 +96,7 @@ fn without_its_certificate_a_client_gets_nowhere() {
 }
 
 #[test]
-fn plain_bytes_and_silence_on_a_tls_listener_end_without_an_answer() {
+fn plain_http_on_a_tls_listener_is_told_so_and_other_bytes_and_silence_nothing() {
     let authority = Authority::new();
     let origin = Origin::start();
     let pair = authority.certificate("a", &["a.test"]);
@@ -93,9 +107,15 @@ fn plain_bytes_and_silence_on_a_tls_listener_end_without_an_answer() {
     );
     let gateway = Headgate::start(&config);
     gateway.connect().assert_ended();
+    let mut noise = gateway.connect();
+    noise.send(b"\x16no handshake\r\n\r\n");
+    assert!(!noise.rest().0.starts_with(b"HTTP/"));
     let mut plain = gateway.connect();
     plain.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    assert!(!plain.rest().0.starts_with(b"HTTP/"));
+    let answer = plain.response();
+    assert_eq!(answer.status(), 400);
+    assert!(answer.text().contains("https://"), "{}", answer.text());
+    plain.assert_ended();
     origin.assert_untouched("plain bytes");
 }
 
@@ -224,4 +244,38 @@ fn a_renewed_certificate_is_served_without_a_restart() {
     assert_ne!(seen(&gateway), before);
     let mut open = open;
     assert_eq!(open.ask("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").status(), 200, "an open connection stays");
+}
+
+#[test]
+fn renewed_authorities_of_clients_and_upstreams_are_believed_without_a_restart() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let service = Service::named("app");
+    let server = authority.certificate("server", &["a.test"]);
+    let clients = stranger.file();
+    let settings = format!("certificates = [{}], client_ca = \"{}\"", server.entry(), clients.display());
+    let mut inner = Headgate::start(&tls(&settings, service.address));
+    let shown = authority.certificate("shown", &["gateway.test"]);
+    let upstreams = stranger.certificate("upstreams", &["a.test"]).cert;
+    std::fs::copy(stranger.file(), &upstreams).unwrap();
+    let mut outer = Headgate::start(&one_service(
+        "",
+        &format!(
+            "tls = {{ sni = \"a.test\", ca = \"{}\", cert = \"{}\", key = \"{}\" }}",
+            upstreams.display(),
+            shown.cert.display(),
+            shown.key.display()
+        ),
+        &[inner.listener("web")],
+    ));
+    let status = |gateway: &Headgate| gateway.connect().get("/").status();
+    assert_eq!(status(&outer), 502, "the upstream's authority is not known");
+    std::fs::copy(authority.file(), &upstreams).unwrap();
+    outer.event("TLS files read again");
+    assert_eq!(status(&outer), 502, "the client's authority is not known");
+    std::fs::copy(authority.file(), &clients).unwrap();
+    inner.event("TLS files read again");
+    assert_eq!(status(&outer), 200);
+    std::fs::write(&upstreams, "not a certificate").unwrap();
+    outer.event("TLS files of a service not read again; the old ones stay");
+    assert_eq!(status(&outer), 200, "a bad file leaves the old authority in force");
 }

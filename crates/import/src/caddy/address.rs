@@ -58,9 +58,6 @@ pub(super) fn secure(
         }
     };
     draft.certificate(line, listener, certificate);
-    if let Some(spec) = draft.config.listeners.get_mut(listener) {
-        spec.http2 = true;
-    }
     if auto_https
         && address.port == 443
         && !address.host.is_empty()

@@ -140,7 +140,10 @@ fn bind(line: &Line, bound: &mut Vec<Bound>, draft: &mut Draft) {
             }
         }
         if let Some(spec) = draft.config.listeners.get_mut(&name) {
-            spec.http2 |= http2 || tls;
+            // Over TLS it is spoken anyway.
+            if http2 && !tls {
+                spec.http2 = Some(true);
+            }
         }
         if tls && certificates.is_empty() {
             certificates.push("/etc/headgate/server.pem".to_owned());

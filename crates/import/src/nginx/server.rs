@@ -127,8 +127,13 @@ fn one(
         let Some(name) = draft.listener(listen.line.max(server.directive.line), &bind) else { continue };
         listen.judge(draft);
         if let Some(spec) = draft.config.listeners.get_mut(&name) {
-            spec.http2 |= listen.has("http2")
+            let has_http2 = listen.has("http2")
                 || rest.iter().any(|directive| directive.name == "http2" && directive.arg(0) == "on");
+            if has_http2 {
+                spec.http2 = Some(true);
+            } else if listen.has("ssl") {
+                spec.http2.get_or_insert(false);
+            }
             settings.apply_to_listener(spec);
             if listen.has("proxy_protocol") && !spec.proxy_protocol {
                 draft.untranslated(

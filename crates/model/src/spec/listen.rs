@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct ListenSpec {
     /// `"0.0.0.0:8080"`, `"[::]:8080"`, `":8080"` (all addresses, IPv6 and IPv4) or `"unix:/path"`.
     pub bind: String,
-    /// Speak HTTP/2: by ALPN over TLS, by prior knowledge without.
-    pub http2: bool,
+    /// Speak HTTP/2: by ALPN over TLS, by prior knowledge without. Absent: over TLS only.
+    pub http2: Option<bool>,
     /// Terminate TLS here.
     pub tls: Option<ListenTls>,
     /// Expect a PROXY protocol header (v1 or v2) before anything else, from trusted proxies only.
@@ -22,6 +22,14 @@ pub struct ListenSpec {
     pub forwarded: ForwardedFields,
     pub limits: Limits,
     pub timeouts: ClientTimeouts,
+}
+
+impl ListenSpec {
+    /// Whether HTTP/2 is spoken here.
+    #[must_use]
+    pub fn speaks_http2(&self) -> bool {
+        self.http2.unwrap_or(self.tls.is_some())
+    }
 }
 
 /// Which fields say who the client is, and over what it came.

@@ -6,12 +6,14 @@ pub mod client;
 mod error;
 mod reload;
 pub mod server;
+mod stamps;
 #[cfg(test)]
 mod tests;
 
 pub use certificates::{CertificateSet, CertificateWarning};
 pub use error::TlsError;
 pub use reload::CertificateStore;
+pub use stamps::Stamps;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::sync::Arc;

@@ -1,12 +1,11 @@
 //! A listener's certificates that can be replaced while they are served. When to look for changes is the
 //! caller's decision; nothing here waits or runs by itself.
 
-use super::{CertificateSet, TlsError};
+use super::{CertificateSet, Stamps, TlsError};
 use arc_swap::ArcSwap;
 use headgate_model::spec::Certificate;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The current certificates of one listener, shared by all workers. Handshakes read it without waiting.
@@ -15,7 +14,7 @@ pub struct CertificateStore {
     files: Vec<Certificate>,
     current: ArcSwap<CertificateSet>,
     /// How the files looked before they were last read.
-    seen: Mutex<Vec<Stamp>>,
+    seen: Mutex<Stamps>,
 }
 
 impl CertificateStore {
@@ -24,7 +23,7 @@ impl CertificateStore {
     /// # Errors
     /// As [`CertificateSet::load`].
     pub fn open(files: &[Certificate]) -> Result<Self, TlsError> {
-        let seen = stamps(files);
+        let seen = look(files);
         let current = ArcSwap::from_pointee(CertificateSet::load(files)?);
         Ok(Self { files: files.to_vec(), current, seen: Mutex::new(seen) })
     }
@@ -32,7 +31,7 @@ impl CertificateStore {
     /// Whether any file looks different from when it was last read: one `stat` per file, no content.
     #[must_use]
     pub fn changed(&self) -> bool {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != stamps(&self.files)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).changed()
     }
 
     /// Reads all files again and serves the result from the next handshake on. Established connections and
@@ -45,7 +44,7 @@ impl CertificateStore {
         // Held throughout, so that of two reloads the later one wins. Stamped before reading: a change in
         // between is found by the next look.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = stamps(&self.files);
+        *seen = look(&self.files);
         let fresh = Arc::new(CertificateSet::load(&self.files)?);
         self.current.store(Arc::clone(&fresh));
         Ok(fresh)
@@ -65,18 +64,6 @@ impl ResolvesServerCert for CertificateStore {
     }
 }
 
-/// Identity of a file's state: device, inode, length, and the times of the last change to content and to
-/// attributes in nanoseconds. `None` when it is missing.
-type Stamp = Option<(u64, u64, u64, i128, i128)>;
-
-fn stamps(files: &[Certificate]) -> Vec<Stamp> {
-    files.iter().flat_map(|pair| [stamp(&pair.cert), stamp(&pair.key)]).collect()
-}
-
-/// Follows symbolic links, since secrets are often mounted as links that are switched over.
-fn stamp(file: &str) -> Stamp {
-    let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-    let meta = std::fs::metadata(file).ok()?;
-    let modified = nanos(meta.mtime(), meta.mtime_nsec());
-    Some((meta.dev(), meta.ino(), meta.len(), modified, nanos(meta.ctime(), meta.ctime_nsec())))
+fn look(files: &[Certificate]) -> Stamps {
+    Stamps::of(files.iter().flat_map(|pair| [&pair.cert, &pair.key]))
 }

@@ -2,7 +2,7 @@
 //! workers, so that they also share tickets and sessions.
 
 use super::certificates::read_chain;
-use super::{CertificateStore, TlsError, alpn, provider};
+use super::{CertificateStore, Stamps, TlsError, alpn, provider};
 use headgate_model::spec::{ClientAuth, ListenTls};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
@@ -13,11 +13,21 @@ use std::sync::Arc;
 /// Sessions kept for TLS 1.2 clients that resume without tickets. Others carry their own session in a ticket.
 const STORED_SESSIONS: usize = 4_096;
 
-/// A listener's TLS: the configuration for the acceptors, and the store to reload certificates by.
+/// A listener's TLS: the configuration for the acceptors, the store to reload certificates by, and how the
+/// file of the clients' authorities looked, which only another call can read again.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     pub config: Arc<ServerConfig>,
     pub certificates: Arc<CertificateStore>,
+    pub authorities: Arc<Stamps>,
+}
+
+impl ServerTls {
+    /// The same, with the file of the authorities taken for known as it is now.
+    #[must_use]
+    pub fn with_authorities_seen(&self, spec: &ListenTls) -> Self {
+        Self { authorities: Arc::new(Stamps::of(&spec.client_ca)), ..self.clone() }
+    }
 }
 
 /// Builds a listener's TLS. `http2` offers `h2` by ALPN before `http/1.1`.
@@ -30,6 +40,7 @@ pub struct ServerTls {
 /// [`TlsError`] for a file or setting that cannot be used.
 pub fn server(spec: &ListenTls, http2: bool) -> Result<ServerTls, TlsError> {
     let certificates = Arc::new(CertificateStore::open(&spec.certificates)?);
+    let authorities = Arc::new(Stamps::of(&spec.client_ca));
     let provider = provider();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions(spec.min_version.as_deref())?)?;
@@ -44,7 +55,7 @@ pub fn server(spec: &ListenTls, http2: bool) -> Result<ServerTls, TlsError> {
     // One is enough to resume by, each resumed connection brings the next, and each costs every handshake
     // about 250 bytes and an encryption.
     config.send_tls13_tickets = 1;
-    Ok(ServerTls { config: Arc::new(config), certificates })
+    Ok(ServerTls { config: Arc::new(config), certificates, authorities })
 }
 
 fn versions(minimum: Option<&str>) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
