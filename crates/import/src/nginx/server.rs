@@ -5,7 +5,7 @@ use super::location::{self, Context};
 use super::parse::Directive;
 use super::settings::Settings;
 use crate::draft::Draft;
-use headgate_model::spec::{Certificate, ClientAuth};
+use headgate_model::spec::{Certificate, ClientAuth, ListenSpec};
 use std::collections::BTreeSet;
 
 /// One server block, with what decides its listeners read beforehand.
@@ -103,6 +103,16 @@ pub(super) fn translate(http: &Http<'_>, settings: &Settings, draft: &mut Draft)
     }
 }
 
+/// NGINX speaks HTTP/2 only where it is told to.
+fn http2(spec: &mut ListenSpec, listen: &Listen<'_>, directives: &[&Directive]) {
+    let is_on = |directive: &&Directive| directive.name == "http2" && directive.arg(0) == "on";
+    if listen.has("http2") || directives.iter().any(is_on) {
+        spec.http2 = Some(true);
+    } else if listen.has("ssl") {
+        spec.http2.get_or_insert(false);
+    }
+}
+
 fn one(
     index: usize,
     server: &Server<'_>,
@@ -127,13 +137,7 @@ fn one(
         let Some(name) = draft.listener(listen.line.max(server.directive.line), &bind) else { continue };
         listen.judge(draft);
         if let Some(spec) = draft.config.listeners.get_mut(&name) {
-            let has_http2 = listen.has("http2")
-                || rest.iter().any(|directive| directive.name == "http2" && directive.arg(0) == "on");
-            if has_http2 {
-                spec.http2 = Some(true);
-            } else if listen.has("ssl") {
-                spec.http2.get_or_insert(false);
-            }
+            http2(spec, listen, &rest);
             settings.apply_to_listener(spec);
             if listen.has("proxy_protocol") && !spec.proxy_protocol {
                 draft.untranslated(
