@@ -1,0 +1,6 @@
+//! Headgate's lab: where a claim is measured before it is believed. Nothing of the product depends on it but
+//! the command line.
+//!
+//! - [`workload`]: who asks for what and when; one generator for the simulator, the load tool and replay. Pure.
+
+pub mod workload;
