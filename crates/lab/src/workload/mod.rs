@@ -30,6 +30,7 @@ pub use arrivals::{Arriving, Bursts, Open, OpenSpec, Per, RateTrace, Spacing, Ti
 pub use closed::{Closed, ClosedSpec, USERS_MAX};
 pub use distribution::{Distribution, Quantity, Sampler};
 pub use error::SpecError;
+pub(crate) use error::{at_least, at_most, positive, share};
 pub use journey::{Journey, Request, Step, StepSpec, TenantSpec, Walk};
 pub use phases::{Phase, Phases};
 pub use popularity::{Drift, Popularity, PopularitySpec};
