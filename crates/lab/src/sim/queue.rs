@@ -54,16 +54,23 @@ impl Queue {
         let mut hole = 0;
         loop {
             let first = hole * ARITY + 1;
-            let (mut least, mut at) = (event, hole);
-            for (offset, &child) in heap.iter().skip(first).take(ARITY).enumerate() {
-                if child < least {
-                    (least, at) = (child, first + offset);
+            let (least, at) = match heap.get(first..first + ARITY) {
+                // Pairs first, so that the comparisons do not wait for each other.
+                Some(&[a, b, c, d]) => {
+                    let left = if b < a { (b, first + 1) } else { (a, first) };
+                    let right = if d < c { (d, first + 3) } else { (c, first + 2) };
+                    if right.0 < left.0 { right } else { left }
                 }
-            }
-            heap[hole] = least;
-            if at == hole {
+                _ => {
+                    let rest = heap.get(first..).unwrap_or_default().iter().zip(first..);
+                    rest.map(|(&child, at)| (child, at)).min().unwrap_or((event, hole))
+                }
+            };
+            if event <= least {
+                heap[hole] = event;
                 return;
             }
+            heap[hole] = least;
             hole = at;
         }
     }
