@@ -1,6 +1,9 @@
 //! The simulator as its users see it: queueing theory, policies under faults, exact repetition.
 
+mod flow;
+mod policies;
 mod queueing;
+mod repeat;
 
 use super::{Results, Sim, SystemSpec};
 use crate::workload::{Workload, WorkloadSpec, no_files};

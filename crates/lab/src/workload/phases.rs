@@ -161,9 +161,12 @@ impl Phases {
                 return Some(start);
             }
             // Only a rising line can still exceed it.
+            if to <= from || to <= rank {
+                return None;
+            }
             let length = (end_ns - start_ns) as f64;
             let at = start_ns + ((rank - from) / (to - from) * length) as u64 + 1;
-            (to > from && to > rank && at < end_ns).then_some(at.max(start))
+            (at < end_ns).then_some(at.max(start))
         })
     }
 }
@@ -205,6 +208,12 @@ mod tests {
             );
             assert_eq!(phases.reaches(rank, 20 * S), Some(20 * S), "is there while it holds");
         }
+        let falling = Phase { from: Some(9.0), ..Phase::steady("", Duration::from_secs(1), 5.0) };
+        let held = Phases::new(&[falling, Phase::steady("", Duration::from_secs(1), 5.0)], 1e6).unwrap();
+        assert_eq!(
+            [held.reaches(5, S / 2), held.reaches(6, S), held.reaches(5, S)],
+            [Some(S / 2), None, None]
+        );
         assert_eq!(phases.reaches(100, 0), None);
         assert_eq!(phases.reaches(60, 75 * S), None, "has gone for good");
         assert!(phases.reaches(10, 75 * S).is_some());
