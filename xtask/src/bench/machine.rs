@@ -82,7 +82,7 @@ pub(crate) fn machine() -> String {
     format!("machine: {model}, {cores} cores, Linux {}", kernel.trim())
 }
 
-fn commit() -> Option<String> {
+pub(crate) fn commit() -> Option<String> {
     let git = |arguments: &[&str]| Command::new("git").args(arguments).output().ok();
     let head = git(&["rev-parse", "--short=12", "HEAD"]).filter(|output| output.status.success())?;
     let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;

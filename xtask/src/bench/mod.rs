@@ -13,6 +13,7 @@ mod relay;
 mod reload;
 mod report;
 mod rows;
+mod sim;
 mod soak;
 mod stage;
 mod websocket;
@@ -35,6 +36,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["instructions", rest @ ..] => instructions::run(rest),
         ["reload", rest @ ..] => reload::run(rest),
         ["soak", rest @ ..] => soak::run(rest),
+        ["sim", rest @ ..] => sim::run(rest),
         _ => Err(options::HELP.to_owned()),
     }
 }

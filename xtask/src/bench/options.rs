@@ -5,7 +5,7 @@ use crate::Outcome;
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-usage: cargo xtask bench proxy|instructions|reload|soak [OPTIONS]
+usage: cargo xtask bench proxy|instructions|reload|soak|sim [OPTIONS]
 
   --rounds N              interleaved rounds (5)
   --seconds S             seconds of each measurement (3)
@@ -18,7 +18,7 @@ usage: cargo xtask bench proxy|instructions|reload|soak [OPTIONS]
   --minutes N             length of the soak (10)
   --write                 store the table under docs/results/
 
-Rounds, seconds, connections, rows, idle and routes are for `proxy`.";
+Rounds, seconds, connections, rows, idle and routes are for `proxy`; `sim` takes rounds.";
 
 /// Every row, in the order of the report.
 pub(crate) const ROWS: [&str; 10] =
