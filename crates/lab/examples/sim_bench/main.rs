@@ -40,8 +40,12 @@ fn hour(mean: f64) -> WorkloadSpec {
     spec
 }
 
+/// One run: what it showed in one number, how much it handled, and how long it took.
 struct Timed {
-    results: Results,
+    digest: u64,
+    offered: u64,
+    events: u64,
+    calls_most: usize,
     seconds: f64,
     cpu_seconds: f64,
 }
@@ -50,7 +54,10 @@ fn timed(system: &SystemSpec, workload: &WorkloadSpec) -> Timed {
     let workload = Workload::new(workload, 1, &mut no_files()).unwrap();
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let results = Sim::new(system, workload, 1).unwrap().run();
-    Timed { results, seconds: start.elapsed().as_secs_f64(), cpu_seconds: cpu_seconds() - cpu }
+    let (seconds, cpu_seconds) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let digest = results.digest();
+    let Results { offered, events, calls_most, .. } = results;
+    Timed { digest, offered, events, calls_most, seconds, cpu_seconds }
 }
 
 fn speed(rounds: usize) -> String {
@@ -70,9 +77,8 @@ fn speed(rounds: usize) -> String {
             let system = THREE_TIER.replace("\"p2c\"", &format!("\"{balance}\""));
             let system: SystemSpec = toml::from_str(&system).unwrap();
             let runs: Vec<Timed> = (0..rounds).map(|_| timed(&system, &hour(rate))).collect();
-            let digest = runs[0].results.digest();
-            assert!(runs.iter().all(|run| run.results.digest() == digest), "every round gives the same");
-            let Results { events, offered, calls_most, .. } = runs[0].results;
+            let Timed { digest, offered, events, calls_most, .. } = runs[0];
+            assert!(runs.iter().all(|run| run.digest == digest), "every round gives the same");
             let seconds = spread(runs.iter().map(|run| run.seconds));
             let speeds = spread(runs.iter().map(|run| events as f64 / run.seconds / 1e6));
             let by_cpu = spread(runs.iter().map(|run| events as f64 / run.cpu_seconds / 1e6));

@@ -1,10 +1,9 @@
-//! The life of a call: asked for, let in, sent, queued, worked on, answered, given up, tried again. Each step
-//! here is one event or follows within one.
+//! The life of a call on its caller's side: asked for, let in, sent, answered or given up, tried again, over.
+//! Each step here is one event or follows within one; what happens within a replica is in [`super::work`].
 
 use super::Sim;
 use super::call::{Ask, End, NONE, Place, UNTRIED};
 use super::engine::{ANSWER, REACH, RESEND};
-use super::fleet::{ReplicaState, Stage};
 use super::timers::NEVER;
 use super::upstream::Settled;
 use headgate_model::units::Tick;
@@ -93,7 +92,7 @@ impl Sim {
             service.any_seat().map(|place| (place, Admission::Allowed))
         } else {
             let upstream = &mut service.upstreams[usize::from(ask.gateway)];
-            if record.attempt == 1 {
+            if record.attempt == 1 && service.policies.retry.attempts > 1 {
                 upstream.budget.deposit(now);
             }
             record.service_admission = upstream.admit(now);
@@ -127,7 +126,7 @@ impl Sim {
     }
 
     /// Puts a message to or from the replica on its way.
-    fn carry(&mut self, call: u32, replica: u32, place: Place) {
+    pub(super) fn carry(&mut self, call: u32, replica: u32, place: Place) {
         let replica = &self.fleet.replicas[replica as usize];
         let record = &mut self.calls[call];
         let (from, to, event) = match place {
@@ -141,140 +140,6 @@ impl Sim {
             }
             None => record.place = Place::Lost,
         }
-    }
-
-    /// An attempt has reached its replica.
-    pub(super) fn reach(&mut self, call: u32) {
-        if self.calls[call].abandoned {
-            self.calls.remove(call);
-            return;
-        }
-        let index = self.calls[call].replica;
-        let replica = &mut self.fleet.replicas[index as usize];
-        let service = &mut self.services[usize::from(replica.service)];
-        if replica.state != ReplicaState::Up {
-            self.respond_from_outside(call, End::ConnectFailed);
-        } else if replica.fails > 0.0 && service.route_dice.unit() < replica.fails {
-            self.respond_from_outside(call, End::Error);
-        } else if replica.inside < service.spec.concurrency {
-            self.begin(call);
-        } else if replica.queue.len() < service.spec.queue as usize {
-            replica.queue.push_back(call);
-            self.calls[call].place = Place::Queued;
-        } else {
-            self.respond_from_outside(call, End::Full);
-        }
-    }
-
-    /// A call takes a place in its replica.
-    fn begin(&mut self, call: u32) {
-        let replica = self.calls[call].replica;
-        self.fleet.replicas[replica as usize].enter(self.now_ns);
-        self.calls[call].stage = 0;
-        self.advance(call);
-    }
-
-    /// Runs stages until one has to wait.
-    fn advance(&mut self, call: u32) {
-        loop {
-            let record = &mut self.calls[call];
-            let (index, replica, ask) = (usize::from(record.stage), record.replica, record.ask);
-            let service = &mut self.services[usize::from(ask.service)];
-            match service.stages.get(index) {
-                Some(Stage::Work(sampler)) => {
-                    let mut work_ns = sampler.sample(&mut service.work_dice);
-                    if index == 0 {
-                        work_ns += service.work_per_kib_ns * u64::from(ask.response_kib);
-                    }
-                    record.place = Place::Running;
-                    self.fleet.replicas[replica as usize].server.add(self.now_ns, work_ns, call);
-                    self.fleet.changed(replica, &mut self.timers, self.now_ns);
-                    return;
-                }
-                Some(&Stage::Calls { first, count }) => {
-                    record.place = Place::Calling;
-                    if self.call_others(call, first, count) {
-                        return;
-                    }
-                    self.calls[call].stage += 1;
-                }
-                None => {
-                    self.respond(call, End::Ok);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Calls other services; false when there is nothing to wait for.
-    fn call_others(&mut self, call: u32, first: u16, count: u16) -> bool {
-        let record = &mut self.calls[call];
-        let (ask, epoch, replica) = (record.ask, record.epoch, record.replica);
-        // One more, so that an answer within this loop does not end the stage.
-        record.pending = 1;
-        let zone = self.fleet.replicas[replica as usize].zone;
-        for index in first..first + count {
-            let service = &mut self.services[usize::from(ask.service)];
-            let edge = service.edges[usize::from(index)];
-            if edge.share < 1.0 && service.route_dice.unit() >= edge.share {
-                continue;
-            }
-            let bypass = self.bypass > 0.0 && service.route_dice.unit() < self.bypass;
-            self.calls[call].pending += 1;
-            self.ask(Ask {
-                parent: call,
-                parent_epoch: epoch,
-                began_ns: self.now_ns,
-                zone,
-                service: edge.service,
-                root: false,
-                optional: edge.optional,
-                bypass,
-                ..ask
-            });
-        }
-        let record = &mut self.calls[call];
-        record.pending -= 1;
-        if record.pending == 0 && record.failed {
-            self.respond(call, End::Error);
-            return true;
-        }
-        self.calls[call].pending > 0
-    }
-
-    /// The processor has done a job.
-    pub(super) fn worked(&mut self, replica: u32) {
-        let done = self.fleet.replicas[replica as usize].server.complete(self.now_ns);
-        self.fleet.changed(replica, &mut self.timers, self.now_ns);
-        if let Some(call) = done {
-            self.calls[call].stage += 1;
-            self.advance(call);
-        }
-    }
-
-    /// A call gives up its place in the replica and answers.
-    fn respond(&mut self, call: u32, end: End) {
-        let index = self.calls[call].replica;
-        let replica = &mut self.fleet.replicas[index as usize];
-        replica.leave(self.now_ns, 1);
-        let next = replica.queue.pop_front();
-        self.respond_from_outside(call, end);
-        match next {
-            Some(next) => self.begin(next),
-            None => self.leave_if_empty(index),
-        }
-    }
-
-    /// Answers for a call that holds no place.
-    pub(super) fn respond_from_outside(&mut self, call: u32, end: End) {
-        let record = &mut self.calls[call];
-        if record.abandoned {
-            self.calls.remove(call);
-            return;
-        }
-        record.end = end;
-        let replica = record.replica;
-        self.carry(call, replica, Place::ToCaller);
     }
 
     /// Answers for a call that no replica has seen.
@@ -327,7 +192,9 @@ impl Sim {
                 }
                 None => {
                     self.refused += 1;
-                    self.release(&record.ask, record.gated);
+                    if record.gated {
+                        self.release(&record.ask);
+                    }
                     self.finish(record.ask, End::Timeout);
                 }
             }
@@ -336,44 +203,53 @@ impl Sim {
 
     /// Tells the policies how an attempt ended, and takes it out of the line of deadlines.
     fn settle(&mut self, call: u32, end: End) {
-        let record = self.calls[call];
-        let service = &mut self.services[usize::from(record.ask.service)];
-        service.deadlines.remove(&mut self.calls, call);
-        if record.ask.bypass {
-            return;
+        let record = &self.calls[call];
+        let ask = &record.ask;
+        let service = &mut self.services[usize::from(ask.service)];
+        if !ask.bypass {
+            let settled = Settled {
+                place: usize::from(self.fleet.replicas[record.replica as usize].place),
+                now: Tick(self.now_ns),
+                took: Duration::from_nanos(self.now_ns - record.sent_ns),
+                ok: end == End::Ok,
+                service_admission: record.service_admission,
+                endpoint_admission: record.endpoint_admission,
+            };
+            service.upstreams[usize::from(ask.gateway)].settle(&service.policies, &settled);
         }
-        let settled = Settled {
-            place: usize::from(self.fleet.replicas[record.replica as usize].place),
-            now: Tick(self.now_ns),
-            took: Duration::from_nanos(self.now_ns - record.sent_ns),
-            ok: end == End::Ok,
-            service_admission: record.service_admission,
-            endpoint_admission: record.endpoint_admission,
-        };
-        service.upstreams[usize::from(record.ask.gateway)].settle(&service.policies, &settled);
+        service.deadlines.remove(&mut self.calls, call);
     }
 
     /// An attempt is over and nobody else holds its record: another one, or the end of the call.
     fn conclude(&mut self, call: u32, end: End) {
-        let record = self.calls[call];
         if end != End::Ok
             && let Some(wait) = self.retry(call, end)
         {
-            let place = match record.replica {
-                NONE => UNTRIED,
-                replica => self.fleet.replicas[replica as usize].place,
-            };
-            let record = &mut self.calls[call];
-            record.tried = [place, record.tried[0]];
-            (record.attempt, record.replica, record.place) = (record.attempt + 1, NONE, Place::Backoff);
-            (record.pending, record.failed) = (0, false);
-            let wait_ns = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
-            self.queue.push(self.now_ns.saturating_add(wait_ns), RESEND | call);
+            self.back_off(call, wait);
             return;
         }
+        let record = &self.calls[call];
+        let (ask, gated) = (record.ask, record.gated);
         self.calls.remove(call);
-        self.release(&record.ask, record.gated);
-        self.finish(record.ask, end);
+        if gated {
+            self.release(&ask);
+        }
+        self.finish(ask, end);
+    }
+
+    /// The record waits to be sent again, to another replica.
+    #[cold]
+    fn back_off(&mut self, call: u32, wait: Duration) {
+        let record = &mut self.calls[call];
+        let place = match record.replica {
+            NONE => UNTRIED,
+            replica => self.fleet.replicas[replica as usize].place,
+        };
+        record.tried = [place, record.tried[0]];
+        (record.attempt, record.replica, record.place) = (record.attempt + 1, NONE, Place::Backoff);
+        (record.pending, record.failed) = (0, false);
+        let wait_ns = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+        self.queue.push(self.now_ns.saturating_add(wait_ns), RESEND | call);
     }
 
     /// How long to wait before another attempt; `None` when there is none.
@@ -404,10 +280,7 @@ impl Sim {
     }
 
     /// A call gives back its place in the bulkhead, and the first that waits takes it.
-    fn release(&mut self, ask: &Ask, gated: bool) {
-        if !gated {
-            return;
-        }
+    fn release(&mut self, ask: &Ask) {
         let service = &mut self.services[usize::from(ask.service)];
         let upstream = &mut service.upstreams[usize::from(ask.gateway)];
         upstream.inside -= 1;
@@ -421,7 +294,7 @@ impl Sim {
     }
 
     /// A call is over: its caller goes on.
-    fn finish(&mut self, ask: Ask, end: End) {
+    pub(super) fn finish(&mut self, ask: Ask, end: End) {
         let latency_ns = self.now_ns - ask.began_ns;
         self.meter.call(usize::from(ask.service), end, latency_ns, ask.measured);
         if end == End::Ok

@@ -18,24 +18,26 @@ mod flow;
 mod meter;
 mod network;
 mod queue;
+mod results;
 mod server;
 mod spec;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod upstream;
+mod work;
 
 pub use call::End;
 pub use control::ServiceView;
 pub use fleet::ReplicaState;
-pub use meter::{Latency, Results, Row, ServiceRow, ServiceTotals};
 pub use queue::Queue;
+pub use results::{Latency, Results, Row, ServiceRow, ServiceTotals};
 pub use server::Server;
 pub use spec::{
     CacheSpec, CallSpec, FaultKindSpec, FaultSpec, GatewaySpec, HealthSpec, NetworkSpec, NodesSpec,
     NoiseSpec, RttSpec, ServiceSpec, StageSpec, SystemSpec,
 };
-pub use timers::{NEVER, Timers};
+pub use timers::NEVER;
 
 use crate::workload::{SpecError, Streams, Workload};
 use call::Calls;
@@ -45,6 +47,7 @@ use fault::Fault;
 use fleet::{Fleet, Service};
 use meter::{Meter, ROWS_MAX};
 use network::Network;
+use timers::Timers;
 
 /// One simulated system with its clients, at one moment of virtual time.
 pub struct Sim {

@@ -6,21 +6,20 @@ pub const NEVER: u64 = u64::MAX;
 
 /// One settable time for each slot.
 #[derive(Clone, Debug)]
-pub struct Timers {
+pub(super) struct Timers {
     /// A complete binary tree: the root at 1, the leaves from `leaves` on; each node is the least of its two.
     tree: Vec<u64>,
     leaves: usize,
 }
 
 impl Timers {
-    #[must_use]
-    pub fn new(slots: usize) -> Self {
+    pub(super) fn new(slots: usize) -> Self {
         let leaves = slots.next_power_of_two().max(2);
         Self { tree: vec![NEVER; 2 * leaves], leaves }
     }
 
     /// Makes room for slots below `slots`.
-    pub fn grow(&mut self, slots: usize) {
+    pub(super) fn grow(&mut self, slots: usize) {
         if slots <= self.leaves {
             return;
         }
@@ -31,35 +30,29 @@ impl Timers {
 
     /// Sets the time of a slot, in place of the one that it had.
     #[inline]
-    pub fn set(&mut self, slot: usize, at_ns: u64) {
+    pub(super) fn set(&mut self, slot: usize, at_ns: u64) {
+        let tree = self.tree.as_mut_slice();
         let mut node = self.leaves + slot;
-        self.tree[node] = at_ns;
+        let mut least = at_ns;
+        tree[node] = at_ns;
         while node > 1 {
-            let least = self.tree[node].min(self.tree[node ^ 1]);
+            least = least.min(tree[node ^ 1]);
             node /= 2;
-            if self.tree[node] == least {
+            if std::mem::replace(&mut tree[node], least) == least {
                 return;
             }
-            self.tree[node] = least;
         }
-    }
-
-    #[must_use]
-    pub fn get(&self, slot: usize) -> u64 {
-        self.tree[self.leaves + slot]
     }
 
     /// The earliest time of all.
     #[inline]
-    #[must_use]
-    pub fn first_ns(&self) -> u64 {
+    pub(super) fn first_ns(&self) -> u64 {
         self.tree[1]
     }
 
     /// The slot of the earliest time; of equal ones the lowest.
     #[inline]
-    #[must_use]
-    pub fn first(&self) -> usize {
+    pub(super) fn first(&self) -> usize {
         let mut node = 1;
         while node < self.leaves {
             node = 2 * node + usize::from(self.tree[2 * node] > self.tree[2 * node + 1]);
@@ -95,7 +88,6 @@ mod tests {
                 if first < NEVER {
                     assert_eq!(Some(timers.first()), plain.iter().position(|&at| at == first), "seed {seed}");
                 }
-                assert_eq!(timers.get(slot), at);
             }
         }
     }
