@@ -59,7 +59,7 @@ impl Sim {
     /// Starts one more replica, cold, on the node with the fewest replicas of this service and then the most
     /// free cores. It takes calls when it is warm.
     pub fn start_replica(&mut self, service: usize) {
-        let Some(node) = self.freest_node(service) else { return };
+        let Some(node) = self.freest_node(service).filter(|_| service < self.services.len()) else { return };
         let gone = |replica: &Replica| {
             usize::from(replica.service) == service && replica.leaving && replica.state == ReplicaState::Down
         };
@@ -95,8 +95,11 @@ impl Sim {
         self.leave_if_empty(index);
     }
 
-    /// Starts a replica again that is down or runs; what it worked on is lost.
+    /// Starts a replica again that is down or runs; what it worked on is lost. One that is to leave stays away.
     pub fn restart(&mut self, index: u32) {
+        if self.fleet.replicas.get(index as usize).is_none_or(|replica| replica.leaving) {
+            return;
+        }
         self.kill(index);
         let replica = &mut self.fleet.replicas[index as usize];
         let service = &mut self.services[usize::from(replica.service)];
@@ -110,7 +113,7 @@ impl Sim {
     /// Ends a replica's process: connections are reset, new ones refused.
     pub fn kill(&mut self, index: u32) {
         let now_ns = self.now_ns;
-        let replica = &mut self.fleet.replicas[index as usize];
+        let Some(replica) = self.fleet.replicas.get_mut(index as usize) else { return };
         replica.state = ReplicaState::Down;
         let inside = replica.inside;
         replica.leave(now_ns, inside);
@@ -244,7 +247,10 @@ impl Sim {
 
     pub(super) fn row(&mut self) {
         self.close_row();
-        self.again(self.interval_ns, Later::Row);
+        // What is answered after the end is one last row, however long it takes.
+        if self.now_ns < self.clients.workload().phases().end_ns() {
+            self.again(self.interval_ns, Later::Row);
+        }
     }
 
     /// Periodic work goes on while there is somebody to ask.

@@ -2,7 +2,7 @@
 //! Each step here is one event or follows within one; what happens within a replica is in [`super::work`].
 
 use super::Sim;
-use super::call::{Ask, End, NONE, Place, UNTRIED};
+use super::call::{Ask, Call, End, NONE, Place, UNTRIED};
 use super::engine::{ANSWER, REACH, RESEND};
 use super::timers::NEVER;
 use super::upstream::Settled;
@@ -92,21 +92,18 @@ impl Sim {
             service.any_seat().map(|place| (place, Admission::Allowed))
         } else {
             let upstream = &mut service.upstreams[usize::from(ask.gateway)];
-            if record.attempt == 1 && service.policies.retry.attempts > 1 {
-                upstream.budget.deposit(now);
-            }
-            record.service_admission = upstream.admit(now);
-            if record.service_admission == Admission::Refused {
-                self.answer_without_sending(call, End::BreakerOpen);
-                return;
+            if record.attempt == 1 {
+                record.service_admission = upstream.admit(now);
+                if record.service_admission == Admission::Refused {
+                    self.answer_without_sending(call, End::BreakerOpen);
+                    return;
+                }
+                if service.policies.retry.attempts > 1 {
+                    upstream.budget.deposit(now);
+                }
             }
             let asked = balance::Ask { now, hash: ask.key };
-            let dice = &mut service.choice_dice;
-            let place = upstream.choose(&service.policies, &service.seats, &asked, record.tried, dice);
-            if place.is_none() {
-                upstream.abandon(now, record.service_admission);
-            }
-            place
+            upstream.choose(&service.policies, &service.seats, &asked, record.tried, &mut service.choice_dice)
         };
         let Some((place, admission)) = place else {
             self.answer_without_sending(call, End::NoEndpoint);
@@ -187,14 +184,12 @@ impl Sim {
             match self.calls.insert(record.ask) {
                 Some(next) => {
                     let (epoch, fresh) = (self.calls[next].epoch, &mut self.calls[next]);
-                    *fresh = super::call::Call { epoch, ..record };
+                    *fresh = Call { epoch, ..record };
                     self.conclude(next, End::Timeout);
                 }
                 None => {
                     self.refused += 1;
-                    if record.gated {
-                        self.release(&record.ask);
-                    }
+                    self.give_back(&record, End::Timeout);
                     self.finish(record.ask, End::Timeout);
                 }
             }
@@ -212,8 +207,7 @@ impl Sim {
                 now: Tick(self.now_ns),
                 took: Duration::from_nanos(self.now_ns - record.sent_ns),
                 ok: end == End::Ok,
-                service_admission: record.service_admission,
-                endpoint_admission: record.endpoint_admission,
+                admission: record.endpoint_admission,
             };
             service.upstreams[usize::from(ask.gateway)].settle(&service.policies, &settled);
         }
@@ -228,13 +222,20 @@ impl Sim {
             self.back_off(call, wait);
             return;
         }
-        let record = &self.calls[call];
-        let (ask, gated) = (record.ask, record.gated);
+        let record = self.calls[call];
         self.calls.remove(call);
-        if gated {
-            self.release(&ask);
+        self.give_back(&record, end);
+        self.finish(record.ask, end);
+    }
+
+    /// The gateway is done with a call: its breaker hears of it, and its place in the bulkhead is free.
+    fn give_back(&mut self, record: &Call, end: End) {
+        let service = &mut self.services[usize::from(record.ask.service)];
+        let upstream = &mut service.upstreams[usize::from(record.ask.gateway)];
+        upstream.conclude(Tick(self.now_ns), record.service_admission, end);
+        if record.gated {
+            self.release(&record.ask);
         }
-        self.finish(ask, end);
     }
 
     /// The record waits to be sent again, to another replica.

@@ -2,6 +2,7 @@
 
 use super::call::End;
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 /// The longest latency that is told apart: an hour.
 const LATENCY_MAX_NS: u64 = 3_600_000_000_000;
@@ -85,7 +86,7 @@ pub struct ServiceTotals {
 }
 
 /// One interval of one service.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct ServiceRow {
     pub calls: u64,
     pub failed: u64,
@@ -100,7 +101,7 @@ pub struct ServiceRow {
 }
 
 /// One interval of the whole system.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     pub start_ns: u64,
     pub end_ns: u64,

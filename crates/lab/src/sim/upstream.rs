@@ -1,7 +1,7 @@
 //! One gateway's view of one service: the balancer, breakers, ejections, retry budget and bulkhead of
 //! `headgate_policy`, over plain values in place of the gateway's atomics. It decides nothing itself.
 
-use super::call::{Line, UNTRIED};
+use super::call::{End, Line, UNTRIED};
 use super::spec::ServiceSpec;
 use headgate_model::dice::Dice;
 use headgate_model::spec::{BalancePolicy, RetrySpec};
@@ -208,8 +208,14 @@ impl Upstream {
             outlier: self.outlier.as_ref(),
             panics: self.panics,
         };
-        let view = View { known, now: ask.now, slow_start: policies.slow_start, tried };
-        let place = self.balancer.choose(ask, &view, dice)?;
+        let mut view = View { known, now: ask.now, slow_start: policies.slow_start, tried };
+        let mut place = self.balancer.choose(ask, &view, dice);
+        if place.is_none() && tried[0] != UNTRIED {
+            // Rather one that failed before than none.
+            view.tried = [UNTRIED; 2];
+            place = self.balancer.choose(ask, &view, dice);
+        }
+        let place = place?;
         self.links[place].in_flight += 1;
         let breaker = self.endpoint_breakers.get_mut(place);
         Some((place, breaker.map_or(Admission::Allowed, |breaker| breaker.admit(ask.now))))
@@ -218,7 +224,7 @@ impl Upstream {
     /// An attempt at the replica in this place is over, as the gateway sees it.
     #[inline]
     pub(super) fn settle(&mut self, policies: &Policies, attempt: &Settled) {
-        let Settled { place, now, took, ok, service_admission, endpoint_admission } = *attempt;
+        let Settled { place, now, took, ok, admission } = *attempt;
         let link = &mut self.links[place];
         link.in_flight -= 1;
         if policies.observes_latency {
@@ -232,18 +238,24 @@ impl Upstream {
             outlier.record(place, now, ok);
         }
         let outcome = if ok { Outcome::Success } else { Outcome::Failure };
-        if let Some(breaker) = &mut self.service_breaker {
-            breaker.record(now, service_admission, outcome);
-        }
         if let Some(breaker) = self.endpoint_breakers.get_mut(place) {
-            breaker.record(now, endpoint_admission, outcome);
+            breaker.record(now, admission, outcome);
         }
     }
 
-    /// A call that the service's breaker let through could not be sent.
-    pub(super) fn abandon(&mut self, now: Tick, admission: Admission) {
+    /// A call that the service's breaker let through is over, retries included.
+    #[inline]
+    pub(super) fn conclude(&mut self, now: Tick, admission: Admission, end: End) {
         if let Some(breaker) = &mut self.service_breaker {
-            breaker.record(now, admission, Outcome::Abandoned);
+            let outcome = match end {
+                End::Ok => Outcome::Success,
+                // It says nothing of the service that no replica was asked.
+                End::NoEndpoint | End::BreakerOpen | End::Overloaded | End::QueueTimeout => {
+                    Outcome::Abandoned
+                }
+                _ => Outcome::Failure,
+            };
+            breaker.record(now, admission, outcome);
         }
     }
 
@@ -265,8 +277,8 @@ pub(super) struct Settled {
     pub(super) now: Tick,
     pub(super) took: Duration,
     pub(super) ok: bool,
-    pub(super) service_admission: Admission,
-    pub(super) endpoint_admission: Admission,
+    /// The word of the replica's breaker.
+    pub(super) admission: Admission,
 }
 
 fn balancer(policies: &Policies, seats: &[Seat]) -> Balancer {
