@@ -5,6 +5,7 @@ use super::Sim;
 use super::call::{End, Place};
 use super::engine::Later;
 use super::fleet::{Replica, ReplicaState};
+use super::journal::Change;
 use super::meter::Usage;
 use headgate_model::units::Tick;
 
@@ -92,6 +93,7 @@ impl Sim {
             self.fleet.replicas[index as usize].state = ReplicaState::Down;
         }
         self.set_weight(service, place, 0);
+        self.note(index, Change::Leaving);
         self.leave_if_empty(index);
     }
 
@@ -108,12 +110,14 @@ impl Sim {
         replica.ready_ns = self.now_ns.saturating_add(wait_ns);
         let ready_ns = replica.ready_ns;
         self.later(ready_ns, Later::Ready(index));
+        self.note(index, Change::Started);
     }
 
     /// Ends a replica's process: connections are reset, new ones refused.
     pub fn kill(&mut self, index: u32) {
         let now_ns = self.now_ns;
         let Some(replica) = self.fleet.replicas.get_mut(index as usize) else { return };
+        let was_there = replica.state != ReplicaState::Down;
         replica.state = ReplicaState::Down;
         let inside = replica.inside;
         replica.leave(now_ns, inside);
@@ -130,6 +134,9 @@ impl Sim {
             record.epoch = record.epoch.wrapping_add(1);
             self.respond_from_outside(call, End::Reset);
         }
+        if was_there {
+            self.note(index, Change::Killed);
+        }
     }
 
     pub(super) fn ready(&mut self, index: u32) {
@@ -139,6 +146,8 @@ impl Sim {
         }
         replica.state = ReplicaState::Up;
         replica.probes = 0;
+        self.note(index, Change::Ready);
+        let replica = &self.fleet.replicas[index as usize];
         let (service, place) = (usize::from(replica.service), usize::from(replica.place));
         self.services[service].seats[place].since = Some(Tick(self.now_ns));
         if self.services[service].seats[place].weight == 0 {
@@ -167,6 +176,12 @@ impl Sim {
         service.add_seat(index, 0);
         service.reseat();
         index
+    }
+
+    /// Notes a change of a replica.
+    fn note(&mut self, index: u32, change: Change) {
+        let service = self.fleet.replicas[index as usize].service;
+        self.journal.note(self.now_ns, Some(service), Some(index), change);
     }
 
     fn set_weight(&mut self, service: usize, place: usize, weight: u32) {
@@ -201,6 +216,8 @@ impl Sim {
             if replica.probes >= enough {
                 seat.healthy = !seat.healthy;
                 replica.probes = 0;
+                let change = if seat.healthy { Change::Healthy } else { Change::Unhealthy };
+                self.journal.note(self.now_ns, Some(index as u16), Some(seat.replica), change);
                 if seat.healthy {
                     seat.since = Some(Tick(self.now_ns));
                 }
@@ -211,10 +228,11 @@ impl Sim {
     }
 
     pub(super) fn judge(&mut self, index: usize) {
-        let now = Tick(self.now_ns);
-        for upstream in &mut self.services[index].upstreams {
-            if let Some(outlier) = &mut upstream.outlier {
-                outlier.tick(now);
+        let service = &mut self.services[index];
+        for upstream in &mut service.upstreams {
+            for (place, change) in upstream.judge(Tick(self.now_ns)) {
+                let replica = service.seats[place].replica;
+                self.journal.note(self.now_ns, Some(index as u16), Some(replica), change);
             }
         }
         self.again(JUDGE_EVERY_NS, Later::Judge(index as u32));

@@ -3,6 +3,7 @@
 
 use super::Sim;
 use super::engine::Later;
+use super::journal::Change;
 use super::spec::{FaultKindSpec, FaultSpec};
 use crate::workload::{SpecError, Streams};
 
@@ -123,6 +124,8 @@ impl Sim {
         if let Some(ends_ns) = ends_ns.filter(|_| begins) {
             self.later(ends_ns, Later::Fault(index as u32));
         }
+        let change = if begins { Change::FaultBegan } else { Change::FaultEnded };
+        self.journal.note(self.now_ns, None, None, change(index as u32));
         match what {
             Effect::Partition(pair) => self.network.cut(pair, begins),
             Effect::Kill if begins => replicas.iter().for_each(|&replica| self.kill(replica)),

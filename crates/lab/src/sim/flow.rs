@@ -209,7 +209,10 @@ impl Sim {
                 ok: end == End::Ok,
                 admission: record.endpoint_admission,
             };
-            service.upstreams[usize::from(ask.gateway)].settle(&service.policies, &settled);
+            let changes = service.upstreams[usize::from(ask.gateway)].settle(&service.policies, &settled);
+            for change in changes.into_iter().flatten() {
+                self.journal.note(self.now_ns, Some(ask.service), Some(record.replica), change);
+            }
         }
         service.deadlines.remove(&mut self.calls, call);
     }
@@ -232,7 +235,9 @@ impl Sim {
     fn give_back(&mut self, record: &Call, end: End) {
         let service = &mut self.services[usize::from(record.ask.service)];
         let upstream = &mut service.upstreams[usize::from(record.ask.gateway)];
-        upstream.conclude(Tick(self.now_ns), record.service_admission, end);
+        if let Some(change) = upstream.conclude(Tick(self.now_ns), record.service_admission, end) {
+            self.journal.note(self.now_ns, Some(record.ask.service), None, change);
+        }
         if record.gated {
             self.release(&record.ask);
         }

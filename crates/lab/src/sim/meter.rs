@@ -2,6 +2,7 @@
 //! number of services and intervals, never on the number of requests.
 
 use super::call::End;
+use super::journal::Journal;
 use super::results::{Latency, OUTCOMES, Results, Row, ServiceRow, ServiceTotals};
 
 /// Rows that a run may have.
@@ -202,6 +203,7 @@ impl Meter {
             failures: self.failures.clone(),
             services: self.services.clone(),
             rows: self.rows.clone(),
+            journal: Journal::default(),
             events,
             end_ns,
             calls_most,

@@ -15,6 +15,7 @@ mod engine;
 mod fault;
 mod fleet;
 mod flow;
+mod journal;
 mod meter;
 mod network;
 mod queue;
@@ -30,6 +31,7 @@ mod work;
 pub use call::End;
 pub use control::ServiceView;
 pub use fleet::ReplicaState;
+pub use journal::{Change, Entry, Journal};
 pub use queue::Queue;
 pub use results::{Latency, Results, Row, ServiceRow, ServiceTotals};
 pub use server::Server;
@@ -61,6 +63,7 @@ pub struct Sim {
     network: Network,
     clients: Clients,
     meter: Meter,
+    journal: Journal,
     faults: Vec<Fault>,
     /// Service and gateway of each bulkhead's timer.
     gates: Vec<(u16, u16)>,
@@ -103,6 +106,7 @@ impl Sim {
             network,
             clients: Clients::new(workload, entries, streams.dice("clients", 0)),
             meter,
+            journal: Journal::default(),
             faults: Vec::new(),
             gates,
             gateways: spec.gateway.count,
@@ -157,7 +161,9 @@ impl Sim {
     /// What has been measured so far; the present row is not within.
     #[must_use]
     pub fn results(&self) -> Results {
-        self.meter.results(self.events, self.now_ns, self.calls.most())
+        let mut results = self.meter.results(self.events, self.now_ns, self.calls.most());
+        results.journal.clone_from(&self.journal);
+        results
     }
 
     /// Virtual time in nanoseconds.

@@ -1,6 +1,7 @@
 //! What a run shows: latencies, counts by outcome, a row for each interval, and one number over all of it.
 
 use super::call::End;
+use super::journal::Journal;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -135,6 +136,8 @@ pub struct Results {
     pub services: Vec<ServiceTotals>,
     /// One row for each interval, measured or not.
     pub rows: Vec<Row>,
+    /// Changes of state, from which times of detection and recovery are read.
+    pub journal: Journal,
     /// Events that were handled.
     pub events: u64,
     /// Virtual time at the end.
@@ -194,6 +197,8 @@ impl Results {
             digest.add(row.cpu.to_bits());
             digest.add(row.memory.to_bits());
         }
+        digest.add(self.journal.entries.len() as u64 + self.journal.dropped);
+        self.journal.entries.iter().for_each(|entry| digest.add(entry.at_ns));
         digest.0
     }
 }

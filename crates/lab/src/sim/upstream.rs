@@ -2,15 +2,16 @@
 //! `headgate_policy`, over plain values in place of the gateway's atomics. It decides nothing itself.
 
 use super::call::{End, Line, UNTRIED};
+use super::journal::Change;
 use super::spec::ServiceSpec;
 use headgate_model::dice::Dice;
 use headgate_model::spec::{BalancePolicy, RetrySpec};
 use headgate_model::units::Tick;
 use headgate_policy::balance::peak_ewma::PeakEwma;
 use headgate_policy::balance::{Ask, Balancer, Endpoints, Settings, panic};
-use headgate_policy::breaker::{Admission, Breaker, Outcome};
+use headgate_policy::breaker::{self, Admission, Breaker, Outcome};
 use headgate_policy::bulkhead::Bulkhead;
-use headgate_policy::outlier::OutlierDetector;
+use headgate_policy::outlier::{self, OutlierDetector};
 use headgate_policy::retry::budget::RetryBudget;
 use headgate_policy::slow_start;
 use std::time::Duration;
@@ -67,7 +68,7 @@ pub(super) struct Upstream {
     links: Vec<Link>,
     service_breaker: Option<Breaker>,
     endpoint_breakers: Vec<Breaker>,
-    pub(super) outlier: Option<OutlierDetector>,
+    outlier: Option<OutlierDetector>,
     pub(super) budget: RetryBudget,
     pub(super) bulkhead: Option<Bulkhead>,
     /// Calls that hold a place in the bulkhead, and those that wait for one.
@@ -221,9 +222,9 @@ impl Upstream {
         Some((place, breaker.map_or(Admission::Allowed, |breaker| breaker.admit(ask.now))))
     }
 
-    /// An attempt at the replica in this place is over, as the gateway sees it.
+    /// An attempt at the replica in this place is over, as the gateway sees it; what that changed.
     #[inline]
-    pub(super) fn settle(&mut self, policies: &Policies, attempt: &Settled) {
+    pub(super) fn settle(&mut self, policies: &Policies, attempt: &Settled) -> [Option<Change>; 2] {
         let Settled { place, now, took, ok, admission } = *attempt;
         let link = &mut self.links[place];
         link.in_flight -= 1;
@@ -234,29 +235,41 @@ impl Upstream {
                 false => link.latency.observe_failure(took, now, decay),
             };
         }
-        if let Some(outlier) = &mut self.outlier {
-            outlier.record(place, now, ok);
+        let mut changes = [None; 2];
+        if let Some(outlier) = &mut self.outlier
+            && let Some(outlier::Change::Ejected { .. }) = outlier.record(place, now, ok)
+        {
+            changes[0] = Some(Change::Ejected);
         }
         let outcome = if ok { Outcome::Success } else { Outcome::Failure };
         if let Some(breaker) = self.endpoint_breakers.get_mut(place) {
-            breaker.record(now, admission, outcome);
+            changes[1] = breaker.record(now, admission, outcome).map(of_breaker);
         }
+        changes
     }
 
     /// A call that the service's breaker let through is over, retries included.
     #[inline]
-    pub(super) fn conclude(&mut self, now: Tick, admission: Admission, end: End) {
-        if let Some(breaker) = &mut self.service_breaker {
-            let outcome = match end {
-                End::Ok => Outcome::Success,
-                // It says nothing of the service that no replica was asked.
-                End::NoEndpoint | End::BreakerOpen | End::Overloaded | End::QueueTimeout => {
-                    Outcome::Abandoned
-                }
-                _ => Outcome::Failure,
-            };
-            breaker.record(now, admission, outcome);
-        }
+    pub(super) fn conclude(&mut self, now: Tick, admission: Admission, end: End) -> Option<Change> {
+        let breaker = self.service_breaker.as_mut()?;
+        let outcome = match end {
+            End::Ok => Outcome::Success,
+            // It says nothing of the service that no replica was asked.
+            End::NoEndpoint | End::BreakerOpen | End::Overloaded | End::QueueTimeout => Outcome::Abandoned,
+            _ => Outcome::Failure,
+        };
+        breaker.record(now, admission, outcome).map(of_breaker)
+    }
+
+    /// Judges the outliers of an interval: places with what became of them.
+    pub(super) fn judge(&mut self, now: Tick) -> Vec<(usize, Change)> {
+        let changes = self.outlier.as_mut().map(|outlier| outlier.tick(now)).unwrap_or_default();
+        let change = |change| match change {
+            outlier::Change::Ejected { index, .. } => Some((index, Change::Ejected)),
+            outlier::Change::Returned { index } => Some((index, Change::Returned)),
+            outlier::Change::Spared { .. } => None,
+        };
+        changes.into_iter().filter_map(change).collect()
     }
 
     #[cold]
@@ -279,6 +292,13 @@ pub(super) struct Settled {
     pub(super) ok: bool,
     /// The word of the replica's breaker.
     pub(super) admission: Admission,
+}
+
+fn of_breaker(change: breaker::Change) -> Change {
+    match change {
+        breaker::Change::Opened { .. } | breaker::Change::Reopened { .. } => Change::BreakerOpened,
+        breaker::Change::Closed => Change::BreakerClosed,
+    }
 }
 
 fn balancer(policies: &Policies, seats: &[Seat]) -> Balancer {

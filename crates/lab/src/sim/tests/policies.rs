@@ -1,7 +1,7 @@
 //! The gateway's policies in the simulator: what is known of them must come out, under faults as well.
 
 use super::{run, sim};
-use crate::sim::{End, ReplicaState, Results};
+use crate::sim::{Change, End, ReplicaState, Results};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -80,6 +80,18 @@ fn retries_probes_and_ejection_each_bridge_a_dead_replica() {
     assert!(retried.services[0].retries > 1_000);
     let probed = failed("health = { interval = \"1s\", unhealthy_after = 2 }");
     assert!(probed < 0.12 * plain, "found out within two probes: {probed}");
+    let health = with("health = { interval = \"1s\", unhealthy_after = 2 }");
+    let at_s =
+        |change: Change| health.journal.first(0, |entry| entry.change == change).unwrap().at_ns / SECOND;
+    let times = [
+        Change::FaultBegan(0),
+        Change::Killed,
+        Change::Unhealthy,
+        Change::Started,
+        Change::Ready,
+        Change::Healthy,
+    ];
+    assert_eq!(times.map(at_s), [20, 20, 21, 40, 45, 46]);
     let ejected = failed("outlier = { ejection = \"30s\" }");
     assert!(ejected < 0.02 * plain, "five failures are enough: {ejected}");
     let broken = failed("breaker = { minimum_requests = 10, window = \"2s\", open = \"10s\" }");
