@@ -9,9 +9,10 @@ use super::timers::Timers;
 use super::upstream::{Policies, Seat, Upstream};
 use crate::workload::{Journey, SpecError, Streams, at_least, at_most, positive, share};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Services, nodes, gateways, and replicas of one service that a description may have.
-const SERVICES_MAX: usize = 10_000;
+const SERVICES_MAX: usize = 2_000;
 const NODES_MAX: u32 = 50_000;
 const GATEWAYS_MAX: u32 = 10_000;
 const REPLICAS_MAX: u32 = 50_000;
@@ -103,16 +104,16 @@ fn build(
         at_least(&format!("speeds[{index}]"), *speed, 0.0, "write a speed of 0 or more; 1 is the usual one")?;
     }
     if let Some(noise) = &spec.noise {
-        if noise.every.0.is_zero() || noise.speeds.is_empty() {
-            let remedy = "write how often the speeds change, and the speeds";
-            return Err(SpecError::new("noise", "has no `every`, or no `speeds`", remedy));
+        seldom("noise.every", noise.every.0)?;
+        if noise.speeds.is_empty() {
+            return Err(SpecError::new("noise.speeds", "is empty", "write at least one speed, like 0.5"));
         }
         for (index, speed) in noise.speeds.iter().enumerate() {
             at_least(&format!("noise.speeds[{index}]"), *speed, 0.0, "write a speed of 0 or more")?;
         }
     }
-    if spec.health.as_ref().is_some_and(|health| health.interval.0.is_zero()) {
-        return Err(SpecError::new("health.interval", "is zero", "write how often to probe, like \"2s\""));
+    if let Some(health) = &spec.health {
+        seldom("health.interval", health.interval.0)?;
     }
     if spec.timeout.0.is_zero() {
         return Err(SpecError::new("timeout", "is zero", "write how long an attempt may take, like \"5s\""));
@@ -236,6 +237,14 @@ fn refuse_cycles(services: &[Service]) -> Result<(), SpecError> {
     let mut marks = vec![0; services.len()];
     (0..services.len())
         .try_for_each(|at| if marks[at] == 0 { visit(at, services, &mut marks) } else { Ok(()) })
+}
+
+/// What comes by the clock comes at most a thousand times a second.
+fn seldom(field: &str, every: Duration) -> Result<(), SpecError> {
+    if every >= Duration::from_millis(1) {
+        return Ok(());
+    }
+    Err(SpecError::new(field, format!("is {every:?}"), "write at least \"1ms\""))
 }
 
 fn range(field: &str, value: u32, most: u32) -> Result<(), SpecError> {

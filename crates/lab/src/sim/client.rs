@@ -15,7 +15,7 @@ pub(super) struct Clients {
     singles: Singles,
     /// The next single request, already drawn.
     next: Option<(u64, Request)>,
-    starts: Box<dyn Iterator<Item = u64>>,
+    starts: Box<dyn Iterator<Item = u64> + Send>,
     sessions: u64,
     /// Users by number, or sessions by slot.
     visitors: Vec<Visitor>,

@@ -133,7 +133,8 @@ impl Sim {
         match self.network.one_way(from, to) {
             Some(one_way_ns) => {
                 record.place = place;
-                self.queue.push(self.now_ns + one_way_ns + replica.delay_ns, event | call);
+                let at_ns = self.now_ns.saturating_add(one_way_ns).saturating_add(replica.delay_ns);
+                self.queue.push(at_ns, event | call);
             }
             None => record.place = Place::Lost,
         }

@@ -46,7 +46,8 @@ impl Sim {
                 Some(Stage::Work(sampler)) => {
                     let mut work_ns = sampler.sample(&mut service.work_dice);
                     if index == 0 {
-                        work_ns += service.work_per_kib_ns * u64::from(ask.response_kib);
+                        let more_ns = service.work_per_kib_ns.saturating_mul(u64::from(ask.response_kib));
+                        work_ns = work_ns.saturating_add(more_ns);
                     }
                     record.place = Place::Running;
                     self.fleet.replicas[replica as usize].server.add(self.now_ns, work_ns, call);

@@ -161,17 +161,6 @@ impl Sampler {
         })
     }
 
-    /// The lognormal distribution that fits positive samples by maximum likelihood: mean and deviation of their
-    /// logarithms. Zeros count as one; `None` without samples.
-    #[must_use]
-    pub fn fit_lognormal(samples: &[u64]) -> Option<Self> {
-        let logs = || samples.iter().map(|&sample| (sample.max(1) as f64).ln());
-        let count = samples.len() as f64;
-        let mu = logs().sum::<f64>() / count;
-        let variance = logs().map(|log| (log - mu).powi(2)).sum::<f64>() / count;
-        (!samples.is_empty()).then(|| Self(Kind::Lognormal { mu, sigma: variance.sqrt() }))
-    }
-
     /// Pareto between two bounds, `0 < min <= max`.
     #[must_use]
     pub fn pareto(shape: f64, min: f64, max: f64) -> Self {
@@ -224,6 +213,21 @@ impl Sampler {
     }
 }
 
+/// The lognormal distribution that fits observed values (durations of spans, sizes) by maximum likelihood: its
+/// mean and coefficient of variation, as [`Distribution::Lognormal`] takes them. Zeros count as one; `None`
+/// without values.
+#[must_use]
+pub fn fit_lognormal(values: &[u64]) -> Option<(f64, f64)> {
+    if values.is_empty() {
+        return None;
+    }
+    let logs = || values.iter().map(|&value| (value.max(1) as f64).ln());
+    let count = values.len() as f64;
+    let mu = logs().sum::<f64>() / count;
+    let variance = logs().map(|log| (log - mu).powi(2)).sum::<f64>() / count;
+    Some(((mu + variance / 2.0).exp(), variance.exp_m1().sqrt()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,9 +271,11 @@ mod tests {
         let mean = draws.iter().sum::<u64>() as f64 / draws.len() as f64;
         let variance = draws.iter().map(|&x| (x as f64 - mean).powi(2)).sum::<f64>() / draws.len() as f64;
         assert!((variance.sqrt() / mean - 0.8).abs() < 0.02);
-        let fit = Sampler::fit_lognormal(&draws).unwrap();
-        assert!((fit.mean() / 5e6 - 1.0).abs() < 0.01, "{}", fit.mean());
-        assert!(Sampler::fit_lognormal(&[]).is_none());
+        let (mean, cv) = fit_lognormal(&draws).unwrap();
+        assert!((mean / 5e6 - 1.0).abs() < 0.01 && (cv / 0.8 - 1.0).abs() < 0.01, "{mean} {cv}");
+        assert_eq!(fit_lognormal(&[]), None);
+        let (mean, cv) = fit_lognormal(&[0, 0]).unwrap();
+        assert!((mean - 1.0).abs() < 1e-12 && cv.abs() < 1e-12);
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod zipf;
 
 pub use arrivals::{Arriving, Bursts, Open, OpenSpec, Per, RateTrace, Spacing, Times};
 pub use closed::{Closed, ClosedSpec, USERS_MAX};
-pub use distribution::{Distribution, Quantity, Sampler};
+pub use distribution::{Distribution, Quantity, Sampler, fit_lognormal};
 pub use error::SpecError;
 pub(crate) use error::{at_least, at_most, positive, share};
 pub use journey::{Journey, Request, Step, StepSpec, TenantSpec, Walk};

@@ -152,6 +152,19 @@ fn memory_is_that_of_processes_and_calls() {
     assert!((memory - (512.0 + 128.0) / 1024.0).abs() < 0.01, "{memory}");
 }
 
+/// Years of work and delay in every place where they can be written.
+#[test]
+fn the_longest_durations_do_not_overflow() {
+    let system = "[service.only]\nwork_per_kib = \"8760h\"\ntimeout = \"8760h\"\ncold_start = { constant = \"8760h\" }\n\
+                  does = [{ work = { constant = \"8760h\" } }]\n\
+                  [[fault]]\nat = \"10s\"\nlasts = \"1s\"\nservice = \"only\"\nwhat = \"kill\"";
+    let delays = "\n[[fault]]\nat = \"0s\"\nservice = \"only\"\nwhat = { delay = \"8760h\" }".repeat(600);
+    let system = format!("interval = \"8760h\"\nnetwork = {{ rtt_within = \"8760h\" }}\n{system}{delays}");
+    let workload = format!("{QUIET}\n[steps.all]\nresponse = {{ constant = \"1GiB\" }}");
+    let results = run(&system, &workload, 1);
+    assert_eq!((results.ok(), results.ends[End::Timeout as usize]), (0, 100));
+}
+
 #[test]
 fn mistakes_are_named_with_their_remedy() {
     let work = "does = [{ work = { constant = \"1ms\" } }]";
