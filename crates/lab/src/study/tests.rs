@@ -1,0 +1,201 @@
+//! Studies from their text to their results on the disk.
+
+use super::*;
+use crate::workload::no_files;
+use std::fs;
+use std::path::PathBuf;
+
+const STUDY: &str = r#"
+name = "small"
+question = "Does it work?"
+repeats = 2
+seed = 7
+
+[system]
+entry = { "*" = "shop" }
+
+[system.service.shop]
+replicas = 4
+does = [{ work = { exponential = { mean = "10ms" } } }]
+
+[workload.closed]
+think = { exponential = { mean = "100ms" } }
+phases = [{ lasts = "10s", level = 1, measured = false }, { lasts = "1m", level = 1 }]
+
+[[factor]]
+name = "balance"
+[[factor.level]]
+name = "random"
+set.system.service."*".balance = "random"
+[[factor.level]]
+name = "least"
+set.system.service."*".balance = "least_requests"
+absent = ["learning"]
+
+[[factor]]
+name = "users"
+path = "workload.closed.phases.*.level"
+values = [5, 20]
+"#;
+
+fn study(text: &str) -> Result<Study, StudyError> {
+    Study::read(text, &mut no_files())
+}
+
+fn told(text: &str) -> String {
+    study(text).unwrap_err().to_string()
+}
+
+fn folder(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("headgate-study-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&path);
+    path
+}
+
+fn finished(study: &Study, run: Run) -> Finished {
+    let (measures, results) = simulate(study, run, &mut no_files()).unwrap();
+    Finished {
+        levels: study.plan().cells()[run.cell].by_factor(),
+        repeat: run.repeat,
+        seed: run.seed,
+        ground: Ground::Sim,
+        measures,
+        digest: Some(format!("{:016x}", results.digest())),
+        took_s: 0.5,
+        origin: Origin { headgate: "0.0.0".to_owned(), machine: "a test".to_owned() },
+    }
+}
+
+#[test]
+fn every_combination_is_run_as_often_as_asked_with_a_seed_of_its_own() {
+    let study = study(STUDY).unwrap();
+    let cells: Vec<String> = study.plan().cells().iter().map(ToString::to_string).collect();
+    let expected = [
+        "balance=random, users=5",
+        "balance=random, users=20",
+        "balance=least, users=5",
+        "balance=least, users=20",
+    ];
+    assert_eq!(cells, expected);
+    let runs: Vec<Run> = study.plan().runs().collect();
+    assert_eq!(runs.len(), 8);
+    let seeds: std::collections::BTreeSet<u64> = runs.iter().map(|run| run.seed).collect();
+    assert_eq!(seeds.len(), 8);
+}
+
+#[test]
+fn one_more_level_changes_no_other_run() {
+    let before = study(STUDY).unwrap();
+    let after = study(&STUDY.replace("values = [5, 20]", "values = [1, 5, 20]")).unwrap();
+    let seed = |study: &Study, name: &str| {
+        let cell = study.plan().cells().iter().position(|cell| cell.to_string() == name).unwrap();
+        study.plan().runs().find(|run| run.cell == cell && run.repeat == 2).unwrap().seed
+    };
+    assert_eq!(seed(&before, "balance=least, users=20"), seed(&after, "balance=least, users=20"));
+}
+
+#[test]
+fn levels_reach_the_system_and_the_workload() {
+    let study = study(STUDY).unwrap();
+    let (system, workload) = study.specs(&study.plan().cells()[3]).unwrap();
+    let least = headgate_model::spec::Balance::Name(headgate_model::spec::BalancePolicy::LeastRequests);
+    assert_eq!(system.services["shop"].balance, least);
+    let phases = workload.closed.unwrap().phases;
+    assert!(phases.iter().all(|phase| phase.level == 20.0), "{phases:?}");
+}
+
+#[test]
+fn a_run_is_repeated_to_the_bit_and_its_measures_make_sense() {
+    let study = study(STUDY).unwrap();
+    let run = study.plan().runs().nth(1).unwrap();
+    let (one, other) = (finished(&study, run), finished(&study, run));
+    assert_eq!(one, other);
+    let measure = |measure| one.measures[&measure];
+    // Twenty users who think for 100 ms and wait for about 10 ms.
+    assert!((150.0..190.0).contains(&measure(Measure::ThroughputPerS)), "{:?}", one.measures);
+    assert!((10.0..30.0).contains(&measure(Measure::LatencyMeanMs)), "{:?}", one.measures);
+    assert!(measure(Measure::LatencyP95Ms) < measure(Measure::LatencyP99Ms));
+    assert_eq!(measure(Measure::SuccessPercent), 100.0);
+}
+
+#[test]
+fn mistakes_are_named_before_anything_runs() {
+    let unknown = told(&STUDY.replace("replicas = 4", "repicas = 4"));
+    assert!(unknown.contains("line 11") && unknown.contains("repicas"), "{unknown}");
+    let unknown = told(&STUDY.replace("repeats = 2", "repeat = 2"));
+    assert!(unknown.contains("line 4") && unknown.contains("`repeat`"), "{unknown}");
+    let cases = [
+        ("values = [5, 20]", "values = []", "factor[1].values: is empty"),
+        ("values = [5, 20]", "values = [5, 5]", "factor[1].values[1]: is there twice"),
+        (
+            "values = [5, 20]",
+            "values = [5, -1]",
+            "with balance=random, users=-1: workload.closed.phases[0].level",
+        ),
+        ("values = [5, 20]", "values = [5, nan]", "factor[1].values[1]: is NaN"),
+        ("phases.*.level", "phases.9.level", "with balance=random, users=5: `workload.closed.phases.9`"),
+        ("path = \"workload.", "path = \"world.", "factor[1].path: leads nowhere"),
+        ("name = \"users\"", "name = \"balance\"", "factor[1].name: is there twice"),
+        ("\"least_requests\"", "\"least\"", "with balance=least, users=5: system: unknown variant `least`"),
+        ("repeats = 2", "repeats = 0", "repeats: is 0"),
+        ("repeats = 2", "repeats = 1000000", "make more than 100000 runs"),
+        ("name = \"small\"", "name = \"../small\"", "name: is `../small`"),
+        ("seed = 7", "seed = 7\npublished.fast.cpu_percent = 1.0", "published.fast: is no level"),
+        ("entry = { \"*\" = \"shop\" }", "entry = { \"*\" = \"shoe\" }", "shoe"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(STUDY.contains(from), "{from}");
+        let told = told(&STUDY.replace(from, to));
+        assert!(told.contains(expected), "{to}: {told}");
+    }
+}
+
+#[test]
+fn an_interrupted_study_goes_on_where_it_stopped() {
+    let study = study(STUDY).unwrap();
+    let path = folder("resumed");
+    let runs: Vec<Run> = study.plan().runs().collect();
+    let mut open = Folder::open(&path, STUDY).unwrap();
+    open.add(finished(&study, runs[0])).unwrap();
+    open.add(finished(&study, runs[1])).unwrap();
+    drop(open);
+    let open = Folder::open(&path, STUDY).unwrap();
+    assert_eq!(open.finished(), [finished(&study, runs[0]), finished(&study, runs[1])]);
+    assert!(open.damage().is_empty());
+}
+
+#[test]
+fn a_line_cut_short_costs_one_run_and_no_other() {
+    let study = study(STUDY).unwrap();
+    let path = folder("cut");
+    let runs: Vec<Run> = study.plan().runs().collect();
+    let mut open = Folder::open(&path, STUDY).unwrap();
+    open.add(finished(&study, runs[0])).unwrap();
+    open.add(finished(&study, runs[1])).unwrap();
+    drop(open);
+    let file = path.join("runs.jsonl");
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, &whole[..whole.len() - 40]).unwrap();
+    let mut open = Folder::open(&path, STUDY).unwrap();
+    assert_eq!(open.finished(), [finished(&study, runs[0])]);
+    assert_eq!(open.damage().iter().map(|damage| damage.line).collect::<Vec<_>>(), [2]);
+    open.add(finished(&study, runs[1])).unwrap();
+    drop(open);
+    assert_eq!(Folder::open(&path, STUDY).unwrap().finished().len(), 2, "what follows the damage is whole");
+    fs::write(&file, b"\xff\xfe garbage\n{}\n").unwrap();
+    let (_, finished, damage) = Folder::read(&path).unwrap();
+    assert!(finished.is_empty());
+    assert_eq!(damage.len(), 2);
+}
+
+#[test]
+fn results_of_another_study_are_not_touched() {
+    let study = study(STUDY).unwrap();
+    let path = folder("another");
+    let mut open = Folder::open(&path, STUDY).unwrap();
+    open.add(finished(&study, study.plan().runs().next().unwrap())).unwrap();
+    let before = fs::read(path.join("runs.jsonl")).unwrap();
+    let error = Folder::open(&path, "name = \"other\"").unwrap_err();
+    assert!(matches!(error, FolderError::Another { .. }), "{error}");
+    assert_eq!(fs::read(path.join("runs.jsonl")).unwrap(), before);
+}
