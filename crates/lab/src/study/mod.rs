@@ -1,14 +1,15 @@
 //! Studies: a question put to the simulator or the rig in a factorial design, with repeats and seeds, whose
 //! finished runs survive an interruption. A study says what was measured; what it means is up to its report.
 //!
-//! [`Study::read`] checks a study file, [`Study::plan`] lists its runs, [`simulate`] makes one of them, and
-//! [`Folder`] keeps what is finished.
+//! [`Study::read`] checks a study file, [`Study::plan`] lists its runs, [`run`] makes those that [`Folder`] does not
+//! hold yet, each by [`simulate`].
 
 mod error;
 mod folder;
 mod measure;
 mod patch;
 mod plan;
+mod runner;
 mod simulate;
 mod spec;
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub use error::StudyError;
 pub use folder::{Damage, Folder, FolderError};
 pub use measure::{Measure, Measures};
 pub use plan::{Cell, Level, Plan, Run};
+pub use runner::{Progress, Reader, RunError, missing, run};
 pub use simulate::simulate;
 pub use spec::{FactorSpec, LevelSpec, Study, StudySpec};
 

@@ -199,3 +199,27 @@ fn results_of_another_study_are_not_touched() {
     assert!(matches!(error, FolderError::Another { .. }), "{error}");
     assert_eq!(fs::read(path.join("runs.jsonl")).unwrap(), before);
 }
+
+#[test]
+fn the_runs_that_are_missing_are_made_whatever_the_number_of_threads() {
+    let study = study(STUDY).unwrap();
+    let origin = Origin { headgate: "0.0.0".to_owned(), machine: "a test".to_owned() };
+    let refuse = |_: &str| Err("no file".to_owned());
+    let by = |threads: usize| {
+        let mut folder = Folder::open(&folder(&format!("threads-{threads}")), STUDY).unwrap();
+        folder.add(finished(&study, study.plan().runs().nth(3).unwrap())).unwrap();
+        let mut told = Vec::new();
+        run(&study, &mut folder, &origin, threads, &refuse, &mut |progress| told.push(progress.finished))
+            .unwrap();
+        assert_eq!(told, (1..=8).collect::<Vec<_>>(), "the one that was there counts, and is not made again");
+        assert!(missing(&study, &folder).is_empty());
+        let mut digests: Vec<_> = folder
+            .finished()
+            .iter()
+            .map(|run| (run.levels.clone(), run.repeat, run.digest.clone()))
+            .collect();
+        digests.sort();
+        digests
+    };
+    assert_eq!(by(1), by(3));
+}
