@@ -8,7 +8,7 @@ use crate::run::{self, RunFlags};
 use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
-use crate::{demo, explain, flag, import, reload, say};
+use crate::{demo, explain, flag, import, lab, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_model::spec::{BalancePolicy, parse_duration};
 use std::net::SocketAddr;
@@ -86,8 +86,26 @@ enum Command {
         #[arg(long, default_value = ADMIN, value_name = "ADDRESS")]
         admin: String,
     },
+    /// Put a question to the simulator: studies with factors, repeats and seeds.
+    #[command(subcommand)]
+    Lab(Lab),
     /// Print the JSON Schema of the configuration file.
     Schema,
+}
+
+#[derive(Subcommand)]
+enum Lab {
+    /// Make the runs of a study. Interrupted, the same command goes on where it stopped.
+    Run {
+        /// The study file.
+        file: PathBuf,
+        /// Where results are kept. Default: lab-results/ and the study's name.
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+        /// Runs at once, 1 to 1024. Default: one per core.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
+        threads: Option<u16>,
+    },
 }
 
 #[derive(Args)]
@@ -212,6 +230,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Service(service) => run::service(service.into()),
         Command::Top { admin, once } => top::run(&TopOptions { admin, once }),
         Command::Reload { admin } => reload::run(&admin),
+        Command::Lab(Lab::Run { file, out, threads }) => {
+            lab::run(&lab::RunOptions { file, out, threads: threads.map(usize::from) })
+        }
         Command::Schema => run::schema(),
     };
     ended(result.map(|()| Exit::Done))

@@ -9,6 +9,7 @@ mod explain;
 mod file;
 mod flag;
 mod import;
+mod lab;
 mod mistakes;
 mod reload;
 mod run;

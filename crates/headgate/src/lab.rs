@@ -1,0 +1,116 @@
+//! `headgate lab`: runs studies and shows how far they are. What a study is, and what its results mean, is
+//! the lab's own matter.
+
+use crate::say::{Failure, say, warn};
+use headgate_lab::study::{self, Folder, Origin, Progress, Study};
+use std::fs::read_to_string;
+use std::io::{IsTerminal, Write, stderr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What `headgate lab run` was asked.
+pub(crate) struct RunOptions {
+    pub file: PathBuf,
+    pub out: Option<PathBuf>,
+    pub threads: Option<usize>,
+}
+
+/// Runs what is missing of a study.
+pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
+    let file = options.file.display();
+    let text = read_to_string(&options.file).map_err(|error| format!("cannot read {file}: {error}"))?;
+    let files = |name: &str| beside(&options.file, name);
+    let study =
+        Study::read(&text, &mut |name: &str| files(name)).map_err(|error| format!("{file}: {error}"))?;
+    let out = options.out.clone().unwrap_or_else(|| Path::new("lab-results").join(&study.spec.name));
+    let mut folder = Folder::open(&out, &text)?;
+    for damage in folder.damage() {
+        let problem =
+            format!("{}, line {}: {}", out.join("runs.jsonl").display(), damage.line, damage.problem);
+        warn(&format!("{problem}; that run is made again"));
+    }
+    let (cells, planned) = (study.plan().cells().len(), study.plan().runs().count());
+    say(&format!("{}: {}", study.spec.name, study.spec.question))?;
+    say(&format!(
+        "{cells} combinations x {} repeats = {planned} runs, into {}",
+        study.spec.repeats,
+        out.display()
+    ))?;
+    let threads =
+        options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let mut bar = Bar::new();
+    study::run(&study, &mut folder, &origin(), threads, &files, &mut |progress| bar.show(progress))?;
+    bar.end();
+    Ok(())
+}
+
+/// A file that a study names is looked for beside the study.
+fn beside(study: &Path, name: &str) -> Result<String, String> {
+    let path = study.parent().unwrap_or(Path::new("")).join(name);
+    read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+fn origin() -> Origin {
+    let commit = option_env!("HEADGATE_COMMIT").unwrap_or("unknown commit");
+    Origin { headgate: format!("{} ({commit})", env!("CARGO_PKG_VERSION")), machine: machine() }
+}
+
+/// Processor, number of cores and kernel.
+fn machine() -> String {
+    let first = |file: &str, key: &str| {
+        let text = read_to_string(file).ok()?;
+        let line = text.lines().find(|line| line.starts_with(key))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let processor = first("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{processor}, {cores} cores, Linux {}", kernel.trim())
+}
+
+/// How far a study is, on standard error: a bar on a terminal, else a line now and then.
+struct Bar {
+    terminal: bool,
+    last: Option<Instant>,
+}
+
+const BAR_WIDTH: usize = 30;
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Bar {
+    fn new() -> Self {
+        Self { terminal: stderr().is_terminal(), last: None }
+    }
+
+    fn show(&mut self, progress: Progress) {
+        let Progress { finished, planned, left, .. } = progress;
+        let left = left.map_or_else(String::new, |left| format!(", {} left", human(left)));
+        let text = format!("{finished} of {planned} runs{left}");
+        let is_over = finished == planned;
+        // Nobody is left to be told when standard error is gone.
+        let _ = if self.terminal {
+            let full = BAR_WIDTH * finished / planned.max(1);
+            write!(stderr(), "\r\x1b[K[{}{}] {text}", "#".repeat(full), ".".repeat(BAR_WIDTH - full))
+        } else if is_over || self.last.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
+            self.last = Some(Instant::now());
+            writeln!(stderr(), "{text}")
+        } else {
+            Ok(())
+        };
+    }
+
+    fn end(&self) {
+        if self.terminal {
+            let _ = writeln!(stderr());
+        }
+    }
+}
+
+fn human(left: Duration) -> String {
+    let seconds = left.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
