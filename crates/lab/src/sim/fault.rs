@@ -30,6 +30,21 @@ enum Effect {
     Partition([usize; 2]),
 }
 
+impl Fault {
+    pub(super) fn begins_ns(&self) -> u64 {
+        self.begins_ns
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.active
+    }
+
+    /// Whom it strikes; nobody where it is about the network.
+    pub(super) fn replicas(&self) -> &[u32] {
+        &self.replicas
+    }
+}
+
 impl Sim {
     /// Draws times and victims, and schedules all faults.
     pub(super) fn plan_faults(&mut self, faults: &[FaultSpec], streams: &Streams) -> Result<(), SpecError> {

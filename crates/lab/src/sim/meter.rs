@@ -13,6 +13,8 @@ pub(super) const ROWS_MAX: u64 = 100_000;
 pub(super) struct Meter {
     pub(super) offered: u64,
     ends: [u64; OUTCOMES],
+    /// Well and badly, measured or not.
+    answered: [u64; 2],
     latency: Latency,
     failures: Latency,
     services: Vec<ServiceTotals>,
@@ -73,6 +75,7 @@ impl Meter {
         Self {
             offered: 0,
             ends: [0; OUTCOMES],
+            answered: [0; 2],
             latency: Latency::new(3),
             failures: Latency::new(2),
             services,
@@ -123,6 +126,7 @@ impl Meter {
     /// A request from outside is answered.
     #[inline]
     pub(super) fn answer(&mut self, end: End, latency_ns: u64, measured: bool) {
+        self.answered[usize::from(end != End::Ok)] += 1;
         if end == End::Ok {
             self.interval.latency.record(latency_ns);
         } else {
@@ -132,6 +136,11 @@ impl Meter {
             self.ends[end as usize] += 1;
             if end == End::Ok { self.latency.record(latency_ns) } else { self.failures.record(latency_ns) }
         }
+    }
+
+    /// Requests from outside that were answered well and badly, measured or not.
+    pub(super) fn answered(&self) -> (u64, u64) {
+        (self.answered[0], self.answered[1])
     }
 
     /// Ends a row. `node_cores` and `node_bytes` are those of all nodes.

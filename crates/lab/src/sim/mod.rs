@@ -26,6 +26,7 @@ mod spec;
 mod tests;
 mod timers;
 mod upstream;
+mod watch;
 mod work;
 
 pub use call::End;
@@ -40,6 +41,7 @@ pub use spec::{
     NoiseSpec, RttSpec, ServiceSpec, StageSpec, SystemSpec,
 };
 pub use timers::NEVER;
+pub use watch::Recovery;
 
 use crate::workload::{SpecError, Streams, Workload};
 use call::Calls;

@@ -3,6 +3,7 @@
 mod flow;
 mod policies;
 mod queueing;
+mod recovery;
 mod repeat;
 
 use super::{Results, Sim, SystemSpec};

@@ -272,6 +272,13 @@ impl Upstream {
         changes.into_iter().filter_map(change).collect()
     }
 
+    /// Whether a call could be sent to the replica in this place.
+    pub(super) fn uses(&self, seats: &[Seat], place: usize, now: Tick) -> bool {
+        seats[place].weight > 0
+            && (self.panics || is_well(seats, self.outlier.as_ref(), place, now))
+            && self.endpoint_breakers.get(place).is_none_or(|breaker| breaker.admits(now))
+    }
+
     #[cold]
     fn check_panic(&mut self, policies: &Policies, seats: &[Seat], now: Tick) {
         self.panic_checked = Some(now);
