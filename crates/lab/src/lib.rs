@@ -3,8 +3,10 @@
 //!
 //! - [`workload`]: who asks for what and when; one generator for the simulator, the load tool and replay. Pure.
 //! - [`study`]: factorial designs with repeats and seeds, whose finished runs survive an interruption.
+//! - [`report`]: results for people, as one HTML file.
 //! - [`sim`]: services, nodes and gateways in virtual time, under the gateway's own policies. Pure.
 
+pub mod report;
 pub mod sim;
 pub mod study;
 pub mod workload;
