@@ -47,8 +47,8 @@ fn lay_into(entry: &mut Value, over: &Table) -> Result<(), PatchError> {
     }
 }
 
-/// Puts `value` at `path`, whose parts are keys, places in lists counted from 0, or `*`. What is at the path
-/// must be there already, or its table must be.
+/// Puts `value` at `path`, whose parts are keys, places in lists counted from 0, or `*`. Tables on the way are
+/// made where there are none; lists must be there.
 pub(super) fn put(base: &mut Table, path: &[&str], value: &Value) -> Result<(), PatchError> {
     let Some((first, rest)) = path.split_first() else { return Ok(()) };
     match (*first, rest) {
@@ -57,10 +57,8 @@ pub(super) fn put(base: &mut Table, path: &[&str], value: &Value) -> Result<(), 
             base.insert(key.to_owned(), value.clone());
             Ok(())
         }
-        (key, _) => match base.get_mut(key) {
-            Some(entry) => put_into(entry, rest, value),
-            None => Err(PatchError::Nowhere(String::new())),
-        },
+        // What makes no sense there is an unknown key to whoever reads the result.
+        (key, _) => put_into(base.entry(key).or_insert_with(|| Value::Table(Table::new())), rest, value),
     }
     .map_err(|error| error.within(first))
 }
@@ -118,7 +116,8 @@ mod tests {
         put(&mut base, &["phases", "*", "level"], &Value::from(5)).unwrap();
         put(&mut base, &["phases", "0", "level"], &Value::from(7)).unwrap();
         put(&mut base, &["a", "c"], &Value::from(3)).unwrap();
-        assert_eq!(base, table("phases = [{ level = 7 }, { level = 5 }]\n[a]\nb = 1\nc = 3"));
+        put(&mut base, &["x", "y"], &Value::from(4)).unwrap();
+        assert_eq!(base, table("phases = [{ level = 7 }, { level = 5 }]\n[a]\nb = 1\nc = 3\n[x]\ny = 4"));
     }
 
     #[test]
@@ -126,8 +125,6 @@ mod tests {
         let mut base = table("[a]\nb = 1\nlist = [1]");
         let told =
             |path: &[&str], base: &mut Table| put(base, path, &Value::from(1)).unwrap_err().to_string();
-        let x = told(&["x", "y"], &mut base);
-        assert!(x.starts_with("`x` is not in the study's base"), "{x}");
         assert!(told(&["a", "b", "c"], &mut base).starts_with("`a.b` is a single value"));
         assert!(told(&["a", "list", "4", "z"], &mut base).starts_with("`a.list.4` is not"));
     }

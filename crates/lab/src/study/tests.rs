@@ -134,6 +134,11 @@ fn mistakes_are_named_before_anything_runs() {
         ),
         ("values = [5, 20]", "values = [5, nan]", "factor[1].values[1]: is NaN"),
         ("phases.*.level", "phases.9.level", "with balance=random, users=5: `workload.closed.phases.9`"),
+        (
+            "closed.phases.*",
+            "closd.phases.*",
+            "with balance=random, users=5: workload: unknown field `closd`",
+        ),
         ("path = \"workload.", "path = \"world.", "factor[1].path: leads nowhere"),
         ("name = \"users\"", "name = \"balance\"", "factor[1].name: is there twice"),
         ("\"least_requests\"", "\"least\"", "with balance=least, users=5: system: unknown variant `least`"),
