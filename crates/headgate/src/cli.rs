@@ -106,6 +106,18 @@ enum Lab {
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
         threads: Option<u16>,
     },
+    /// Make the report of a folder of results once more.
+    Report {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Print what differs between two folders of results.
+    Compare {
+        /// The folder that is the yardstick.
+        first: PathBuf,
+        /// The folder that is held against it.
+        second: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -233,6 +245,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Lab(Lab::Run { file, out, threads }) => {
             lab::run(&lab::RunOptions { file, out, threads: threads.map(usize::from) })
         }
+        Command::Lab(Lab::Report { folder }) => lab::report(&folder),
+        Command::Lab(Lab::Compare { first, second }) => lab::compare(&first, &second),
         Command::Schema => run::schema(),
     };
     ended(result.map(|()| Exit::Done))

@@ -2,7 +2,7 @@
 //! the lab's own matter.
 
 use crate::say::{Failure, say, warn};
-use headgate_lab::study::{self, Folder, Origin, Progress, Study};
+use headgate_lab::study::{self, Finished, Folder, Origin, Progress, Study, analysis};
 use std::fs::read_to_string;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,40 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let mut bar = Bar::new();
     study::run(&study, &mut folder, &origin(), threads, &files, &mut |progress| bar.show(progress))?;
     bar.end();
-    Ok(())
+    write_report(&study, &folder)
+}
+
+/// Makes the files for people and programs from what a folder holds.
+pub(crate) fn report(path: &Path) -> Result<(), Failure> {
+    let text = read_to_string(path.join("study.toml"))
+        .map_err(|error| format!("{} holds no results: study.toml: {error}", path.display()))?;
+    let files = |name: &str| beside(&path.join("study.toml"), name);
+    let study = Study::read(&text, &mut |name: &str| files(name))?;
+    write_report(&study, &Folder::open(path, &text)?)
+}
+
+fn write_report(study: &Study, folder: &Folder) -> Result<(), Failure> {
+    let report = analysis::report(study, folder.finished(), folder.damage());
+    folder.put("runs.csv", &analysis::csv(study, folder.finished()))?;
+    folder.put("report.json", &serde_json::to_string_pretty(folder.finished())?)?;
+    let page = folder.put("report.html", &report.html())?;
+    say(&format!("report     {}", page.display()))
+}
+
+/// Prints what differs between two folders of results.
+pub(crate) fn compare(one: &Path, other: &Path) -> Result<(), Failure> {
+    let read = |path: &Path| -> Result<Vec<Finished>, Failure> {
+        let (_, finished, damage) = Folder::read(path)?;
+        if !damage.is_empty() {
+            warn(&format!("{}: {} lines could not be read and are left out", path.display(), damage.len()));
+        }
+        Ok(finished)
+    };
+    let table = analysis::compare(&read(one)?, &read(other)?);
+    if table.rows.is_empty() {
+        return Err("the two folders have no combination of levels in common".into());
+    }
+    say(table.to_string().trim_end())
 }
 
 /// A file that a study names is looked for beside the study.

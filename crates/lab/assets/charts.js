@@ -11,7 +11,7 @@
       series.push({
         label: one.name, stroke, width: one.points ? 0 : 2, spanGaps: true,
         paths: one.points ? () => null : undefined,
-        points: { show: true, size: one.points ? 5 : 6, fill: one.points ? stroke : undefined },
+        points: { show: one.points || chart.x.length < 40, size: 6, fill: one.points ? stroke : undefined },
         value: (_, value) => (value == null ? "" : Number(value.toPrecision(4)).toString()),
       });
       data.push(one.y);

@@ -3,6 +3,7 @@
 
 mod chart;
 mod html;
+mod text;
 
 pub use chart::{Chart, Series};
 

@@ -112,6 +112,17 @@ impl Folder {
         &self.damage
     }
 
+    /// Puts a file made from the results beside them: all of it, or what was there before.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn put(&self, name: &str, text: &str) -> Result<PathBuf, FolderError> {
+        let (file, draft) = (self.path.join(name), self.path.join(format!("{name}.new")));
+        let written = write_durably(&draft, text).and_then(|()| fs::rename(&draft, &file));
+        written.map_err(|source| FolderError::Io { path: file.clone(), source })?;
+        Ok(file)
+    }
+
     /// Adds a finished run. On return it is on the disk.
     ///
     /// # Errors

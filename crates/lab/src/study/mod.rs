@@ -4,6 +4,7 @@
 //! [`Study::read`] checks a study file, [`Study::plan`] lists its runs, [`run`] makes those that [`Folder`] does not
 //! hold yet, each by [`simulate`].
 
+pub mod analysis;
 mod error;
 mod folder;
 mod measure;

@@ -1,0 +1,63 @@
+//! Two folders of results side by side: what has changed between two versions of Headgate, two machines, or
+//! the simulator and the rig.
+
+use super::figures::{number, probability};
+use super::{CONFIDENCE, TOLD};
+use crate::report::Table;
+use crate::study::Finished;
+use headgate_stats::anova::games_howell;
+use headgate_stats::descriptive::mean;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Levels = BTreeMap<String, String>;
+
+/// A row for each combination of levels that both have and each measure that is told in detail: both means, the
+/// second less the first with its interval (Welch), and the chance of such a difference between equals.
+#[must_use]
+pub fn compare(one: &[Finished], other: &[Finished]) -> Table {
+    let cells = |runs: &[Finished]| runs.iter().map(|run| run.levels.clone()).collect::<BTreeSet<Levels>>();
+    let (ours, theirs) = (cells(one), cells(other));
+    let mut rows = Vec::new();
+    for cell in ours.intersection(&theirs) {
+        for measure in TOLD {
+            let of = |runs: &[Finished]| {
+                let here = runs.iter().filter(|run| run.levels == *cell);
+                here.filter_map(|run| run.measures.get(&measure).copied()).collect::<Vec<f64>>()
+            };
+            let (first, second) = (of(one), of(other));
+            let (Ok(before), Ok(after)) = (mean(&first), mean(&second)) else { continue };
+            let mut row = vec![name(cell), measure.title().to_owned(), number(before), number(after)];
+            row.push(if before == 0.0 {
+                "-".to_owned()
+            } else {
+                format!("{:+.1} %", (after / before - 1.0) * 100.0)
+            });
+            // Of two groups these are Welch's interval and test.
+            let pairs = games_howell(&[&second, &first], CONFIDENCE);
+            match pairs.as_deref() {
+                Ok([pair, ..]) => row.extend([
+                    format!("{} to {}", number(pair.interval.low), number(pair.interval.high)),
+                    probability(pair.p),
+                ]),
+                _ => row.extend(["-".to_owned(), "-".to_owned()]),
+            }
+            rows.push(row);
+        }
+    }
+    let mut notes = Vec::new();
+    let alone = ours.symmetric_difference(&theirs).count();
+    if alone > 0 {
+        notes.push(format!("{alone} combinations are only in one of the two and left out"));
+    }
+    Table {
+        caption: "Second less first".to_owned(),
+        head: ["where", "measure", "first", "second", "change", "interval", "p"].map(str::to_owned).to_vec(),
+        rows,
+        notes,
+    }
+}
+
+fn name(levels: &Levels) -> String {
+    let parts = levels.iter().map(|(factor, level)| format!("{factor}={level}"));
+    parts.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,52 @@
+//! Single figures: a mean with its interval, and how numbers are written.
+
+use super::CONFIDENCE;
+use headgate_stats::descriptive::mean;
+use headgate_stats::interval::mean_interval;
+
+/// A mean over runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Estimate {
+    pub mean: f64,
+    /// Half the width of the confidence interval; none for a single run.
+    pub half: Option<f64>,
+}
+
+/// `None` without any value.
+pub(super) fn estimate(values: &[f64]) -> Option<Estimate> {
+    let mean = mean(values).ok()?;
+    let half = mean_interval(values, CONFIDENCE).ok().map(|interval| (interval.high - interval.low) / 2.0);
+    Some(Estimate { mean, half })
+}
+
+/// Four significant digits; whole numbers from 1,000 on.
+pub(super) fn number(value: f64) -> String {
+    let size = value.abs();
+    match size {
+        _ if !value.is_finite() => value.to_string(),
+        0.0 => "0".to_owned(),
+        _ if !(1e-3..1e6).contains(&size) => format!("{value:.2e}"),
+        _ if size >= 1_000.0 => format!("{value:.0}"),
+        _ if size >= 100.0 => format!("{value:.1}"),
+        _ if size >= 10.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// A probability as tests give it.
+pub(super) fn probability(p: f64) -> String {
+    if p < 1e-4 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_the_digits_that_a_reader_needs() {
+        let written: Vec<String> =
+            [0.0, 0.00042, 0.5, 12.345, 345.67, 1_847.3, 2.5e7, f64::INFINITY].map(number).to_vec();
+        assert_eq!(written, ["0", "4.20e-4", "0.500", "12.35", "345.7", "1847", "2.50e7", "inf"]);
+        assert_eq!([0.5, 0.00001].map(probability), ["0.5000", "< 0.0001"]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Confidence intervals by Student's t. For skewed statistics use `bootstrap`; for looking again and again while
+//! data come in use `sequential`: these intervals hold for one look at a sample of fixed size.
+
+use crate::check;
+use crate::descriptive::{mean, standard_deviation};
+use crate::dist::{Distribution, StudentT};
+use crate::error::{Result, StatsError};
+
+/// A range that covers the unknown value in a share `confidence` of repetitions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    pub low: f64,
+    pub high: f64,
+    /// For example 0.95.
+    pub confidence: f64,
+}
+
+impl Interval {
+    #[must_use]
+    pub fn contains(&self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
+    }
+
+    /// `centre` plus and minus `reach`.
+    pub(crate) fn around(centre: f64, reach: f64, confidence: f64) -> Result<Self> {
+        let low = check::finite("a bound of the interval", centre - reach)?;
+        let high = check::finite("a bound of the interval", centre + reach)?;
+        Ok(Self { low, high, confidence })
+    }
+}
+
+/// Interval for the mean of independent values, at least two of them. For paired samples give the differences.
+///
+/// # Errors
+/// Fewer than two values, values that are not finite or are all equal, `confidence` not between 0 and 1.
+pub fn mean_interval(values: &[f64], confidence: f64) -> Result<Interval> {
+    check::open_unit("the confidence", confidence)?;
+    check::sample("the sample", values, 2)?;
+    let sd = standard_deviation(values)?;
+    if sd == 0.0 {
+        return Err(StatsError::NoVariation { what: "the sample".to_owned() });
+    }
+    let n = values.len() as f64;
+    let reach = StudentT::new(n - 1.0)?.upper_quantile(0.5 - 0.5 * confidence)? * (sd / n.sqrt());
+    Interval::around(mean(values)?, reach, confidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_values_by_hand() {
+        // t(4, 97.5 %) = 2.776445105; sd = sqrt(2.5).
+        let interval = mean_interval(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.95).unwrap();
+        let reach = 2.776_445_105_197_793 * (2.5f64 / 5.0).sqrt();
+        assert!((interval.high - 3.0 - reach).abs() < 1e-12, "{interval:?}");
+        assert!(interval.contains(3.0) && !interval.contains(5.0));
+    }
+
+    #[test]
+    fn a_sample_that_cannot_be_judged_is_refused() {
+        assert!(matches!(mean_interval(&[1.0; 4], 0.95), Err(StatsError::NoVariation { .. })));
+        assert!(matches!(mean_interval(&[1.0], 0.95), Err(StatsError::TooFew { .. })));
+        assert!(matches!(mean_interval(&[1.0, 2.0], 1.0), Err(StatsError::Parameter { .. })));
+        assert!(matches!(mean_interval(&[1.0, f64::INFINITY], 0.9), Err(StatsError::NotFinite { .. })));
+    }
+}
