@@ -2,12 +2,13 @@
 (() => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const ink = colour("--soft"), line = colour("--line");
-  const axis = (label) => ({ label, stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } });
+  const short = (_, values) => values.map((value) => (value == null ? "" : Number(value.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 8 })));
+  const axis = (label) => ({ label, values: short, stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } });
   for (const figure of document.querySelectorAll("figure.chart")) {
     const chart = JSON.parse(figure.querySelector("script").textContent);
     const data = [chart.x], series = [{ label: chart.x_label }], bands = [];
-    chart.series.forEach((one, index) => {
-      const stroke = colour("--c" + (index % 6));
+    chart.series.forEach((one) => {
+      const stroke = colour("--c" + (one.colour % 6));
       series.push({
         label: one.name, stroke, width: one.points ? 0 : 2, spanGaps: true,
         paths: one.points ? () => null : undefined,
@@ -17,7 +18,7 @@
       data.push(one.y);
       if (one.low.length) {
         const at = series.length;
-        const hidden = { stroke: "transparent", width: 0, points: { show: false } };
+        const hidden = { class: "band", stroke: "transparent", width: 0, points: { show: false } };
         series.push({ ...hidden, label: one.name + ", most" }, { ...hidden, label: one.name + ", least" });
         data.push(one.high, one.low);
         bands.push({ series: [at, at + 1], fill: stroke + "33" });

@@ -26,4 +26,6 @@ pub struct Series {
     pub high: Vec<Option<f64>>,
     /// Points without a line.
     pub points: bool,
+    /// What belongs together has the same colour; there are six.
+    pub colour: usize,
 }

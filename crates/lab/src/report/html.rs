@@ -54,7 +54,12 @@ pub(super) fn page(title: &str, blocks: &[Block]) -> String {
 }
 
 fn table(out: &mut String, table: &Table) {
-    put(out, format_args!("<figure><figcaption>{}</figcaption>\n<table>\n<tr>", Escaped(&table.caption)));
+    // Without a head there are facts in words.
+    let class = if table.head.is_empty() { " class=\"facts\"" } else { "" };
+    put(
+        out,
+        format_args!("<figure><figcaption>{}</figcaption>\n<table{class}>\n<tr>", Escaped(&table.caption)),
+    );
     for cell in &table.head {
         put(out, format_args!("<th>{}</th>", Escaped(cell)));
     }

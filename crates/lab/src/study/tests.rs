@@ -228,3 +228,78 @@ fn the_runs_that_are_missing_are_made_whatever_the_number_of_threads() {
     };
     assert_eq!(by(1), by(3));
 }
+
+fn all_finished(study: &Study) -> Vec<Finished> {
+    study.plan().runs().map(|run| finished(study, run)).collect()
+}
+
+#[test]
+fn the_report_shows_every_combination_and_says_what_is_weak_about_it() {
+    let study = study(STUDY).unwrap();
+    let runs = all_finished(&study);
+    let damage = [Damage { line: 3, problem: "cut".to_owned() }];
+    let html = analysis::report(&study, &runs[1..], &damage).html();
+    for piece in [
+        "<td>random</td><td>5</td><td>1</td>",
+        "<td>least</td><td>20</td><td>2</td>",
+        "1 runs are missing",
+        "1 lines of the results could not be read",
+        "2 repeats prove little",
+        "<td>least</td><td>learning</td>",
+        "Analysis of variance",
+        "random - least",
+    ] {
+        assert!(html.contains(piece), "{piece}");
+    }
+    assert!(!html.contains("Recovery"), "nothing was struck");
+}
+
+#[test]
+fn a_report_of_nothing_is_still_a_report() {
+    let study = study(STUDY).unwrap();
+    let html = analysis::report(&study, &[], &[]).html();
+    assert!(html.contains("8 runs are missing"));
+}
+
+#[test]
+fn recovery_is_told_where_something_was_struck() {
+    let text = STUDY.replace(
+        "[workload.closed]",
+        "[[system.fault]]\nat = \"20s\"\nlasts = \"5s\"\nwhat = \"kill\"\nservice = \"shop\"\nreplicas = 1\n[workload.closed]",
+    );
+    let study = study(&text).unwrap();
+    let html = analysis::report(&study, &all_finished(&study), &[]).html();
+    assert!(html.contains("Recovery from the fault") && html.contains("class=\"bars\""));
+}
+
+#[test]
+fn one_line_of_csv_for_each_run() {
+    let study = study(STUDY).unwrap();
+    let runs = all_finished(&study);
+    let csv = analysis::csv(&study, &runs);
+    let mut lines = csv.lines();
+    let head: Vec<&str> = lines.next().unwrap().split(',').collect();
+    assert_eq!(head[..5], ["balance", "users", "repeat", "seed", "ground"]);
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 8);
+    assert!(rows.iter().all(|row| row.len() == head.len()));
+    let column = head.iter().position(|name| *name == "latency_mean_ms").unwrap();
+    assert_eq!(rows[2][column].parse::<f64>().unwrap(), runs[2].measures[&Measure::LatencyMeanMs]);
+}
+
+#[test]
+fn comparing_shows_what_has_changed_and_what_has_not() {
+    let study = study(STUDY).unwrap();
+    let runs = all_finished(&study);
+    let same = analysis::compare(&runs, &runs);
+    assert!(same.rows.iter().all(|row| row[4] == "+0.0 %" || row[4] == "-"), "{same}");
+    let mut slower = runs.clone();
+    for run in &mut slower {
+        run.measures.entry(Measure::LatencyMeanMs).and_modify(|latency| *latency *= 2.0);
+    }
+    slower.retain(|run| run.levels["users"] == "20");
+    let table = analysis::compare(&runs, &slower);
+    let changed = table.rows.iter().filter(|row| row[4] == "+100.0 %").count();
+    assert_eq!(changed, 2, "{table}");
+    assert!(table.to_string().contains("2 combinations are only in one of the two"));
+}

@@ -24,7 +24,7 @@ fn curves(report: &mut Report, groups: &Groups<'_>, axis: &str, measure: Measure
     let mut rows = Vec::new();
     let mut series = Vec::new();
     let curve = drawn_places(groups);
-    for level in groups.levels() {
+    for (colour, level) in groups.levels().into_iter().enumerate() {
         let (x, y) = groups.pairs(measure, &level);
         let line = linear(&x, &y, CONFIDENCE);
         let parabola = polynomial(&x, &y, 2, CONFIDENCE);
@@ -56,9 +56,15 @@ fn curves(report: &mut Report, groups: &Groups<'_>, axis: &str, measure: Measure
         let means = curve.iter().map(mean).collect();
         if let Ok(parabola) = &parabola {
             let y = curve.iter().map(|place| parabola.predict(*place).ok()).collect();
-            series.push(Series { name: level.clone(), y, ..Series::default() });
+            series.push(Series { name: level.clone(), y, colour, ..Series::default() });
         }
-        series.push(Series { name: format!("{level}, means"), y: means, points: true, ..Series::default() });
+        series.push(Series {
+            name: format!("{level}, means"),
+            y: means,
+            points: true,
+            colour,
+            ..Series::default()
+        });
     }
     report.table(Table {
         caption: format!("{} over {axis}", measure.title()),

@@ -48,7 +48,7 @@ fn cell(values: &[f64]) -> String {
 pub(super) fn charts(report: &mut Report, groups: &Groups<'_>) {
     let Some((axis, places)) = &groups.axis else { return };
     for measure in TOLD.into_iter().filter(|measure| groups.has(*measure)) {
-        let series = groups.levels().into_iter().map(|level| {
+        let series = groups.levels().into_iter().enumerate().map(|(colour, level)| {
             let at: Vec<Option<Estimate>> =
                 places.iter().map(|place| estimate(&groups.at(measure, &level, *place))).collect();
             let bound = |sign: f64| {
@@ -56,7 +56,7 @@ pub(super) fn charts(report: &mut Report, groups: &Groups<'_>) {
                 at.iter().map(of).collect::<Vec<_>>()
             };
             let y = at.iter().map(|one| one.map(|one| one.mean)).collect();
-            Series { name: level, y, low: bound(-1.0), high: bound(1.0), points: false }
+            Series { name: level, y, low: bound(-1.0), high: bound(1.0), points: false, colour }
         });
         report.chart(Chart {
             title: format!("{} by {axis}", measure.title()),
@@ -134,9 +134,9 @@ pub(super) fn layouts(report: &mut Report, groups: &Groups<'_>) {
             let orders: Vec<Vec<String>> = levels.iter().map(order).collect();
             let same = orders.windows(2).all(|pair| pair[0] == pair[1]);
             let note = if same {
-                "The order is the same everywhere."
+                "The order of the means is the same everywhere."
             } else {
-                "The order is not the same everywhere."
+                "The order of the means is not the same everywhere; where intervals overlap, chance alone can change it."
             };
             report.table(Table {
                 caption: measure.title().to_owned(),
