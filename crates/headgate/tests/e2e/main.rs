@@ -20,6 +20,7 @@ mod http2;
 mod import;
 mod interop;
 mod keep_alive;
+mod lab;
 mod limits;
 mod listeners;
 mod load;
