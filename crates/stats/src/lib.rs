@@ -3,11 +3,15 @@
 //! arguments. Every function names what is wrong with its input instead of returning NaN.
 
 pub mod anova;
+pub mod bootstrap;
+pub mod correlation;
 pub mod descriptive;
 pub mod dist;
 pub mod interval;
 pub mod outlier;
+pub mod ranks;
 pub mod regression;
+pub mod sequential;
 
 mod check;
 mod dd;

@@ -4,8 +4,8 @@
 
 use std::f64::consts::PI;
 
-use super::Distribution;
 use super::range::{LARGEST, Range};
+use super::{Distribution, quantile};
 use crate::check;
 use crate::error::{Result, StatsError};
 use crate::special::stirling_error;
@@ -20,6 +20,9 @@ const STEP_SPREAD: f64 = 0.5;
 const STEP_INNER: f64 = 0.3;
 /// Terms of less than `exp(-NEGLIGIBLE)` of the sum are left out.
 const NEGLIGIBLE: f64 = 40.0;
+
+/// Upper tails from here on are read from the lower one: eleven digits are left.
+const ORDINARY: f64 = 1e-4;
 
 /// The studentized range of `k` means with `df` degrees of freedom of the pooled variance.
 #[derive(Clone, Debug)]
@@ -102,5 +105,14 @@ impl Distribution for StudentizedRange {
         // Above this the inner tail is zero.
         let top = self.top.min(libm::log(LARGEST / x));
         self.integrate(x, top, |w| self.range.upper(w))
+    }
+
+    fn upper_quantile(&self, p: f64) -> Result<f64> {
+        check::open_unit("the probability", p)?;
+        if p < ORDINARY {
+            return quantile::solve(p, false, |x| self.upper_tail(x));
+        }
+        // With few degrees of freedom the lower tail costs a quarter of the upper one.
+        quantile::solve(p, false, |x| 1.0 - self.lower_tail(x))
     }
 }

@@ -1,0 +1,8 @@
+//! Tests that may be looked at after every value and stopped at any time, at the promised rate of false alarms.
+//! For guards and canaries; for a study of planned size the tests elsewhere in this crate find more.
+
+mod bounded;
+mod mean;
+
+pub use bounded::BoundedTest;
+pub use mean::MeanSequence;
