@@ -1,5 +1,10 @@
 //! Agreement with scipy and statsmodels on random designs, and with multiprecision values of the studentized
 //! range. Where the data come from: `vectors/README.md`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "test harness; the figures are for the documents"
+)]
 
 use headgate_stats::anova::{Centre, games_howell, levene, one_way, shapiro_wilk, tukey, welch};
 use headgate_stats::correlation::pearson;
