@@ -51,7 +51,9 @@ fn a_study_leaves_its_runs_and_a_report_and_goes_on_after_an_interruption() {
         assert!(out.join(name).metadata().unwrap().len() > 0, "{name}");
     }
     let html = fs::read_to_string(out.join("report.html")).unwrap();
-    assert!(html.contains("12 of 12") && html.contains("Analysis of variance"), "{html}");
+    for piece in ["12 of 12", "Analysis of variance", "Correlation with rate", "parabolas through all runs"] {
+        assert!(html.contains(piece), "{piece}");
+    }
 
     // As an interruption in the middle of writing leaves it.
     let cut = format!("{}\n{}", whole[..5].join("\n"), &whole[5][..40]);

@@ -1,10 +1,11 @@
 //! How the measures follow the axis: correlations, and curves of latency over load.
 
-use super::CONFIDENCE;
 use super::figures::{estimate, number, probability};
 use super::groups::Groups;
+use super::{CONFIDENCE, TOLD};
 use crate::report::{Chart, Report, Series, Table};
 use crate::study::Measure;
+use headgate_stats::correlation::pearson;
 use headgate_stats::regression::{exponential, linear, polynomial};
 
 /// Points of a drawn curve between the ends of the axis.
@@ -16,7 +17,33 @@ pub(super) fn tell(report: &mut Report, groups: &Groups<'_>) {
         return;
     }
     report.heading(format!("How results follow {axis}"));
+    correlations(report, groups, axis);
     curves(report, groups, axis, Measure::LatencyMeanMs);
+}
+
+fn correlations(report: &mut Report, groups: &Groups<'_>, axis: &str) {
+    let mut rows = Vec::new();
+    for measure in TOLD.into_iter().filter(|measure| groups.has(*measure)) {
+        for level in groups.levels() {
+            let (x, y) = groups.pairs(measure, &level);
+            let mut row = vec![measure.title().to_owned(), level, x.len().to_string()];
+            row.extend(match pearson(&x, &y, CONFIDENCE) {
+                Ok(found) => [
+                    number(found.r),
+                    format!("{} to {}", number(found.interval.low), number(found.interval.high)),
+                    probability(found.p),
+                ],
+                Err(error) => [error.to_string(), "-".to_owned(), "-".to_owned()],
+            });
+            rows.push(row);
+        }
+    }
+    report.table(Table {
+        caption: format!("Correlation with {axis} (Pearson)"),
+        head: ["measure", groups.compared_name(), "runs", "r", "interval", "p"].map(str::to_owned).to_vec(),
+        rows,
+        notes: Vec::new(),
+    });
 }
 
 /// A straight line, a parabola and an exponential for each level, with what they explain; the parabola is drawn.
