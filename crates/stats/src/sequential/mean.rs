@@ -1,13 +1,16 @@
 //! A confidence sequence for a mean with unknown variance: the t-test martingale of Lai (1976) with a normal
-//! mixture over effect sizes (Wang and Ramdas, "Anytime-valid t-tests", 2024). Exact for normal values; for
-//! others it becomes exact as values add up. For bounded values there is `bounded`, exact from the first one.
+//! mixture over effect sizes (Wang and Ramdas, "Anytime-valid t-tests", 2024). Exact for normal values and safe for
+//! symmetric ones; skewed values have to add up first. For bounded values there is `bounded`, exact from the first.
 
 use crate::check;
 use crate::error::{Result, StatsError};
 use crate::interval::Interval;
 
 /// Intervals that, with probability `1 - alpha`, all contain the mean, however often and whenever one looks.
-/// For paired samples observe the differences.
+///
+/// For paired samples observe the differences: between equals they are symmetric whatever the samples are like.
+/// Of skewed values themselves (latencies of one side, say) observe logarithms, or look after a hundred at the
+/// earliest: looked at from the start, exponential values alarm falsely in 9 % of runs at `alpha` = 5 %.
 #[derive(Clone, Debug)]
 pub struct MeanSequence {
     alpha: f64,
@@ -135,11 +138,13 @@ mod tests {
         let rate = rejections(3.0, 2, |unit| 3.0 + 1e-3 * normal(unit));
         assert!(rate <= 0.05 + 0.015, "normal: {rate}");
         assert!(rate > 0.005, "a promise kept by never deciding: {rate}");
-        // Not normal: uniform at once, exponential after some values.
-        let rate = rejections(0.5, 10, |unit| unit);
-        assert!(rate <= 0.05 + 0.015, "uniform: {rate}");
+        // Symmetric, as differences of equals are, with tails from none to none that has a mean.
+        let uniform = rejections(0.5, 2, |unit| unit);
+        let cauchy = rejections(0.0, 2, |unit| libm::tan(std::f64::consts::PI * (unit - 0.5)));
+        assert!(uniform <= 0.05 + 0.015 && cauchy <= 0.05 + 0.015, "uniform {uniform}, Cauchy {cauchy}");
+        // Skewed: only after some values.
         let rate = rejections(1.0, 100, |unit| -libm::log(unit));
-        assert!(rate <= 0.05 + 0.03, "exponential: {rate}");
+        assert!(rate <= 0.05 + 0.015, "exponential: {rate}");
     }
 
     #[test]
