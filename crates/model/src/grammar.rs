@@ -1,6 +1,16 @@
 //! The small grammars of HTTP and DNS that a configuration has to keep: tokens, field values, host
 //! names, path text. Predicates on plain text; they parse nothing and allocate nothing.
 
+/// What [`is_label`] asks for.
+pub(crate) const NOT_A_LABEL: &str = "a name has 1 to 64 letters, digits, `-`, `_` and `.`";
+
+/// Whether `text` can name something in metrics, logs and addresses of the admin API.
+#[must_use]
+pub fn is_label(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
+}
+
 /// Whether `text` is a token (RFC 9110 section 5.6.2): a method, a header name, a cookie name.
 #[must_use]
 pub fn is_token(text: &str) -> bool {

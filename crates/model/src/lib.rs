@@ -2,6 +2,7 @@
 //! No I/O, no clock, no threads, no global randomness; everything here is a plain value.
 
 pub mod address;
+pub mod chaos;
 pub mod dice;
 pub mod discover;
 pub mod fault;
@@ -13,6 +14,7 @@ pub mod signal;
 pub mod spec;
 pub mod state;
 pub mod template;
+pub mod toxic;
 pub mod units;
 
 mod env;

@@ -26,6 +26,12 @@ pub fn warnings(text: &str, file_name: &str, config: &Config) -> Vec<ConfigError
             warn(format!("service.{name}"), format!("no route and no fallback leads to the service {name}"));
         }
     }
+    for (index, rule) in config.chaos.iter().enumerate() {
+        warn(
+            format!("chaos {}", index + 1),
+            format!("the rule {} injects faults into live traffic", rule.name),
+        );
+    }
     found.sort_by_key(|warning| (warning.line, warning.column));
     found
 }

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 /// `message` at the place of `text` that it is about: of the strings below `place` the longest that the
 /// message repeats, otherwise the place itself. `place` is written as compiling says it: `service.shop.tls`,
-/// `route 3`.
+/// `route 3`, `chaos 1`.
 #[must_use]
 pub fn locate(text: &str, file_name: &str, place: &str, message: &str) -> ConfigError {
     let mut source = Source::new(file_name, text);
@@ -21,12 +21,10 @@ pub fn locate(text: &str, file_name: &str, place: &str, message: &str) -> Config
     let mut at = Place::root(&root);
     let mut key = at.span.clone();
     let mut value = root.get_ref();
-    if let Some(number) = place.strip_prefix("route ").and_then(|number| number.parse::<usize>().ok()) {
-        at = at.get("route").at(number.saturating_sub(1));
+    if let Some((list, index)) = numbered(place) {
+        at = at.get(list).at(index);
         key = at.span.clone();
-        if let Some(found) =
-            value.get("route").and_then(|routes| routes.get_ref().get(number.saturating_sub(1)))
-        {
+        if let Some(found) = value.get(list).and_then(|list| list.get_ref().get(index)) {
             value = found.get_ref();
         }
     } else {
@@ -43,6 +41,12 @@ pub fn locate(text: &str, file_name: &str, place: &str, message: &str) -> Config
     let mut best: Option<(usize, Range<usize>)> = None;
     named_by(value, message, &mut best);
     source.error(&best.map_or(key, |(_, span)| span), message.to_owned(), None)
+}
+
+/// A place like `route 3`: the list, and which of it, from zero.
+fn numbered(place: &str) -> Option<(&str, usize)> {
+    let (list, number) = place.split_once(' ')?;
+    Some((list, number.parse::<usize>().ok()?.saturating_sub(1)))
 }
 
 fn longest_key<'d>(value: &'d DeValue<'_>, path: &str) -> Option<&'d str> {

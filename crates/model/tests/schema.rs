@@ -18,7 +18,8 @@ fn published_schema_is_current() {
 fn schema_has_every_section_and_refuses_unknown_keys() {
     let schema = headgate_model::schema::json_schema();
     assert_eq!(schema["additionalProperties"], false);
-    for key in ["profile", "workers", "drain", "admin", "log", "trace", "listen", "service", "route"] {
+    for key in ["profile", "workers", "drain", "admin", "log", "trace", "listen", "service", "route", "chaos"]
+    {
         assert!(schema["properties"][key].is_object(), "{key}");
     }
 }

@@ -7,11 +7,13 @@
 //! - [`outlier`]: which endpoints real traffic shows to be bad.
 //! - [`breaker`]: whether to send to what keeps failing at all.
 //! - [`bulkhead`]: whether a request enters, waits or is refused.
+//! - [`chaos`]: what fault befalls an attempt, where rules ask for one.
 //! - [`retry`]: whether, when and how often to try again.
 
 pub mod balance;
 pub mod breaker;
 pub mod bulkhead;
+pub mod chaos;
 pub mod outlier;
 pub mod retry;
 pub mod slow_start;

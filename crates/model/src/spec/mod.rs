@@ -2,6 +2,7 @@
 //! Schema. A default stands beside its field and nowhere else.
 
 mod balance;
+mod chaos;
 mod health;
 mod listen;
 mod resilience;
@@ -11,6 +12,10 @@ mod telemetry;
 mod values;
 
 pub use balance::{Balance, BalancePolicy, HashKey, Sticky};
+pub use chaos::{
+    Abort, Bandwidth, ChaosFault, ChaosRule, Corrupt, Delay, Direction, Latency, LimitData, Normal,
+    Partition, ResetPeer, Slicer, SlowClose, Tail, Timeout, Uniform,
+};
 pub use health::{Health, HealthKind, Outlier};
 pub use listen::{
     Certificate, ClientAuth, ClientTimeouts, ForwardedFields, Limits, ListenSpec, ListenTls, ProxyProtocol,
@@ -49,6 +54,8 @@ pub struct Config {
     /// Routes. The most specific match wins whatever the order; see docs/configuration.md.
     #[serde(rename = "route")]
     pub routes: Vec<RouteSpec>,
+    /// Faults to inject; see docs/chaos.md. 32 at most.
+    pub chaos: Vec<ChaosRule>,
 }
 
 /// The three sets of policies (traditional is what most deployments run today).

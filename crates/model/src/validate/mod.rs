@@ -1,6 +1,7 @@
 //! What the types cannot say: names that exist, texts that parse, numbers in their range, and settings
 //! that make sense together. Everything that is wrong is found in one pass, each at its own place.
 
+mod chaos;
 mod listener;
 mod policy;
 mod route;
@@ -26,6 +27,7 @@ pub(crate) fn validate(config: &Config, root: &Place<'_>, source: &Source<'_>) -
     }
     policy::fallback_targets(config, root, &mut report);
     route::check(config, root, &mut report);
+    chaos::check(config, root, &mut report);
     report.errors
 }
 
@@ -116,9 +118,8 @@ fn word_for(kind: &str) -> &str {
 
 /// Names of listeners and services stand in metrics, logs and addresses of the admin API.
 fn label(name: &str, at: &Place<'_>, report: &mut Report<'_>) {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-        report.error(at, "a name has 1 to 64 letters, digits, `-`, `_` and `.`");
+    if !grammar::is_label(name) {
+        report.error(at, grammar::NOT_A_LABEL);
     }
 }
 
