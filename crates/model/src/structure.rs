@@ -54,6 +54,9 @@ fn describe(
         // A key that was taken out for its own fault is not missing.
         Said::MissingKey(key) if value_at(root, &steps)?.as_table()?.contains_key(key) => return None,
         Said::MissingKey(key) => (format!("`{key}` is missing in {}", place::table_name(&steps)), None),
+        // A key that was taken out for its own fault was the one that is wanted.
+        Said::NotOneKey if value_at(root, &steps)?.as_table()?.len() == 1 => return None,
+        Said::NotOneKey => (format!("exactly one key is wanted in {}", place::table_name(&steps)), None),
         Said::WrongType(expected) => {
             let found = value_at(root, &steps).map(|value| format!(", found {}", kind(value)));
             (format!("expected {}{}", in_words(expected), found.unwrap_or_default()), None)
@@ -73,6 +76,8 @@ enum Said<'m> {
     UnknownKey(Vec<&'m str>),
     UnknownValue(Vec<&'m str>),
     MissingKey(&'m str),
+    /// Of a table that stands for one of several kinds.
+    NotOneKey,
     WrongType(&'m str),
     OutOfRange(&'m str),
     Other(&'m str),
@@ -87,6 +92,8 @@ fn split(message: &str) -> Said<'_> {
         Said::UnknownValue(names())
     } else if let Some(rest) = message.strip_prefix("missing field `") {
         Said::MissingKey(rest.trim_end_matches('`'))
+    } else if message.starts_with("wanted exactly 1 element") {
+        Said::NotOneKey
     } else if message.starts_with("invalid type") {
         Said::WrongType(expected)
     } else if message.starts_with("invalid value") {
