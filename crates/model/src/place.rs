@@ -72,7 +72,10 @@ fn search(value: &DeValue<'_>, span: &Range<usize>, steps: &mut Vec<Step>) -> bo
     };
     match value {
         DeValue::Table(table) => table.iter().any(|(key, child)| {
-            let found = key.span() == *span || child.span() == *span;
+            // The list of tables begins where its first table does; that one is meant.
+            let first = child.get_ref().as_array().and_then(|list| list.first());
+            let is_first = first.is_some_and(|first| first.span() == *span);
+            let found = key.span() == *span || child.span() == *span && !is_first;
             try_child(Step::Key(key.get_ref().to_string()), found, child.get_ref())
         }),
         DeValue::Array(array) => array
@@ -109,6 +112,9 @@ pub(crate) fn remove(root: &mut DeValue<'_>, steps: &[Step]) -> bool {
     }
 }
 
+/// The top-level lists of tables.
+const LISTS: [&str; 2] = ["route", "chaos"];
+
 /// How people refer to a table: `[listen.web]`, `the third [[route]]`.
 pub(crate) fn table_name(steps: &[Step]) -> String {
     let mut name = String::new();
@@ -120,14 +126,14 @@ pub(crate) fn table_name(steps: &[Step]) -> String {
                 name.push('.');
                 name.push_str(key);
             }
-            Step::Index(at) if name == "route" => ordinal = Some(at + 1),
+            Step::Index(at) if LISTS.contains(&name.as_str()) => ordinal = Some((name.clone(), at + 1)),
             Step::Index(at) => name.push_str(&format!("[{at}]")),
         }
     }
     match ordinal {
         _ if name.is_empty() => "the top level".to_owned(),
-        Some(number) if name == "route" => format!("[[route]] number {number}"),
-        Some(number) => format!("[{name}] of [[route]] number {number}"),
+        Some((list, number)) if name == list => format!("[[{list}]] number {number}"),
+        Some((list, number)) => format!("[{name}] of [[{list}]] number {number}"),
         None => format!("[{name}]"),
     }
 }

@@ -8,7 +8,7 @@ use crate::suggest::nearest;
 use serde::Deserialize;
 use std::ops::Range;
 use toml::Spanned;
-use toml::de::{DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// A file with more faults than this is told about the first ones.
 const MAX_ERRORS: usize = 20;
@@ -52,10 +52,12 @@ fn describe(
             (format!("unknown value `{text}`"), did_you_mean(text, &valid, "the values are"))
         }
         // A key that was taken out for its own fault is not missing.
-        Said::MissingKey(key) if value_at(root, &steps)?.as_table()?.contains_key(key) => return None,
+        Said::MissingKey(key) if table_at(root, &steps).is_some_and(|table| table.contains_key(key)) => {
+            return None;
+        }
         Said::MissingKey(key) => (format!("`{key}` is missing in {}", place::table_name(&steps)), None),
         // A key that was taken out for its own fault was the one that is wanted.
-        Said::NotOneKey if value_at(root, &steps)?.as_table()?.len() == 1 => return None,
+        Said::NotOneKey if table_at(root, &steps).is_some_and(|table| table.len() == 1) => return None,
         Said::NotOneKey => (format!("exactly one key is wanted in {}", place::table_name(&steps)), None),
         Said::WrongType(expected) => {
             let found = value_at(root, &steps).map(|value| format!(", found {}", kind(value)));
@@ -122,6 +124,10 @@ fn value_at<'d>(root: &'d DeValue<'d>, steps: &[Step]) -> Option<&'d DeValue<'d>
         Step::Key(key) => value.as_table()?.get(key.as_str()).map(Spanned::get_ref),
         Step::Index(at) => value.as_array()?.get(*at).map(Spanned::get_ref),
     })
+}
+
+fn table_at<'d>(root: &'d DeValue<'d>, steps: &[Step]) -> Option<&'d DeTable<'d>> {
+    value_at(root, steps)?.as_table()
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {
