@@ -10,12 +10,14 @@ use crate::transform;
 use crate::tunnel::Tunnel;
 use crate::view::{Link, ServiceView};
 use headgate_model::fault::{Fault, FaultKind};
+use headgate_model::toxic::Toxic;
 use headgate_net::body::{Source, relay};
 use headgate_net::buffer::Lent;
 use headgate_net::deadline::DueAt;
 use headgate_net::downstream::{Downstream, Promise};
 use headgate_net::h1::parse::HeadLimits;
 use headgate_net::head::{Body, Known, Method, ResponseHead};
+use headgate_net::kept::Connection;
 use headgate_net::upstream::{H1Request, H2Request, Outline, Upstream};
 use std::pin::pin;
 use std::time::Duration;
@@ -40,6 +42,8 @@ pub(crate) struct Attempt<'a, 'c> {
     pub put_aside: &'a [u16],
     /// Value of a `Set-Cookie` field to add to the response.
     pub set_cookie: Option<&'a [u8]>,
+    /// Byte faults on the connection, which then serves this attempt alone.
+    pub toxics: Vec<Toxic>,
 }
 
 impl Attempt<'_, '_> {
@@ -75,7 +79,7 @@ pub(crate) async fn run(
 ) -> Result<Finish, Failure> {
     let Attempt { x, service, view, link, until, fresh, .. } = *attempt;
     let buffers = &x.worker.buffers;
-    let resting = match dial(x, link, service, &view.pool_limits, fresh, until).await? {
+    let resting = match dial(x, link, service, &view.pool_limits, fresh, until, &attempt.toxics).await? {
         Dialled::Http1(connection) => connection,
         Dialled::Http2(lease) => {
             record.reused = lease.is_reused();
@@ -94,6 +98,7 @@ pub(crate) async fn run(
     let left = talk(attempt, &upstream, body, client, record).await?;
     record.ended = x.worker.now();
     match left {
+        _ if !attempt.toxics.is_empty() => return end_alone(left, resting),
         Left::Reusable => link.pool.give(resting, record.ended, &view.pool_limits),
         Left::Spent => {}
         Left::PutAside { status, reusable } => {
@@ -107,6 +112,18 @@ pub(crate) async fn run(
         }
     }
     Ok(Finish::Done)
+}
+
+/// Ends an attempt whose connection is fit for no other.
+#[cold]
+fn end_alone(left: Left, connection: Connection) -> Result<Finish, Failure> {
+    match left {
+        Left::Reusable | Left::Spent => Ok(Finish::Done),
+        Left::PutAside { status, .. } => Err(Failure::put_aside(status)),
+        Left::Switched(to_client) => {
+            Ok(Finish::Switched(Box::new(Tunnel { upstream: connection.stream, to_client })))
+        }
+    }
 }
 
 /// One request and its response.

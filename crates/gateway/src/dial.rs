@@ -4,18 +4,22 @@ use crate::exchange::Exchange;
 use crate::snapshot::Service;
 use crate::upstream_tls::UpstreamTls;
 use crate::view::Link;
+use headgate_model::dice::Dice;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_model::spec::{Protocol, ProxyProtocol};
 use headgate_model::state::EndpointState;
+use headgate_model::toxic::Toxic;
 use headgate_net::connect;
 use headgate_net::deadline::DueAt;
 use headgate_net::kept::{Connection, PoolLimits};
 use headgate_net::proxy_protocol::{V1_MAX_BYTES, V2_ENCODED_MAX_BYTES, encode_v1, encode_v2};
 use headgate_net::stream::Stream;
-use headgate_net::upstream::{Lease, Lifetime, Opening, Place};
+use headgate_net::toxic::{self, Carries};
+use headgate_net::upstream::{H2Pool, Lease, Lifetime, Opening, Place};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 /// What a request is sent on.
 pub(crate) enum Dialled {
@@ -23,7 +27,8 @@ pub(crate) enum Dialled {
     Http2(Lease),
 }
 
-/// A connection ready for a request. `fresh` refuses to use an HTTP/1 connection that rests.
+/// A connection ready for a request. `fresh` refuses to use an HTTP/1 connection that rests. With `toxics` it
+/// is a connection for this request alone; `fresh` has to be set then.
 #[inline]
 pub(crate) async fn dial(
     x: &Exchange<'_>,
@@ -32,12 +37,13 @@ pub(crate) async fn dial(
     limits: &PoolLimits,
     fresh: bool,
     until: DueAt,
+    toxics: &[Toxic],
 ) -> Result<Dialled, Fault> {
     let deadline = x.timers.download;
     let spec = &service.state.spec;
     if spec.protocol == Protocol::Http2 {
         deadline.set_at(deadline.at(spec.timeouts.connect.0).min(until));
-        return http2(x, link, service, limits).await.map(Dialled::Http2);
+        return http2(x, link, service, limits, toxics).await.map(Dialled::Http2);
     }
     if !fresh {
         if let Some(connection) = link.pool.take().await {
@@ -49,7 +55,7 @@ pub(crate) async fn dial(
     }
     deadline.set_at(deadline.at(spec.timeouts.connect.0).min(until));
     // Boxed, here and below: opening is rare, and every request would carry its state.
-    let stream = Box::pin(connect(x, &link.endpoint, service)).await?;
+    let stream = Box::pin(connect(x, &link.endpoint, service, toxics)).await?;
     link.metrics.connections_opened.inc();
     Ok(Dialled::Http1(Connection { stream, served: 0 }))
 }
@@ -60,12 +66,32 @@ async fn http2(
     link: &Link,
     service: &Service,
     limits: &PoolLimits,
+    toxics: &[Toxic],
 ) -> Result<Lease, Fault> {
     let deadline = x.timers.download;
+    if !toxics.is_empty() {
+        return Box::pin(alone_over_http2(x, link, service, toxics)).await;
+    }
     let lifetime = Lifetime { idle_timeout: limits.idle_timeout, requests: limits.requests };
     match link.h2.place(&lifetime, deadline).await? {
         Place::Stream(lease) => Ok(lease),
-        Place::Open(opening) => Box::pin(begin_http2(x, link, service, opening, lifetime)).await,
+        Place::Open(opening) => Box::pin(begin_http2(x, link, service, opening, lifetime, &[])).await,
+    }
+}
+
+/// A stream of a connection that is shared with nobody.
+async fn alone_over_http2(
+    x: &Exchange<'_>,
+    link: &Link,
+    service: &Service,
+    toxics: &[Toxic],
+) -> Result<Lease, Fault> {
+    let pool = H2Pool::default();
+    // One request: the connection closes after it.
+    let lifetime = Lifetime { idle_timeout: Duration::MAX, requests: 1 };
+    match pool.place(&lifetime, x.timers.download).await? {
+        Place::Stream(lease) => Ok(lease),
+        Place::Open(opening) => begin_http2(x, link, service, opening, lifetime, toxics).await,
     }
 }
 
@@ -75,8 +101,9 @@ async fn begin_http2(
     service: &Service,
     opening: Opening<'_>,
     lifetime: Lifetime,
+    toxics: &[Toxic],
 ) -> Result<Lease, Fault> {
-    let stream = connect(x, &link.endpoint, service).await?;
+    let stream = connect(x, &link.endpoint, service, toxics).await?;
     let tls = UpstreamTls::applies(&link.endpoint.address, &service.state.spec);
     let head_bytes = x.worker.buffers.response().limit;
     let lease = opening.connected(stream, tls, head_bytes, &lifetime, x.timers.download).await?;
@@ -84,8 +111,14 @@ async fn begin_http2(
     Ok(lease)
 }
 
-/// A new connection: with a PROXY header and over TLS, where its service asks for these.
-async fn connect(x: &Exchange<'_>, endpoint: &EndpointState, service: &Service) -> Result<Stream, Fault> {
+/// A new connection: with a PROXY header and over TLS, where its service asks for these. Byte faults act on
+/// what it carries after that.
+async fn connect(
+    x: &Exchange<'_>,
+    endpoint: &EndpointState,
+    service: &Service,
+    toxics: &[Toxic],
+) -> Result<Stream, Fault> {
     let (deadline, address) = (x.timers.download, &endpoint.address);
     let stream = open(x, endpoint).await?;
     if let Some(version) = service.state.spec.proxy_protocol {
@@ -100,12 +133,21 @@ async fn connect(x: &Exchange<'_>, endpoint: &EndpointState, service: &Service) 
             Fault::new(FaultKind::ConnectFailed, "the upstream closed before the PROXY header")
         })?;
     }
-    match &service.tls {
+    let stream = match &service.tls {
         Some(tls) if UpstreamTls::applies(address, &service.state.spec) => {
-            tls.connect(stream, address, deadline).await
+            tls.connect(stream, address, deadline).await?
         }
-        _ => Ok(stream),
+        _ => stream,
+    };
+    if toxics.is_empty() {
+        return Ok(stream);
     }
+    let carries = match service.state.spec.protocol {
+        Protocol::Http1 => Carries::Http1,
+        Protocol::Http2 => Carries::Http2,
+    };
+    let seed = x.worker.dice.borrow_mut().bits();
+    Ok(toxic::poison(stream, toxics, carries, Dice::new(seed)))
 }
 
 async fn open(x: &Exchange<'_>, endpoint: &EndpointState) -> Result<Stream, Fault> {

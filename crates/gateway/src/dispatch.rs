@@ -3,6 +3,7 @@
 //! fallback behind the last. The response of an endpoint, whatever its status, is never replaced.
 
 use crate::attempt::{self, Attempt};
+use crate::chaos::{self, Step};
 use crate::choose::{Choice, Tried, choose, named_by_cookie};
 use crate::client;
 use crate::exchange::{Exchange, Failure, Finish};
@@ -140,8 +141,31 @@ async fn attempts(
         let under_way = UnderWay::begin(link, used > 0);
         let put_aside = statuses_to_put_aside(x, &spec.retry, used + 1);
         let set_cookie = cookie.as_deref().map(Vec::as_slice);
-        let attempt = Attempt { x, route, service, view, link, until, fresh, put_aside, set_cookie };
-        let result = attempt::run(&attempt, body, client, record).await;
+        let mut attempt = Attempt {
+            x,
+            route,
+            service,
+            view,
+            link,
+            until,
+            fresh,
+            put_aside,
+            set_cookie,
+            toxics: Vec::new(),
+        };
+        // Boxed: rules are rare, and every request would carry their state.
+        let step = match &x.view.chaos {
+            None => Step::Go(Vec::new()),
+            Some(chaos) => Box::pin(chaos::meet(chaos, &attempt, body, client, record)).await,
+        };
+        let result = match step {
+            Step::Go(toxics) => {
+                attempt.fresh |= !toxics.is_empty();
+                attempt.toxics = toxics;
+                attempt::run(&attempt, body, client, record).await
+            }
+            Step::Done(result) => result,
+        };
         drop(under_way);
         used += 1;
         if result.is_err() {

@@ -61,6 +61,8 @@ pub(crate) enum Finish {
     Done,
     /// The response broke off; the client must be able to tell.
     Cut,
+    /// The client is to be cut off without an answer, by a reset where its protocol has one.
+    Reset,
     /// The connection now carries another protocol.
     Switched(Box<Tunnel>),
 }

@@ -197,6 +197,10 @@ impl Connection {
                 }
                 return After::Close;
             }
+            Finish::Reset => {
+                self.stream.abort();
+                return After::Close;
+            }
             Finish::Switched(tunnel) => return After::Tunnel(tunnel, head.after_head().to_vec()),
         }
         if !keep {

@@ -12,6 +12,7 @@
 
 pub mod accept;
 mod admitted;
+pub mod chaos;
 pub mod compile_error;
 pub mod listener;
 pub mod path;

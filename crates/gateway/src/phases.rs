@@ -27,7 +27,7 @@ pub(crate) async fn run(
         Err(failure) if failure.committed => {
             record.fault = Some(failure.fault.kind);
             x.worker.faults.record(failure.fault.kind);
-            Finish::Cut
+            if failure.fault.kind == FaultKind::Injected { Finish::Reset } else { Finish::Cut }
         }
         Err(failure) => answer_fault(x, failure.fault, body, client, record).await,
     };

@@ -34,6 +34,8 @@ pub(crate) struct Record {
     pub retries: u8,
     /// The last attempt's connection had carried a request before.
     pub reused: bool,
+    /// A chaos rule acted on an attempt.
+    pub injected: bool,
     /// The connection became a tunnel.
     pub upgraded: bool,
     /// Bytes of content sent to the client.
@@ -89,6 +91,7 @@ impl Record {
             tls: x.peer.tls,
             upstream_reused: self.reused,
             upgraded: self.upgraded,
+            injected: self.injected,
             method: x.head.method(),
             host: x.head.host(),
             path: x.head.target(),

@@ -2,6 +2,7 @@
 //! once, read-only, swapped in as a whole.
 
 use crate::bulkhead::Gate;
+use crate::chaos::{Chaos, InForce};
 use crate::compile_error::CompileError;
 use crate::fallback::Fallback;
 use crate::listener::Listener;
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub sends_proxy_headers: bool,
     pub routes: Vec<Route>,
     pub table: Table,
+    /// Faults to inject. Compiled, those of the file; who adds rules or takes some away writes it anew.
+    pub chaos: Option<Arc<Chaos>>,
 }
 
 pub struct Service {
@@ -150,7 +153,9 @@ impl Snapshot {
             message: error.to_string(),
         })?;
         let sends_proxy_headers = config.services.values().any(|service| service.proxy_protocol.is_some());
-        Ok(Self { generation, listeners, services, sends_proxy_headers, routes, table, config })
+        let of_file = config.chaos.iter().map(|rule| InForce { rule, until: None, hits: Arc::default() });
+        let chaos = Chaos::compile(of_file);
+        Ok(Self { generation, listeners, services, sends_proxy_headers, routes, table, chaos, config })
     }
 
     /// Index of a service by name.

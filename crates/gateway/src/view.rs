@@ -3,6 +3,7 @@
 
 use crate::breakers::Breakers;
 use crate::bulkhead::Entrance;
+use crate::chaos::ChaosView;
 use crate::snapshot::{Service, Snapshot};
 use crate::sticky::Sticky;
 use crate::trace::Tracing;
@@ -33,6 +34,7 @@ pub(crate) struct View {
     /// Counts requests that match no route.
     pub unrouted: RouteMetrics,
     pub tracing: Option<Tracing>,
+    pub chaos: Option<ChaosView>,
 }
 
 pub(crate) struct ListenerView {
@@ -120,7 +122,8 @@ impl View {
         let routes = routes.collect();
         let unrouted = RouteMetrics::new(metrics, "none", "");
         let tracing = Tracing::new(&snapshot.config.trace);
-        Self { snapshot, listeners, services, routes, unrouted, tracing }
+        let chaos = snapshot.chaos.as_ref().map(|chaos| ChaosView::new(chaos, metrics));
+        Self { snapshot, listeners, services, routes, unrouted, tracing, chaos }
     }
 
     fn find(&self, name: &str) -> Option<(&Service, &ServiceView)> {

@@ -81,6 +81,8 @@ fault_kinds! {
     QueueTimeout = "queue_timeout", Gateway, 503, Safe;
     Draining = "draining", Gateway, 503, Safe;
     Internal = "internal", Gateway, 500, Never;
+    /// A chaos rule cut the client off.
+    Injected = "injected", Gateway, 500, Never;
     ConnectFailed = "connect_failed", Upstream, 502, Safe;
     ConnectTimeout = "connect_timeout", Upstream, 504, Safe;
     TlsFailed = "tls_failed", Upstream, 502, Safe;

@@ -21,4 +21,5 @@ pub mod socket;
 pub mod spare;
 pub mod stream;
 pub mod tls;
+pub mod toxic;
 pub mod upstream;

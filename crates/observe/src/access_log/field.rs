@@ -56,6 +56,7 @@ fields! {
     Tls = "tls",
     UpstreamReused = "upstream_reused",
     Upgraded = "upgraded",
+    Injected = "injected",
 }
 
 impl Field {
@@ -99,6 +100,7 @@ impl Field {
             Self::Tls => Value::Flag(record.tls),
             Self::UpstreamReused => Value::Flag(record.upstream_reused),
             Self::Upgraded => Value::Flag(record.upgraded),
+            Self::Injected => Value::Flag(record.injected),
         }
     }
 }

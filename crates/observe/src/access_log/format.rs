@@ -224,7 +224,7 @@ mod tests {
             r#""status":200,"bytes_in":80,"bytes_out":2326,"duration_us":1500,"upstream_us":1200,"#,
             r#""retries":0,"route":"shop","user_agent":"curl/8","#,
             r#""trace_id":"abababababababababababababababab","tls":true,"upstream_reused":false,"#,
-            r#""upgraded":false}"#
+            r#""upgraded":false,"injected":false}"#
         );
         assert_eq!(line("json", &sample()), format!("{json}\n"));
     }

@@ -42,6 +42,8 @@ pub struct AccessRecord<'a> {
     pub upstream_reused: bool,
     /// The connection became a tunnel, for example a WebSocket.
     pub upgraded: bool,
+    /// A chaos rule acted on an attempt.
+    pub injected: bool,
     pub method: &'a [u8],
     pub host: &'a [u8],
     /// With the query.
@@ -66,7 +68,8 @@ impl<'a> AccessRecord<'a> {
         let bits = u8::from(self.tls)
             | u8::from(self.upstream_reused) << 1
             | u8::from(self.upgraded) << 2
-            | u8::from(self.trace_id.is_some()) << 3;
+            | u8::from(self.trace_id.is_some()) << 3
+            | u8::from(self.injected) << 4;
         // Zero stands for no fault.
         let fault = self.fault.map_or(0, |kind| kind as u8 + 1);
 
@@ -122,6 +125,7 @@ impl<'a> AccessRecord<'a> {
             tls: bits & 1 != 0,
             upstream_reused: bits & 2 != 0,
             upgraded: bits & 4 != 0,
+            injected: bits & 16 != 0,
             method,
             host,
             path,
@@ -216,7 +220,7 @@ mod tests {
             client: Option<(IpAddr, u16)>,
             fault in proptest::option::of(0..FaultKind::ALL.len()),
             trace_id: Option<[u8; 16]>,
-            flags: [bool; 3],
+            flags: [bool; 4],
             texts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), SLICES),
         ) {
             let [start_unix_us, duration_us, upstream_us, bytes_in, bytes_out] = numbers;
@@ -227,7 +231,7 @@ mod tests {
                 local_port: !status,
                 fault: fault.map(|i| FaultKind::ALL[i]),
                 trace_id,
-                tls: flags[0], upstream_reused: flags[1], upgraded: flags[2],
+                tls: flags[0], upstream_reused: flags[1], upgraded: flags[2], injected: flags[3],
                 method: &texts[0], host: &texts[1], path: &texts[2], protocol: &texts[3], user_agent: &texts[4],
                 referer: &texts[5], route: &texts[6], service: &texts[7], endpoint: &texts[8],
                 request_id: &texts[9],

@@ -1,0 +1,12 @@
+//! The cells that a worker holds for chaos rules. This file counts and decides nothing.
+
+use std::sync::Arc;
+
+use crate::counter::Counter;
+use crate::registry::WorkerMetrics;
+
+/// Counts the attempts that a rule hit.
+#[must_use]
+pub fn chaos_hits(worker: &WorkerMetrics, rule: &str) -> Arc<Counter> {
+    worker.counter("headgate_chaos_hits_total", "Attempts that a chaos rule hit.", &[("rule", rule)])
+}
