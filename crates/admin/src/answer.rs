@@ -1,10 +1,10 @@
 //! What each admin path answers. It parses no bytes, keeps no connections, and changes nothing but through
-//! [`State::reload`](crate::State::reload).
+//! [`State`].
 
 use crate::effective::config_text;
 use crate::sample::Looks;
 use crate::site::{Refusal, check_host, check_origin};
-use crate::{Admin, State};
+use crate::{Admin, ChaosAsk, ChaosRefusal, State};
 use bytes::Bytes;
 use headgate_observe::exposition;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -24,7 +24,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const TOML: &str = "application/toml";
 
-const PATHS: [(&str, Page, &str); 7] = [
+const PATHS: [(&str, Page, &str); 8] = [
     ("/", Page::Index, "this list"),
     ("/metrics", Page::Metrics, "metrics in the Prometheus text format"),
     ("/healthz", Page::Alive, "200 while the process is alive"),
@@ -32,6 +32,11 @@ const PATHS: [(&str, Page, &str); 7] = [
     ("/top", Page::Top, "rates and percentiles of the last second, as JSON; headgate top draws them"),
     ("/config", Page::Config, "the configuration in force, without secrets"),
     ("/reload", Page::Reload, "loads the configuration again; 422 with what is wrong with it"),
+    (
+        "/chaos",
+        Page::Chaos,
+        "the faults that are injected; POST adds a rule, DELETE removes all, or /chaos/NAME",
+    ),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +48,32 @@ enum Page {
     Top,
     Config,
     Reload,
+    Chaos,
+    /// One chaos rule.
+    ChaosRule,
 }
 
 impl Page {
     fn methods(self) -> &'static [Method] {
-        if self == Self::Reload { &[Method::POST] } else { &[Method::GET, Method::HEAD] }
+        match self {
+            Self::Reload => &[Method::POST],
+            Self::Chaos => &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
+            Self::ChaosRule => &[Method::DELETE],
+            _ => &[Method::GET, Method::HEAD],
+        }
+    }
+
+    /// The page at `path`.
+    fn at(path: &str) -> Option<Self> {
+        if path.strip_prefix(CHAOS_RULE).is_some_and(|name| !name.is_empty()) {
+            return Some(Self::ChaosRule);
+        }
+        PATHS.iter().find(|(known, _, _)| *known == path).map(|&(_, page, _)| page)
     }
 }
+
+/// Before the name of a rule.
+const CHAOS_RULE: &str = "/chaos/";
 
 /// What the answers are made from.
 pub(crate) struct Desk {
@@ -107,12 +131,17 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Answer {
     if let Err(refusal) = check_host(request.uri(), request.headers(), hosts) {
         return refuse(&refusal);
     }
-    let path = request.uri().path();
-    let Some(&(_, page, _)) = PATHS.iter().find(|(known, _, _)| *known == path) else {
+    let Some(page) = Page::at(request.uri().path()) else {
         return say(StatusCode::NOT_FOUND, "no such page; / lists what there is");
     };
     if !page.methods().contains(request.method()) {
         return not_allowed(page);
+    }
+    // What changes something comes from no other site's page.
+    if !matches!(*request.method(), Method::GET | Method::HEAD)
+        && let Err(refusal) = check_origin(request.headers())
+    {
+        return refuse(&refusal);
     }
     let state = &desk.admin.state;
     match page {
@@ -125,15 +154,39 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Answer {
         },
         Page::Top => desk.top().await,
         Page::Config => desk.config(),
-        Page::Reload => match check_origin(request.headers()) {
-            Ok(()) => reload(&**state, request.into_body()).await,
-            Err(refusal) => refuse(&refusal),
-        },
+        Page::Reload => reload(&**state, request.into_body()).await,
+        Page::Chaos | Page::ChaosRule => chaos(&**state, request).await,
+    }
+}
+
+async fn chaos(state: &dyn State, request: Request<Incoming>) -> Answer {
+    let name = request.uri().path().strip_prefix(CHAOS_RULE).map(str::to_owned);
+    let method = request.method().clone();
+    let body = match collect(request.into_body()).await {
+        Ok(body) => body,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let ask = match (method, name) {
+        (Method::DELETE, Some(name)) => ChaosAsk::Remove(name),
+        (Method::DELETE, None) => ChaosAsk::Clear,
+        (Method::POST, _) => ChaosAsk::Add(body),
+        _ => ChaosAsk::List,
+    };
+    let lists = ask == ChaosAsk::List;
+    match tokio::spawn(state.chaos(ask)).await {
+        Ok(Ok(rules)) if lists => respond(StatusCode::OK, JSON, rules.into()),
+        Ok(Ok(done)) => say(StatusCode::OK, &done),
+        Ok(Err(ChaosRefusal::Unknown(why))) => say(StatusCode::NOT_FOUND, &why),
+        Ok(Err(ChaosRefusal::Conflict(why))) => say(StatusCode::CONFLICT, &why),
+        Ok(Err(ChaosRefusal::Faulty(why))) => say(StatusCode::UNPROCESSABLE_ENTITY, &why),
+        Ok(Err(ChaosRefusal::Failed(why))) => say(StatusCode::INTERNAL_SERVER_ERROR, &why),
+        Err(_) => say(StatusCode::INTERNAL_SERVER_ERROR, "the rules were not changed; see the log"),
     }
 }
 
 async fn reload(state: &dyn State, body: Incoming) -> Answer {
-    if let Err(refusal) = discard(body).await {
+    // It means nothing here; unread, closing the connection would reset the answer away.
+    if let Err(refusal) = collect(body).await {
         return refuse(&refusal);
     }
     // In a task of its own a reload ends as it should when the client goes away.
@@ -144,21 +197,25 @@ async fn reload(state: &dyn State, body: Incoming) -> Answer {
     }
 }
 
-/// Reads a body that means nothing here, so that closing the connection does not reset the answer away.
-async fn discard(body: Incoming) -> Result<(), Refusal> {
+/// Reads a whole body.
+async fn collect(body: Incoming) -> Result<Vec<u8>, Refusal> {
     let too_large =
         Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, reason: "the body is larger than 1 MiB" };
     if body.size_hint().lower() > BODY_MAX as u64 {
         return Err(too_large);
     }
     let mut body = Limited::new(body, BODY_MAX);
+    let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
-        if let Err(error) = frame {
-            let broken = Refusal { status: StatusCode::BAD_REQUEST, reason: "the body is broken" };
-            return Err(if error.is::<LengthLimitError>() { too_large } else { broken });
+        match frame {
+            Ok(frame) => all.extend_from_slice(&frame.into_data().unwrap_or_default()),
+            Err(error) => {
+                let broken = Refusal { status: StatusCode::BAD_REQUEST, reason: "the body is broken" };
+                return Err(if error.is::<LengthLimitError>() { too_large } else { broken });
+            }
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 fn index() -> String {

@@ -41,7 +41,39 @@ pub trait State: Send + Sync {
     /// The configuration in force. Secrets are taken out here, not there. `[admin] hosts` are the names that
     /// a request may name, beside IP addresses and `localhost`.
     fn config(&self) -> Arc<Config>;
+
+    /// Shows or changes the chaos rules. What is begun is run to its end.
+    fn chaos(&self, ask: ChaosAsk) -> ChaosChange;
 }
+
+/// What may be asked about chaos rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChaosAsk {
+    /// Those in force, as JSON.
+    List,
+    /// Add this one, a JSON text.
+    Add(Vec<u8>),
+    /// Remove the one of this name.
+    Remove(String),
+    /// Remove all.
+    Clear,
+}
+
+/// Why chaos rules were not changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChaosRefusal {
+    /// There is no such rule.
+    Unknown(String),
+    /// Its name is taken, or there are too many.
+    Conflict(String),
+    /// Everything that is wrong with the rule.
+    Faulty(String),
+    /// For a reason that lies elsewhere.
+    Failed(String),
+}
+
+/// Becomes the answer: JSON for a list, otherwise a line that says what was done.
+pub type ChaosChange = Pin<Box<dyn Future<Output = Result<String, ChaosRefusal>> + Send>>;
 
 /// Becomes a summary of what is now in force, or all that is wrong with the new configuration.
 pub type Reload = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;

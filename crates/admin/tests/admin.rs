@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use headgate_admin::{Admin, Reload, State, serve};
+use headgate_admin::{Admin, ChaosAsk, ChaosChange, ChaosRefusal, Reload, State, serve};
 use headgate_model::spec::{AdminSpec, Config};
 use headgate_observe::process::ProcessMetrics;
 use headgate_observe::registry::Registry;
@@ -50,6 +50,18 @@ impl State for World {
     fn config(&self) -> Arc<Config> {
         let admin = AdminSpec { bind: "127.0.0.1:0".to_owned(), hosts: vec!["gate.internal".to_owned()] };
         Arc::new(Config { workers: Some(3), admin: Some(admin), ..Config::default() })
+    }
+
+    fn chaos(&self, ask: ChaosAsk) -> ChaosChange {
+        Box::pin(async move {
+            match ask {
+                ChaosAsk::List => Ok("{\"rules\":[]}".to_owned()),
+                ChaosAsk::Add(text) if text == b"odd" => Err(ChaosRefusal::Faulty("odd".to_owned())),
+                ChaosAsk::Add(text) if text == b"twice" => Err(ChaosRefusal::Conflict("twice".to_owned())),
+                ChaosAsk::Remove(name) if name == "none" => Err(ChaosRefusal::Unknown("none".to_owned())),
+                ask => Ok(format!("{ask:?}")),
+            }
+        })
     }
 }
 
@@ -267,6 +279,30 @@ async fn web_pages_of_other_sites_get_nothing() {
     assert_eq!(served.world.begun.available_permits(), 0, "nothing was reloaded");
     served.world.go.add_permits(1);
     assert_eq!(served.post("/reload", "Origin: http://localhost\r\n\r\n").await.status, 200);
+}
+
+#[tokio::test]
+async fn chaos_is_listed_added_and_removed_by_operators_only() {
+    let served = start().await;
+    let listed = served.get("/chaos").await;
+    assert_eq!((listed.status, listed.body.as_str()), (200, "{\"rules\":[]}"));
+    for (method, path, body, status, says) in [
+        ("POST", "/chaos", "{}", 200, "Add([123, 125])\n"),
+        ("POST", "/chaos", "odd", 422, "odd\n"),
+        ("POST", "/chaos", "twice", 409, "twice\n"),
+        ("DELETE", "/chaos", "", 200, "Clear\n"),
+        ("DELETE", "/chaos/slow", "", 200, "Remove(\"slow\")\n"),
+        ("DELETE", "/chaos/none", "", 404, "none\n"),
+        ("POST", "/chaos/slow", "{}", 405, "this page answers DELETE\n"),
+        ("DELETE", "/chaos/", "", 404, "no such page; / lists what there is\n"),
+    ] {
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n", body.len());
+        let answer = served.ask(&format!("{head}\r\n{body}")).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, says), "{method} {path} {body}");
+        let foreign = served.ask(&format!("{head}Origin: http://evil.example\r\n\r\n{body}")).await;
+        assert!(matches!(foreign.status, 403 | 404 | 405), "{method} {path}: {}", foreign.status);
+    }
 }
 
 #[tokio::test]

@@ -25,13 +25,27 @@ pub(crate) struct Answer {
 /// # Errors
 /// When nobody listens at `admin` (`host:port`, or `:port` on this machine), or what answers is not HTTP.
 pub(crate) fn ask(admin: &str, method: &str, path: &str, patience: Duration) -> Result<Answer, Failure> {
+    ask_with(admin, method, path, "", patience)
+}
+
+/// The same, with a body.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn ask_with(
+    admin: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+    patience: Duration,
+) -> Result<Answer, Failure> {
     let in_place = |why: &dyn std::fmt::Display| Failure::from(format!("no answer from {admin}: {why}"));
     let mut stream = connect(admin).map_err(|error| {
         in_place(&format!(
             "{error}; is it running, and is its [admin] bind this address? Name another with --admin"
         ))
     })?;
-    let answer = exchange(&mut stream, method, path, Instant::now() + patience).map_err(|error| {
+    let answer = exchange(&mut stream, method, path, body, Instant::now() + patience).map_err(|error| {
         let late = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
         if late { in_place(&format!("nothing within {} s", patience.as_secs())) } else { in_place(&error) }
     })?;
@@ -51,12 +65,19 @@ fn connect(admin: &str) -> std::io::Result<TcpStream> {
     Err(failed.unwrap_or_else(|| std::io::Error::new(ErrorKind::NotFound, "the name has no address")))
 }
 
-fn exchange(stream: &mut TcpStream, method: &str, path: &str, until: Instant) -> std::io::Result<Vec<u8>> {
+fn exchange(
+    stream: &mut TcpStream,
+    method: &str,
+    path: &str,
+    body: &str,
+    until: Instant,
+) -> std::io::Result<Vec<u8>> {
     // The listener answers to its addresses, and to names only when they are configured.
     let host: SocketAddr = stream.peer_addr()?;
     stream.set_write_timeout(Some(CONNECT_TIMEOUT))?;
-    let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{length}Connection: close\r\n\r\n");
+    let length = if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{length}Connection: close\r\n\r\n{body}");
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = vec![0; 64 * 1_024];

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and nothing of how it is done.
 
 use crate::admin_client::ADMIN;
+use crate::chaos::NewRule;
 use crate::exit::Exit;
 use crate::file::Overrides;
 use crate::import::Format;
@@ -8,7 +9,7 @@ use crate::run::{self, RunFlags};
 use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
-use crate::{demo, explain, flag, import, lab, reload, say};
+use crate::{chaos, demo, explain, flag, import, lab, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_model::spec::{BalancePolicy, parse_duration};
 use std::net::SocketAddr;
@@ -89,6 +90,14 @@ enum Command {
     /// Put a question to the simulator: studies with factors, repeats and seeds.
     #[command(subcommand)]
     Lab(Lab),
+    /// Show or change the faults that a running Headgate injects.
+    Chaos {
+        #[command(subcommand)]
+        ask: Chaos,
+        /// Its admin address.
+        #[arg(long, default_value = ADMIN, value_name = "ADDRESS", global = true)]
+        admin: String,
+    },
     /// Print the JSON Schema of the configuration file.
     Schema,
 }
@@ -118,6 +127,41 @@ enum Lab {
         /// The folder that is held against it.
         second: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+enum Chaos {
+    /// The rules in force and how often each hit.
+    List,
+    /// Inject a fault, until it is removed or its time is over.
+    Add {
+        /// Name of the rule.
+        name: String,
+        /// As in a file: `stall`, 'delay.constant = "300ms"', 'abort = { status = 503 }'.
+        fault: String,
+        /// Only for this route.
+        #[arg(long)]
+        route: Option<String>,
+        /// Only for this service.
+        #[arg(long)]
+        service: Option<String>,
+        /// Only for this endpoint.
+        #[arg(long, value_name = "ADDRESS")]
+        endpoint: Option<String>,
+        /// Share of the attempts that are hit.
+        #[arg(long, default_value_t = 100.0)]
+        percent: f64,
+        /// How long, for example `60s`. Default: until it is removed.
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+        r#for: Option<Duration>,
+    },
+    /// Remove one rule.
+    Remove {
+        /// Name of the rule.
+        name: String,
+    },
+    /// Remove all rules.
+    Clear,
 }
 
 #[derive(Args)]
@@ -247,9 +291,21 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Lab(Lab::Report { folder }) => lab::report(&folder),
         Command::Lab(Lab::Compare { first, second }) => lab::compare(&first, &second),
+        Command::Chaos { ask, admin } => change_chaos(ask, &admin),
         Command::Schema => run::schema(),
     };
     ended(result.map(|()| Exit::Done))
+}
+
+fn change_chaos(ask: Chaos, admin: &str) -> Result<(), Failure> {
+    match ask {
+        Chaos::List => chaos::list(admin),
+        Chaos::Add { name, fault, route, service, endpoint, percent, r#for: lasts } => {
+            chaos::add(admin, NewRule { name, fault, route, service, endpoint, percent, lasts })
+        }
+        Chaos::Remove { name } => chaos::remove(admin, &name),
+        Chaos::Clear => chaos::clear(admin),
+    }
 }
 
 /// The exit code; what went wrong is said first.

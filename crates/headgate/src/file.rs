@@ -31,7 +31,7 @@ impl ConfigFile {
         let (mut config, warnings) = load_with_warnings(&self.path)?;
         for warning in &warnings {
             let summary = warning.summary();
-            log::event(Level::Warn, "something in the configuration has no effect", &[("place", &summary)]);
+            log::event(Level::Warn, "configuration: a warning", &[("place", &summary)]);
         }
         self.overrides.apply(&mut config);
         Ok(config)
@@ -58,7 +58,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Failure> {
     load_with_warnings(file).map(|(config, _)| config)
 }
 
-/// The same, and what in it has no effect.
+/// The same, and what in it is most likely a mistake or wants to be known.
 pub(crate) fn load_with_warnings(file: &Path) -> Result<(Config, Vec<ConfigError>), Failure> {
     let name = file.display().to_string();
     let text = read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;

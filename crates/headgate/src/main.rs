@@ -2,6 +2,9 @@
 
 mod admin_client;
 mod admin_listener;
+mod chaos;
+mod chaos_book;
+mod chaos_control;
 mod cli;
 mod demo;
 mod exit;

@@ -1,6 +1,7 @@
 //! A running Headgate: listening sockets, one thread per worker, and the swap to another configuration.
 //! The only place where the crates are wired together.
 
+use crate::chaos_book::{ChaosBook, Entry, compiled};
 use headgate_gateway::accept::accept;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_gateway::worker::{Outlets, Shared, Worker};
@@ -53,6 +54,7 @@ pub(crate) struct Server {
     /// The control loops' end of each worker's queue of outcomes.
     signals: Vec<SignalReceiver>,
     log: Option<AccessLogWriter>,
+    pub(crate) chaos: ChaosBook,
 }
 
 struct Sockets {
@@ -71,7 +73,7 @@ impl Server {
     ///
     /// # Errors
     /// Names the listener that could not be bound, before any worker starts.
-    pub(crate) fn start(snapshot: Snapshot, mut inherited: Inherited) -> io::Result<Self> {
+    pub(crate) fn start(mut snapshot: Snapshot, mut inherited: Inherited) -> io::Result<Self> {
         let config = Arc::clone(&snapshot.config);
         let count =
             config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -80,6 +82,9 @@ impl Server {
             let kept = inherited.remove(name).unwrap_or_default();
             sockets.insert(name.clone(), Sockets::open(name, &spec.bind, count, kept)?);
         }
+        let mut chaos = ChaosBook::default();
+        chaos.enter(chaos.with_file(&config), "start");
+        snapshot.chaos = compiled(chaos.entries());
         let shared = Shared::new(snapshot, Registry::new(LABEL_SETS));
         let mut workers = Vec::with_capacity(count);
         let mut signals = Vec::with_capacity(count);
@@ -102,7 +107,7 @@ impl Server {
                 .spawn(move || work(id, shared, outlets, commands))?;
             workers.push(WorkerThread { commands: orders, thread });
         }
-        let server = Self { shared, workers, sockets, discovered: Discovered::new(), signals, log };
+        let server = Self { shared, workers, sockets, discovered: Discovered::new(), signals, log, chaos };
         for (name, sockets) in &server.sockets {
             server.listen(name, sockets)?;
         }
@@ -116,7 +121,9 @@ impl Server {
     /// Says what cannot be used; the configuration in force is then untouched.
     pub(crate) fn apply(&mut self, config: Arc<Config>) -> Result<(), Box<dyn Error + Send + Sync>> {
         let before = self.shared.snapshot();
-        let snapshot = Snapshot::compile(Arc::clone(&config), &self.discovered, Some(&before))?;
+        let mut snapshot = Snapshot::compile(Arc::clone(&config), &self.discovered, Some(&before))?;
+        let chaos = self.chaos.with_file(&config);
+        snapshot.chaos = compiled(&chaos);
         let mut opened = BTreeMap::new();
         for (name, spec) in &config.listeners {
             if self.sockets.get(name).is_none_or(|known| known.bind != spec.bind) {
@@ -126,6 +133,7 @@ impl Server {
         // Nothing may fail after this but the handing over of sockets, which fails only when workers are gone.
         self.change_log(config.log.as_ref())?;
         self.shared.publish(snapshot);
+        self.chaos.enter(chaos, "reload");
         // A source that comes back later starts with what it finds then.
         let is_discovered =
             |name: &String| config.services.get(name).is_some_and(|spec| spec.discover.is_some());
@@ -192,8 +200,28 @@ impl Server {
 
     /// Compiles the configuration that is in force once more, for what has changed around it.
     pub(crate) fn renew(&mut self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.renew_with(self.chaos.entries())
+    }
+
+    fn renew_with(&self, chaos: &[Entry]) -> Result<(), Box<dyn Error + Send + Sync>> {
         let before = self.shared.snapshot();
-        self.shared.publish(Snapshot::compile(Arc::clone(&before.config), &self.discovered, Some(&before))?);
+        let mut snapshot = Snapshot::compile(Arc::clone(&before.config), &self.discovered, Some(&before))?;
+        snapshot.chaos = compiled(chaos);
+        self.shared.publish(snapshot);
+        Ok(())
+    }
+
+    /// Changes which chaos rules are in force; `why` is for the log.
+    ///
+    /// # Errors
+    /// As [`Self::renew`]; the rules are then those of before.
+    pub(crate) fn change_chaos(
+        &mut self,
+        entries: Vec<Entry>,
+        why: &str,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.renew_with(&entries)?;
+        self.chaos.enter(entries, why);
         Ok(())
     }
 

@@ -2,12 +2,13 @@
 //! signal, a changed file, a reload or an upgrade. It carries no traffic.
 
 use crate::admin_listener::{self, AdminListener};
+use crate::chaos_control;
 use crate::file::{ConfigFile, located};
 use crate::mistakes::one_line;
 use crate::say::Failure;
 use crate::server::{Server, seed};
 use crate::upgrade;
-use headgate_admin::{Admin, Reload, State};
+use headgate_admin::{Admin, ChaosAsk, ChaosChange, ChaosRefusal, Reload, State};
 use headgate_control::context::Context;
 use headgate_control::discovery::Found;
 use headgate_control::discovery::dns::Resolver;
@@ -58,6 +59,18 @@ impl State for Running {
 
     fn config(&self) -> Arc<Config> {
         Arc::clone(&self.shared.snapshot().config)
+    }
+
+    fn chaos(&self, ask: ChaosAsk) -> ChaosChange {
+        let running = self.clone();
+        Box::pin(async move {
+            let answered = tokio::task::spawn_blocking(move || {
+                let answer = running.with_server(|server| chaos_control::answer(server, ask));
+                running.count(|_| {});
+                answer.unwrap_or_else(|| Err(ChaosRefusal::Failed("this Headgate is stopping".to_owned())))
+            });
+            answered.await.unwrap_or_else(|panic| Err(ChaosRefusal::Failed(panic.to_string())))
+        })
     }
 }
 
@@ -294,6 +307,7 @@ async fn supervise(
     let loops = control::run(Loops { context, resolver, updates, signals: outcomes });
     let mut successor = None;
     let mut changes = running.shared.changes();
+    let mut ends = running.with_server(|server| server.chaos.ends()).ok_or("stopped before it ran")?;
     let mut certificates = Watch::new(tls_files(&running.shared.snapshot().config));
     tokio::pin!(loops);
     loop {
@@ -319,6 +333,13 @@ async fn supervise(
                 }
             }
             Some(update) = found.recv() => take_over(running, update).await,
+            () = chaos_control::first_end(&mut ends, || running.shared.now()) => {
+                let here = running.clone();
+                // What came of it is in the log.
+                let ending = move || here.with_server(chaos_control::end_rules);
+                let _ = tokio::task::spawn_blocking(ending).await;
+                running.count(|_| {});
+            }
             () = upgrade::failed(&mut successor) => {
                 log::event(Level::Error, "the successor ended before it was ready; this process goes on", &[]);
             }

@@ -1,4 +1,5 @@
-//! What is valid in a configuration and yet has no effect: most likely a mistake, never an error.
+//! What is valid in a configuration and yet worth a word: what has no effect is most likely a mistake, and
+//! faults are not injected unawares. Never an error.
 
 use crate::locate::locate;
 use crate::source::ConfigError;

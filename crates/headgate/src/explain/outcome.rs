@@ -163,7 +163,7 @@ fn explain_service(
     explain_retry(spec, question, out)?;
     explain_protection(spec, out)?;
     writeln!(out, "fallback   {}", fallback(original.fallback.as_ref()))?;
-    Ok(())
+    explain_chaos(snapshot, service, route, out)
 }
 
 fn explain_time(spec: &ServiceSpec, route: &RouteSpec, out: &mut String) -> Result<(), Failure> {
@@ -257,6 +257,26 @@ fn explain_protection(spec: &ServiceSpec, out: &mut String) -> Result<(), Failur
         ("sticky", sticky),
     ] {
         writeln!(out, "{name:<10} {text}")?;
+    }
+    Ok(())
+}
+
+/// The rules of the file that may hit an attempt.
+fn explain_chaos(
+    snapshot: &Snapshot,
+    service: &Service,
+    route: &RouteSpec,
+    out: &mut String,
+) -> Result<(), Failure> {
+    let route = route.name.as_ref().unwrap_or(&route.pattern);
+    let fits = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted == is);
+    for rule in &snapshot.config.chaos {
+        if !fits(&rule.route, route) || !fits(&rule.service, &service.state.name) {
+            continue;
+        }
+        let endpoint = rule.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
+        let fault = serde_json::to_string(&rule.fault)?;
+        writeln!(out, "chaos      {}: {fault} for {} % of the attempts{endpoint}", rule.name, rule.percent)?;
     }
     Ok(())
 }

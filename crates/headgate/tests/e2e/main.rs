@@ -6,6 +6,7 @@
 
 mod balancing;
 mod bodies;
+mod chaos;
 mod command;
 mod departures;
 mod differential;
