@@ -1,29 +1,16 @@
-//! Injected faults: the rules in force, and what an attempt meets of them before it is made. Byte faults are
-//! only handed on: the connection applies them. Which rules are in force is decided elsewhere.
+//! The chaos rules in force: compiled with a snapshot, asked by each worker, counted. What they say is acted on
+//! elsewhere, and which are in force is decided elsewhere.
 
-use crate::attempt::Attempt;
-use crate::exchange::{Failure, Finish};
-use crate::presence::Presence;
-use crate::record::Record;
-use crate::respond::{Answer, answer_directly};
 use headgate_model::address::EndpointAddress;
-use headgate_model::fault::{Fault, FaultKind};
+use headgate_model::dice::Dice;
 use headgate_model::spec::ChaosRule;
-use headgate_model::toxic::Toxic;
 use headgate_model::units::Tick;
-use headgate_net::body::Source;
-use headgate_net::deadline::DueAt;
-use headgate_net::downstream::Downstream;
 use headgate_observe::chaos_metrics::chaos_hits;
 use headgate_observe::counter::Counter;
 use headgate_observe::registry::WorkerMetrics;
-use headgate_policy::chaos::{Aim, Instead, Rule, Rules, Verdict};
-use std::future::poll_fn;
-use std::pin::pin;
+use headgate_policy::chaos::{Aim, Rule, Rules, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
-use std::time::Duration;
 
 /// The rules in force: part of a snapshot, absent when there are none.
 pub struct Chaos {
@@ -70,125 +57,13 @@ impl ChaosView {
         Self { chaos: Arc::clone(chaos), hits }
     }
 
-    fn verdict(&self, attempt: &Attempt<'_, '_>) -> Option<Verdict> {
-        let (worker, service) = (attempt.x.worker, &attempt.service.state.name);
-        let aim = Aim { route: &attempt.route.name, service, endpoint: &attempt.link.endpoint.name };
-        let verdict = self.chaos.rules.verdict(&aim, worker.now(), &mut worker.dice.borrow_mut())?;
+    /// What befalls an attempt; counted.
+    pub(crate) fn verdict(&self, aim: &Aim<'_>, now: Tick, dice: &mut Dice) -> Option<Verdict> {
+        let verdict = self.chaos.rules.verdict(aim, now, dice)?;
         for &hit in &verdict.hits {
             self.hits[hit].inc();
             self.chaos.counts[hit].1.fetch_add(1, Ordering::Relaxed);
         }
         Some(verdict)
     }
-}
-
-/// How an attempt goes on.
-pub(crate) enum Step {
-    /// It is made, with these byte faults on a connection of its own.
-    Go(Vec<Toxic>),
-    /// It is over without the endpoint.
-    Done(Result<Finish, Failure>),
-}
-
-/// Lets the rules have their way with an attempt that is about to be made.
-#[cold]
-pub(crate) async fn meet(
-    chaos: &ChaosView,
-    attempt: &Attempt<'_, '_>,
-    body: &mut Source<'_>,
-    client: &mut Downstream<'_>,
-    record: &mut Record,
-) -> Step {
-    let Some(verdict) = chaos.verdict(attempt) else { return Step::Go(Vec::new()) };
-    record.injected = true;
-    if !verdict.delay.is_zero()
-        && let Err(fault) = hold(attempt, verdict.delay, first_byte(attempt), NO_FIRST_BYTE, client).await
-    {
-        return Step::Done(Err(fault.into()));
-    }
-    let Some(instead) = verdict.instead else { return Step::Go(verdict.toxics) };
-    let result = stand_in(&instead, attempt, body, client, record).await;
-    record.ended = attempt.x.worker.now();
-    Step::Done(result)
-}
-
-const NO_FIRST_BYTE: Fault =
-    Fault::new(FaultKind::FirstByteTimeout, "an injected fault: nothing within the first-byte timeout");
-
-/// What happens in place of the attempt.
-async fn stand_in(
-    instead: &Instead,
-    attempt: &Attempt<'_, '_>,
-    body: &Source<'_>,
-    client: &mut Downstream<'_>,
-    record: &mut Record,
-) -> Result<Finish, Failure> {
-    match instead {
-        Instead::Abort { status, .. } if attempt.puts_aside(*status) => Err(Failure::put_aside(*status)),
-        Instead::Abort { status, body: text } => {
-            let content_type = b"text/plain; charset=utf-8";
-            let answer = Answer { status: *status, content_type, body: text.as_bytes(), fields: &[] };
-            answer_directly(attempt.x, attempt.route, &answer, body, client, record).await
-        }
-        Instead::Reset => {
-            record.status = FaultKind::Injected.status();
-            let fault = Fault::new(FaultKind::Injected, "an injected fault: the client is cut off");
-            Err(Failure::committed(fault))
-        }
-        Instead::Stall => {
-            hold(attempt, Duration::MAX, first_byte(attempt), NO_FIRST_BYTE, client).await?;
-            Err(NO_FIRST_BYTE.into())
-        }
-        Instead::Refuse => {
-            Err(Fault::new(FaultKind::ConnectFailed, "an injected fault: the connection is refused").into())
-        }
-        Instead::ConnectTimeout => {
-            const UNANSWERED: Fault = Fault::new(
-                FaultKind::ConnectTimeout,
-                "an injected fault: the endpoint is not reached in time",
-            );
-            let connect = attempt.service.state.spec.timeouts.connect.0;
-            let due = attempt.x.timers.download.at(connect).min(attempt.until);
-            hold(attempt, Duration::MAX, due, UNANSWERED, client).await?;
-            Err(UNANSWERED.into())
-        }
-    }
-}
-
-/// When the first byte of a response is overdue.
-fn first_byte(attempt: &Attempt<'_, '_>) -> DueAt {
-    let (timeouts, deadline) = (&attempt.service.state.spec.timeouts, attempt.x.timers.download);
-    let per_try = match timeouts.per_try.0 {
-        Duration::ZERO => DueAt::NEVER,
-        per_try => deadline.at(per_try),
-    };
-    deadline.at(timeouts.first_byte.0).min(per_try).min(attempt.until)
-}
-
-/// Waits as for an endpoint that says nothing: for `time`; `late` when it is `due` before.
-/// An eye is kept on the client.
-async fn hold(
-    attempt: &Attempt<'_, '_>,
-    time: Duration,
-    due: DueAt,
-    late: Fault,
-    client: &Downstream<'_>,
-) -> Result<(), Fault> {
-    let timers = attempt.x.timers;
-    timers.download.set_at(due);
-    let mut watched = Presence::new(client.socket(), timers.upload);
-    watched.begin();
-    let mut over = pin!(tokio::time::sleep(time));
-    let held = poll_fn(|cx| {
-        if over.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        if timers.download.poll_due(cx).is_ready() {
-            return Poll::Ready(Err(late.clone()));
-        }
-        watched.poll_gone(cx).map(Err)
-    })
-    .await;
-    timers.upload.clear();
-    held
 }

@@ -3,11 +3,11 @@
 //! fallback behind the last. The response of an endpoint, whatever its status, is never replaced.
 
 use crate::attempt::{self, Attempt};
-use crate::chaos::{self, Step};
 use crate::choose::{Choice, Tried, choose, named_by_cookie};
 use crate::client;
 use crate::exchange::{Exchange, Failure, Finish};
 use crate::fallback::Fallback;
+use crate::inject::{self, Step};
 use crate::outcome;
 use crate::record::Record;
 use crate::respond::{Answer, answer_directly};
@@ -156,7 +156,7 @@ async fn attempts(
         // Boxed: rules are rare, and every request would carry their state.
         let step = match &x.view.chaos {
             None => Step::Go(Vec::new()),
-            Some(chaos) => Box::pin(chaos::meet(chaos, &attempt, body, client, record)).await,
+            Some(chaos) => Box::pin(inject::meet(chaos, &attempt, body, client, record)).await,
         };
         let result = match step {
             Step::Go(toxics) => {

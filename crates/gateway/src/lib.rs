@@ -36,6 +36,7 @@ mod greet;
 mod http1;
 mod http2;
 mod identify;
+mod inject;
 mod outcome;
 mod phases;
 mod presence;
