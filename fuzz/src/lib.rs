@@ -42,7 +42,7 @@ targets! {
     log_format,
 }
 
-const LIMITS: HeadLimits = HeadLimits { fields: 20, target_bytes: 512 };
+const LIMITS: HeadLimits = HeadLimits { head_bytes: usize::MAX, fields: 20, target_bytes: 512 };
 
 /// A head whose buffer is filled with `bytes`.
 fn filled<Line: Default>(bytes: &[u8]) -> Flat<Line> {

@@ -8,7 +8,9 @@ use headgate_net::deadline::Deadline;
 use headgate_net::proxy_protocol::{self, Parsed, V2_MAX_BYTES};
 use headgate_net::socket::Plain;
 use headgate_net::stream::{IoFault, Stream};
+use headgate_observe::log::{self, Level, PeerEvent};
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -101,17 +103,30 @@ async fn accept_tls(
     config: &Arc<rustls::ServerConfig>,
     deadline: &Deadline,
 ) -> Result<TlsStream<Plain>, Fault> {
-    const FAILED: Fault = Fault::new(FaultKind::ClientClosed, "the TLS handshake failed");
-    let Ok(socket) = stream.into_socket() else { return Err(FAILED) };
+    let Ok(socket) = stream.into_socket() else {
+        return Err(Fault::new(FaultKind::ClientClosed, "the connection carries TLS already"));
+    };
     let mut accepting = pin!(TlsAcceptor::from(Arc::clone(config)).accept(socket));
     poll_fn(|cx| match accepting.as_mut().poll(cx) {
         Poll::Ready(Ok(accepted)) => Poll::Ready(Ok(TlsStream::Server(accepted))),
-        Poll::Ready(Err(_)) => Poll::Ready(Err(FAILED)),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(failed_handshake(&error))),
         Poll::Pending => deadline
             .poll_due(cx)
             .map(|()| Err(Fault::new(FaultKind::ClientTimeout, "the TLS handshake took too long"))),
     })
     .await
+}
+
+/// Who ended a handshake: the client by leaving, or we because of what it sent. Why we did is in the log, for
+/// an alert tells the client little.
+#[cold]
+fn failed_handshake(error: &io::Error) -> Fault {
+    static FAILED: PeerEvent = PeerEvent::new("tls_failed");
+    if error.kind() != io::ErrorKind::InvalidData {
+        return Fault::new(FaultKind::ClientClosed, "the client left during the TLS handshake");
+    }
+    log::peer_event(&FAILED, Level::Warn, "a TLS handshake with a client failed", &[("error", error)]);
+    Fault::new(FaultKind::BadRequest, "the TLS handshake failed")
 }
 
 /// Reads a PROXY protocol header, and not a byte more. `None` means that the proxy speaks for itself.

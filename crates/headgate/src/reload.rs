@@ -14,7 +14,7 @@ pub(crate) fn run(admin: &str) -> Result<(), Failure> {
     let text = answer.body.trim_end();
     match answer.status {
         200 => say(text),
-        422 => Err(format!("the old configuration stays, the new one is faulty:\n{text}").into()),
+        422 => Err(format!("nothing was reloaded, the old configuration stays:\n{text}").into()),
         status => Err(format!("{admin} answered {status}: {text}").into()),
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Draft {
     denials: Vec<RouteSpec>,
     /// Routes that stand behind all others, and only where no other is for the same requests.
     last: Vec<(usize, RouteSpec)>,
+    /// Routes to services that a refusal has taken the place of.
+    withheld: Vec<RouteSpec>,
 }
 
 /// A route that more refusals cut into is refused as a whole.
@@ -158,6 +160,7 @@ impl Draft {
 
     /// Adds a route, or notes why Headgate would refuse it. What an earlier denial covers of it is refused.
     pub(crate) fn route(&mut self, line: usize, mut route: RouteSpec) {
+        let mut withheld = None;
         if route.service.is_some() {
             let mut parts = Vec::new();
             for denial in &self.denials {
@@ -166,7 +169,8 @@ impl Draft {
                     Meeting::Nothing => {}
                     Meeting::Part(part) if parts.len() < MAX_PARTS => parts.push(*part),
                     Meeting::All | Meeting::Part(_) | Meeting::Unclear => {
-                        route = refused(&route, status);
+                        let refusal = refused(&route, status);
+                        withheld = Some(std::mem::replace(&mut route, refusal));
                         parts.clear();
                         break;
                     }
@@ -178,6 +182,14 @@ impl Draft {
                     self.route_as_it_is(line, part);
                 }
             }
+        }
+        if let Some(withheld) = withheld {
+            let pattern = &withheld.pattern;
+            self.approximated(
+                line,
+                format!("{pattern}: refused by a rule above; its route is a comment at the end"),
+            );
+            self.withheld.push(withheld);
         }
         self.route_as_it_is(line, route);
     }
@@ -395,12 +407,12 @@ impl Draft {
             self.opens(0, text);
         }
         let every: Vec<String> = self.config.listeners.keys().cloned().collect();
-        for route in &mut self.config.routes {
+        for route in self.config.routes.iter_mut().chain(&mut self.withheld) {
             if route.listeners == every {
                 route.listeners.clear();
             }
         }
-        let toml = emit::toml(&self.config, file_name);
+        let toml = emit::toml(&self.config, file_name) + &emit::withheld(&self.withheld);
         // The proof that the result loads; what it refuses is the importer's gap and said as such.
         if let Err(errors) = headgate_model::load(&toml, "headgate.toml", &variable) {
             for error in errors {

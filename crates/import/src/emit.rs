@@ -2,7 +2,7 @@
 //! differs from a default.
 
 use headgate_model::spec::{
-    AccessLog, Breaker, Bulkhead, Config, Fallback, ListenTls, Outlier, Respond, UpstreamTls,
+    AccessLog, Breaker, Bulkhead, Config, Fallback, ListenTls, Outlier, Respond, RouteSpec, UpstreamTls,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -44,6 +44,24 @@ pub(crate) fn toml(config: &Config, file_name: &str) -> String {
     }
     for route in &config.routes {
         section(&mut out, "[[route]]", "route", route);
+    }
+    out
+}
+
+/// Routes that a refusal has taken the place of, as comments, to be switched on by hand.
+pub(crate) fn withheld(routes: &[RouteSpec]) -> String {
+    let mut text = String::new();
+    for route in routes {
+        section(&mut text, "[[route]]", "route", route);
+    }
+    if text.is_empty() {
+        return text;
+    }
+    let mut out = "\n# Routes that a refusal above has taken the place of. Where its rule could not be translated, decide on\n\
+                   # that rule, then let the route take the place of the refusal:\n"
+        .to_owned();
+    for line in text.lines() {
+        let _infallible = writeln!(out, "{}", format!("# {line}").trim_end());
     }
     out
 }

@@ -79,7 +79,10 @@ pub(crate) async fn run(options: ServiceOptions) -> std::io::Result<()> {
             drop(here);
         })?;
     }
-    let listener = TcpListener::bind(options.listen).await?;
+    let address = options.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     server::serve(listener, options, async move {
         tokio::select! {
             _ = terminate.recv() => {}

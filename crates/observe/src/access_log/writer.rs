@@ -1,6 +1,7 @@
 //! The thread that drains the workers' rings and writes their records. Workers do not wake it: it looks at
 //! the rings every 20 ms while they are empty, so that a request costs no system call.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
@@ -37,6 +38,15 @@ pub enum Target {
     File(PathBuf),
 }
 
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("standard output"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
 impl From<&spec::AccessLog> for Target {
     fn from(log: &spec::AccessLog) -> Self {
         log.path.as_ref().map_or(Self::Stdout, |path| Self::File(path.into()))
@@ -46,7 +56,7 @@ impl From<&spec::AccessLog> for Target {
 /// The target could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "access log {target:?} cannot be opened for appending; check that its directory exists and is writable"
+    "access log {target} cannot be opened for appending; check that its directory exists and is writable"
 )]
 pub struct OpenError {
     target: Target,
