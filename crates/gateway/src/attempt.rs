@@ -42,8 +42,8 @@ pub(crate) struct Attempt<'a, 'c> {
     pub put_aside: &'a [u16],
     /// Value of a `Set-Cookie` field to add to the response.
     pub set_cookie: Option<&'a [u8]>,
-    /// Byte faults on the connection, which then serves this attempt alone.
-    pub toxics: Vec<Toxic>,
+    /// Byte faults on the connection, which then is `fresh` and serves this attempt alone.
+    pub toxics: Option<Box<[Toxic]>>,
 }
 
 impl Attempt<'_, '_> {
@@ -79,26 +79,27 @@ pub(crate) async fn run(
 ) -> Result<Finish, Failure> {
     let Attempt { x, service, view, link, until, fresh, .. } = *attempt;
     let buffers = &x.worker.buffers;
-    let resting = match dial(x, link, service, &view.pool_limits, fresh, until, &attempt.toxics).await? {
-        Dialled::Http1(connection) => connection,
-        Dialled::Http2(lease) => {
-            record.reused = lease.is_reused();
-            let upstream = Upstream::H2(H2Request::new(lease, buffers));
-            let left = talk(attempt, &upstream, body, client, record).await?;
-            record.ended = x.worker.now();
-            return match left {
-                Left::PutAside { status, .. } => Err(Failure::put_aside(status)),
-                _ => Ok(Finish::Done),
-            };
-        }
-    };
+    let resting =
+        match dial(x, link, service, &view.pool_limits, fresh, until, attempt.toxics.as_deref()).await? {
+            Dialled::Http1(connection) => connection,
+            Dialled::Http2(lease) => {
+                record.reused = lease.is_reused();
+                let upstream = Upstream::H2(H2Request::new(lease, buffers));
+                let left = talk(attempt, &upstream, body, client, record).await?;
+                record.ended = x.worker.now();
+                return match left {
+                    Left::PutAside { status, .. } => Err(Failure::put_aside(status)),
+                    _ => Ok(Finish::Done),
+                };
+            }
+        };
     record.reused = resting.served > 0;
     let request = H1Request { stream: &resting.stream, buffers };
     let upstream = Upstream::H1 { request, reused: record.reused };
     let left = talk(attempt, &upstream, body, client, record).await?;
     record.ended = x.worker.now();
     match left {
-        _ if !attempt.toxics.is_empty() => return end_alone(left, resting),
+        _ if attempt.toxics.is_some() => return end_alone(left, resting),
         Left::Reusable => link.pool.give(resting, record.ended, &view.pool_limits),
         Left::Spent => {}
         Left::PutAside { status, reusable } => {

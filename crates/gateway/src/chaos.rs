@@ -67,3 +67,27 @@ impl ChaosView {
         Some(verdict)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headgate_observe::registry::Registry;
+
+    #[test]
+    fn an_endpoint_is_known_however_its_address_is_written_and_hits_are_counted() {
+        let config =
+            "[listen.web]\nbind = \":0\"\n[[chaos]]\nname = \"a\"\nendpoint = \":1\"\nfault = \"stall\"\n";
+        let config = headgate_model::load(config, "test.toml", &|_| None).unwrap();
+        let hits = Arc::<AtomicU64>::default();
+        let rule = InForce { rule: &config.chaos[0], until: None, hits: Arc::clone(&hits) };
+        let chaos = Chaos::compile([rule]).unwrap();
+        let view = ChaosView::new(&chaos, &Registry::default().worker(0));
+        let mut hit = |endpoint| {
+            let aim = Aim { route: "r", service: "s", endpoint };
+            view.verdict(&aim, Tick(0), &mut Dice::new(1)).is_some()
+        };
+        assert!(hit("127.0.0.1:1") && !hit("127.0.0.1:2"));
+        assert_eq!(hits.load(Ordering::Relaxed), 1);
+        assert!(Chaos::compile([]).is_none(), "no rule costs nothing");
+    }
+}

@@ -37,7 +37,7 @@ pub(crate) async fn dial(
     limits: &PoolLimits,
     fresh: bool,
     until: DueAt,
-    toxics: &[Toxic],
+    toxics: Option<&[Toxic]>,
 ) -> Result<Dialled, Fault> {
     let deadline = x.timers.download;
     let spec = &service.state.spec;
@@ -66,16 +66,16 @@ async fn http2(
     link: &Link,
     service: &Service,
     limits: &PoolLimits,
-    toxics: &[Toxic],
+    toxics: Option<&[Toxic]>,
 ) -> Result<Lease, Fault> {
     let deadline = x.timers.download;
-    if !toxics.is_empty() {
+    if toxics.is_some() {
         return Box::pin(alone_over_http2(x, link, service, toxics)).await;
     }
     let lifetime = Lifetime { idle_timeout: limits.idle_timeout, requests: limits.requests };
     match link.h2.place(&lifetime, deadline).await? {
         Place::Stream(lease) => Ok(lease),
-        Place::Open(opening) => Box::pin(begin_http2(x, link, service, opening, lifetime, &[])).await,
+        Place::Open(opening) => Box::pin(begin_http2(x, link, service, opening, lifetime, None)).await,
     }
 }
 
@@ -84,7 +84,7 @@ async fn alone_over_http2(
     x: &Exchange<'_>,
     link: &Link,
     service: &Service,
-    toxics: &[Toxic],
+    toxics: Option<&[Toxic]>,
 ) -> Result<Lease, Fault> {
     let pool = H2Pool::default();
     // One request: the connection closes after it.
@@ -101,7 +101,7 @@ async fn begin_http2(
     service: &Service,
     opening: Opening<'_>,
     lifetime: Lifetime,
-    toxics: &[Toxic],
+    toxics: Option<&[Toxic]>,
 ) -> Result<Lease, Fault> {
     let stream = connect(x, &link.endpoint, service, toxics).await?;
     let tls = UpstreamTls::applies(&link.endpoint.address, &service.state.spec);
@@ -117,7 +117,7 @@ async fn connect(
     x: &Exchange<'_>,
     endpoint: &EndpointState,
     service: &Service,
-    toxics: &[Toxic],
+    toxics: Option<&[Toxic]>,
 ) -> Result<Stream, Fault> {
     let (deadline, address) = (x.timers.download, &endpoint.address);
     let stream = open(x, endpoint).await?;
@@ -139,9 +139,7 @@ async fn connect(
         }
         _ => stream,
     };
-    if toxics.is_empty() {
-        return Ok(stream);
-    }
+    let Some(toxics) = toxics else { return Ok(stream) };
     let carries = match service.state.spec.protocol {
         Protocol::Http1 => Carries::Http1,
         Protocol::Http2 => Carries::Http2,

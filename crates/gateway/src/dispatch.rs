@@ -7,7 +7,7 @@ use crate::choose::{Choice, Tried, choose, named_by_cookie};
 use crate::client;
 use crate::exchange::{Exchange, Failure, Finish};
 use crate::fallback::Fallback;
-use crate::inject::{self, Step};
+use crate::inject;
 use crate::outcome;
 use crate::record::Record;
 use crate::respond::{Answer, answer_directly};
@@ -141,30 +141,16 @@ async fn attempts(
         let under_way = UnderWay::begin(link, used > 0);
         let put_aside = statuses_to_put_aside(x, &spec.retry, used + 1);
         let set_cookie = cookie.as_deref().map(Vec::as_slice);
-        let mut attempt = Attempt {
-            x,
-            route,
-            service,
-            view,
-            link,
-            until,
-            fresh,
-            put_aside,
-            set_cookie,
-            toxics: Vec::new(),
-        };
+        let mut attempt =
+            Attempt { x, route, service, view, link, until, fresh, put_aside, set_cookie, toxics: None };
         // Boxed: rules are rare, and every request would carry their state.
-        let step = match &x.view.chaos {
-            None => Step::Go(Vec::new()),
-            Some(chaos) => Box::pin(inject::meet(chaos, &attempt, body, client, record)).await,
+        let over = match &x.view.chaos {
+            None => None,
+            Some(chaos) => Box::pin(inject::meet(chaos, &mut attempt, body, client, record)).await,
         };
-        let result = match step {
-            Step::Go(toxics) => {
-                attempt.fresh |= !toxics.is_empty();
-                attempt.toxics = toxics;
-                attempt::run(&attempt, body, client, record).await
-            }
-            Step::Done(result) => result,
+        let result = match over {
+            Some(result) => result,
+            None => attempt::run(&attempt, body, client, record).await,
         };
         drop(under_way);
         used += 1;

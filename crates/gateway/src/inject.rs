@@ -8,7 +8,6 @@ use crate::presence::Presence;
 use crate::record::Record;
 use crate::respond::{Answer, answer_directly};
 use headgate_model::fault::{Fault, FaultKind};
-use headgate_model::toxic::Toxic;
 use headgate_net::body::Source;
 use headgate_net::deadline::DueAt;
 use headgate_net::downstream::Downstream;
@@ -18,37 +17,35 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-/// How an attempt goes on.
-pub(crate) enum Step {
-    /// It is made, with these byte faults on a connection of its own.
-    Go(Vec<Toxic>),
-    /// It is over without the endpoint.
-    Done(Result<Finish, Failure>),
-}
-
-/// Lets the rules have their way with an attempt that is about to be made.
+/// Lets the rules have their way with an attempt that is about to be made: its result where they take its place;
+/// `None` where it is to be made, with the byte faults that it was given.
 #[cold]
 pub(crate) async fn meet(
     chaos: &ChaosView,
-    attempt: &Attempt<'_, '_>,
-    body: &mut Source<'_>,
+    attempt: &mut Attempt<'_, '_>,
+    body: &Source<'_>,
     client: &mut Downstream<'_>,
     record: &mut Record,
-) -> Step {
+) -> Option<Result<Finish, Failure>> {
     let (worker, service) = (attempt.x.worker, &attempt.service.state.name);
     let aim = Aim { route: &attempt.route.name, service, endpoint: &attempt.link.endpoint.name };
-    let verdict = chaos.verdict(&aim, worker.now(), &mut worker.dice.borrow_mut());
-    let Some(verdict) = verdict else { return Step::Go(Vec::new()) };
+    let verdict = chaos.verdict(&aim, worker.now(), &mut worker.dice.borrow_mut())?;
     record.injected = true;
     if !verdict.delay.is_zero()
         && let Err(fault) = hold(attempt, verdict.delay, first_byte(attempt), NO_FIRST_BYTE, client).await
     {
-        return Step::Done(Err(fault.into()));
+        return Some(Err(fault.into()));
     }
-    let Some(instead) = verdict.instead else { return Step::Go(verdict.toxics) };
+    let Some(instead) = verdict.instead else {
+        if !verdict.toxics.is_empty() {
+            attempt.fresh = true;
+            attempt.toxics = Some(verdict.toxics.into());
+        }
+        return None;
+    };
     let result = stand_in(&instead, attempt, body, client, record).await;
-    record.ended = attempt.x.worker.now();
-    Step::Done(result)
+    record.ended = worker.now();
+    Some(result)
 }
 
 const NO_FIRST_BYTE: Fault =
