@@ -63,11 +63,12 @@ fn a_study_leaves_its_runs_and_a_report_and_goes_on_after_an_interruption() {
     let told = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(told.contains("runs.jsonl, line 6") && told.contains("5 of 12 runs"), "{told}");
     let digest = |line: &String| {
-        let run: serde_json::Value = serde_json::from_str(line).unwrap();
-        (run["levels"].to_string(), run["repeat"].as_u64(), run["digest"].to_string())
+        let run: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some((run["levels"].to_string(), run["repeat"].as_u64(), run["digest"].to_string()))
     };
-    let mut before: Vec<_> = whole.iter().map(digest).collect();
-    let mut after: Vec<_> = runs(&out).iter().filter(|line| line.ends_with('}')).map(digest).collect();
+    let mut before: Vec<_> = whole.iter().filter_map(digest).collect();
+    // All but the line that was cut.
+    let mut after: Vec<_> = runs(&out).iter().filter_map(digest).collect();
     before.sort();
     after.sort();
     assert_eq!(before, after, "the runs that were made again are the same, and no other was touched");
