@@ -82,7 +82,7 @@ mod tests {
         let rule = InForce { rule: &config.chaos[0], until: None, hits: Arc::clone(&hits) };
         let chaos = Chaos::compile([rule]).unwrap();
         let view = ChaosView::new(&chaos, &Registry::default().worker(0));
-        let mut hit = |endpoint| {
+        let hit = |endpoint| {
             let aim = Aim { route: "r", service: "s", endpoint };
             view.verdict(&aim, Tick(0), &mut Dice::new(1)).is_some()
         };
