@@ -5,6 +5,7 @@ use crate::chaos::NewRule;
 use crate::exit::Exit;
 use crate::file::Overrides;
 use crate::import::Format;
+use crate::load::{self, LoadArgs};
 use crate::run::{self, RunFlags};
 use crate::say::Failure;
 use crate::service::ServiceOptions;
@@ -87,6 +88,8 @@ enum Command {
         #[arg(long, default_value = ADMIN, value_name = "ADDRESS")]
         admin: String,
     },
+    /// Send requests by a plan, and say how they were answered: a load generator.
+    Load(Box<LoadArgs>),
     /// Put a question to the simulator: studies with factors, repeats and seeds.
     #[command(subcommand)]
     Lab(Lab),
@@ -292,6 +295,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Lab(Lab::Report { folder }) => lab::report(&folder),
         Command::Lab(Lab::Compare { first, second }) => lab::compare(&first, &second),
         Command::Chaos { ask, admin } => change_chaos(ask, &admin),
+        Command::Load(args) => return ended(load::run(&args)),
         Command::Schema => run::schema(),
     };
     ended(result.map(|()| Exit::Done))

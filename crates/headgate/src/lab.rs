@@ -89,7 +89,7 @@ fn origin() -> Origin {
 }
 
 /// Processor, number of cores and kernel.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let first = |file: &str, key: &str| {
         let text = read_to_string(file).ok()?;
         let line = text.lines().find(|line| line.starts_with(key))?;

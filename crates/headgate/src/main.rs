@@ -13,6 +13,7 @@ mod file;
 mod flag;
 mod import;
 mod lab;
+mod load;
 mod mistakes;
 mod reload;
 mod run;
