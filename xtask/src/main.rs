@@ -17,6 +17,7 @@ usage: cargo xtask COMMAND
   tidy                  house rules: crate arrows, purity, shape of files, packages
   bench proxy           Headgate beside NGINX, HAProxy and a byte relay (`cargo xtask bench --help`)
   bench instructions    user-space instructions per request, with the functions that spend them
+  bench load            `headgate load` beside wrk, and oha and k6 where they are installed
   bench reload          failed requests and closed WebSockets during reloads and a binary upgrade
   bench soak            minutes of slow, aborting and resetting clients and killed endpoints
   bench sim             events per second, memory and accuracy of the lab's simulator

@@ -26,8 +26,8 @@ Examples:
   headgate explain headgate.toml 'GET https://shop.example/api'
   headgate import nginx /etc/nginx/nginx.conf > headgate.toml
 
-Exit codes: 0 done; 1 failed; 2 wrong command line; 3 no route matches (explain) or something was lost (import);
-4 something that restricts access was lost (import)";
+Exit codes: 0 done; 1 failed; 2 wrong command line; 3 no route matches (explain), something was lost (import)
+or an expectation was not met (load); 4 something that restricts access was lost (import)";
 
 #[derive(Parser)]
 #[command(name = "headgate", version, about = "A gateway and load balancer in one binary", after_help = EXAMPLES)]

@@ -1,6 +1,7 @@
 //! The benches: how each claim about speed, memory and reloads is measured, and against whom.
 
 mod configs;
+mod generators;
 mod instructions;
 mod load;
 mod machine;
@@ -34,6 +35,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     match words {
         ["proxy", rest @ ..] => rows::run(&Options::parse("proxy", rest)?),
         ["instructions", rest @ ..] => instructions::run(rest),
+        ["load", rest @ ..] => generators::run(rest),
         ["reload", rest @ ..] => reload::run(rest),
         ["soak", rest @ ..] => soak::run(rest),
         ["sim", rest @ ..] => sim::run(rest),

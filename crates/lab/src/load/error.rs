@@ -4,16 +4,16 @@ use crate::workload::SpecError;
 use std::io;
 use std::net::SocketAddr;
 
-/// Why there is no load.
+/// Why there is no load. Causes are in `source`.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("cannot use the URL `{url}`: {why}; write it like http://127.0.0.1:3000/path")]
     Url { url: String, why: String },
-    #[error("cannot resolve the host `{host}`: {source}; check its spelling, or name an address")]
+    #[error("cannot resolve the host `{host}`; check its spelling, or name an address")]
     Resolve { host: String, source: io::Error },
-    #[error("nothing can be reached at {address}: {source}; is the target running, and is the port right?")]
+    #[error("nothing can be reached at {address}; is the target running, and is the port right?")]
     Unreachable { address: SocketAddr, source: io::Error },
-    #[error("the workload cannot be used: {0}")]
+    #[error("the workload cannot be used")]
     Workload(#[from] SpecError),
     /// A setting with what is wrong with it and what to write instead.
     #[error("{setting}: {problem}; {remedy}")]
@@ -27,6 +27,6 @@ pub enum LoadError {
     OpenFiles { limit: u64, needed: u64 },
     #[error("none of {count} connections to {address} came to be: {why}")]
     NoConnection { count: usize, address: SocketAddr, why: String },
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     System { what: &'static str, source: io::Error },
 }

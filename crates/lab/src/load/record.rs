@@ -165,6 +165,10 @@ impl Second {
         self.from_planned.saturating_record(now_ns.saturating_sub(done.turn.planned_ns));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.planned == 0 && self.answered == 0 && self.errors == 0
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         self.planned += other.planned;
         self.answered += other.answered;

@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// From the moment at which all threads are ready to the start of the run.
 const LEAD: Duration = Duration::from_millis(20);
+/// How long the first look at each address of the target may take.
+const REACH: Duration = Duration::from_secs(10);
 /// Seconds that a thread may be ahead of whoever shows them.
 const TICKS: usize = 4;
 
@@ -30,14 +32,15 @@ const TICKS: usize = 4;
 /// When the plan cannot be carried out or its target not be reached. What fails after the start is counted.
 pub fn run(plan: &Plan, stop: &AtomicBool, show: &mut dyn FnMut(&Moment)) -> Result<Summary, LoadError> {
     plan.check()?;
-    let address = plan.target.reach(plan.timeout.min(Duration::from_secs(10)))?;
-    let journey = plan.workload.journey();
+    let requests = Requests::new(&plan.requests, &plan.target, plan.workload.journey())?;
+    let tls = tls::peer(&plan.target, &plan.trust, plan.http2)?;
+    let address = plan.target.reach(plan.timeout.min(REACH))?;
     let settings = Settings {
         address,
-        tls: tls::peer(&plan.target, &plan.trust, plan.http2)?,
+        tls,
         http2: plan.http2,
         streams: if plan.http2 { plan.streams } else { 1 },
-        requests: Requests::new(&plan.requests, &plan.target, journey)?,
+        requests,
         timeout_ns: plan.timeout.as_nanos() as u64,
     };
     let gate = Gate::new(plan.threads);
@@ -85,7 +88,6 @@ fn generate(
         Err(error) => Opened { up: 0, wanted: share, failure: Some(error.to_string()) },
     });
     let (Some(start), connections) = (start, connections?) else { return Ok(None) };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let engine = Engine {
         clock: Clock::starting_at(start),
         thread,
@@ -95,7 +97,7 @@ fn generate(
         connections,
         ticks,
         stop,
-        polls: cores > plan.threads,
+        polls: super::clock::cores() > plan.threads,
     };
     engine.run().map(Some)
 }
@@ -109,7 +111,7 @@ fn follow(plan: &Plan, told: &Receiver<Tick>, show: &mut dyn FnMut(&Moment)) -> 
             show(&moment);
         }
     }
-    while let Some(moment) = timeline.last_moments(plan.workload.phases()) {
+    while let Some(moment) = timeline.next_of_rest(plan.workload.phases()) {
         show(&moment);
     }
     timeline

@@ -98,8 +98,9 @@ impl Timeline {
         self.moment(second, phases)
     }
 
-    /// The next second, whoever has told of it: the threads are over.
-    pub(super) fn last_moments(&mut self, phases: &Phases) -> Option<Moment> {
+    /// The next second with something in it, whoever has told of it: the threads are over.
+    pub(super) fn next_of_rest(&mut self, phases: &Phases) -> Option<Moment> {
+        self.waiting.retain(|_, (_, what)| !what.is_empty());
         let (&second, _) = self.waiting.first_key_value()?;
         self.moment(second, phases)
     }
@@ -123,7 +124,7 @@ impl Timeline {
         Some(Moment {
             second,
             phase: phase.map_or_else(|| "last answers".to_owned(), |phase| phase.name.clone()),
-            measured: phase.is_some_and(|phase| phase.measured),
+            measured: phase.is_none_or(|phase| phase.measured),
             of_seconds: phases.end_ns().div_ceil(1_000_000_000),
             level: phases.level_at(at_ns),
             planned: point.planned,
