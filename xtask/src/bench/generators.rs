@@ -18,6 +18,8 @@ use std::process::{Command, Stdio};
 
 /// Requests per second of the open rows.
 const RATES: [u64; 3] = [1_000, 5_000, 20_000];
+/// Connections to the target that takes its time.
+const WAITING: usize = 32;
 /// Connections of the open rows.
 const OPEN_CONNECTIONS: usize = 64;
 
@@ -36,9 +38,14 @@ enum Generator {
 enum Row {
     /// This many connections, each as fast as it is answered.
     Closed(usize),
+    /// The same on a target that takes its time: nothing is saturated, so latencies can be compared.
+    Waiting(usize),
     /// This many requests per second, evenly spaced.
     Open(u64),
 }
+
+/// A column of the table.
+type Figure = fn(&Sample) -> Option<f64>;
 
 /// One measurement.
 struct Sample {
@@ -65,14 +72,25 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
         text.push_str(&format!("{}: {}\n", generator.name(), generator.version(&stage)));
     }
     print!("{text}");
+    let slow = free_address()?;
+    let arguments = ["service", "--listen", &slow.to_string(), "--mean", "3ms", "--variation", "0.5"];
+    let mut service =
+        Process::start("service", PROXY_CORE, &stage.programs.headgate, &arguments, stage.folder())?;
+    service.wait_listening(slow)?;
     let closed = options.connections.iter().map(|count| Row::Closed(*count));
-    for row in closed.chain(RATES.map(Row::Open)) {
+    for row in closed.chain([Row::Waiting(WAITING)]).chain(RATES.map(Row::Open)) {
         let taking_part: Vec<Generator> =
             generators.iter().copied().filter(|generator| generator.can(row)).collect();
         let mut samples: Vec<Vec<Sample>> = taking_part.iter().map(|_| Vec::new()).collect();
         for _ in 0..options.rounds {
             for (generator, samples) in taking_part.iter().zip(&mut samples) {
-                samples.push(measure(*generator, row, address, options.seconds, &stage)?);
+                samples.push(measure(
+                    *generator,
+                    row,
+                    if matches!(row, Row::Waiting(_)) { slow } else { address },
+                    options.seconds,
+                    &stage,
+                )?);
             }
         }
         let report = render(row, &taking_part, &samples);
@@ -124,7 +142,7 @@ impl Generator {
     /// `wrk` has no rate, the paced generator no other model; more than some thousands a second is not for k6.
     fn can(self, row: Row) -> bool {
         match (self, row) {
-            (Self::Wrk, Row::Open(_)) | (Self::Paced, Row::Closed(_)) => false,
+            (Self::Wrk, Row::Open(_)) | (Self::Paced, Row::Closed(_) | Row::Waiting(_)) => false,
             (Self::K6, Row::Open(rate)) => rate <= 5_000,
             _ => true,
         }
@@ -142,7 +160,7 @@ fn measure(
     let core = CoreTime::of(LOAD_CORE);
     let mut sample = match (generator, row) {
         (Generator::Headgate, _) => headgate(row, &url, seconds, stage)?,
-        (Generator::Wrk, Row::Closed(connections)) => {
+        (Generator::Wrk, Row::Closed(connections) | Row::Waiting(connections)) => {
             plain(&load::wrk(&url, connections, seconds, &stage.script("get.lua"))?)?
         }
         (Generator::Paced, Row::Open(rate)) => {
@@ -157,7 +175,7 @@ fn measure(
         }
         (Generator::Oha, _) => oha(row, &url, seconds)?,
         (Generator::K6, _) => k6(row, &url, seconds, stage)?,
-        (Generator::Wrk, Row::Open(_)) | (Generator::Paced, Row::Closed(_)) => {
+        (Generator::Wrk, Row::Open(_)) | (Generator::Paced, _) => {
             return Err(format!("{} cannot do that", generator.name()));
         }
     };
@@ -170,7 +188,9 @@ fn headgate(row: Row, url: &str, seconds: u64, stage: &Stage) -> Outcome<Sample>
     command.args(["load", url, "--quiet", "--json", "-", "--warm-up", "100ms"]);
     command.arg("--duration").arg(format!("{seconds}s"));
     match row {
-        Row::Closed(connections) => command.arg("--users").arg(connections.to_string()),
+        Row::Closed(connections) | Row::Waiting(connections) => {
+            command.arg("--users").arg(connections.to_string())
+        }
         Row::Open(rate) => command.args(["--pace", "constant", "--rate", &rate.to_string()]),
     };
     let result = json(command)?;
@@ -193,7 +213,9 @@ fn oha(row: Row, url: &str, seconds: u64) -> Outcome<Sample> {
     command.args(["--no-tui", "--output-format", "json", "--disable-compression"]);
     command.arg("-z").arg(format!("{seconds}s"));
     match row {
-        Row::Closed(connections) => command.arg("-c").arg(connections.to_string()),
+        Row::Closed(connections) | Row::Waiting(connections) => {
+            command.arg("-c").arg(connections.to_string())
+        }
         Row::Open(rate) => command.args([
             "-c",
             &OPEN_CONNECTIONS.to_string(),
@@ -216,7 +238,7 @@ fn oha(row: Row, url: &str, seconds: u64) -> Outcome<Sample> {
 fn k6(row: Row, url: &str, seconds: u64, stage: &Stage) -> Outcome<Sample> {
     let (script, summary) = (stage.script("load.js"), stage.script("k6.json"));
     let model = match row {
-        Row::Closed(users) => format!("executor: 'constant-vus', vus: {users}"),
+        Row::Closed(users) | Row::Waiting(users) => format!("executor: 'constant-vus', vus: {users}"),
         Row::Open(rate) => format!(
             "executor: 'constant-arrival-rate', rate: {rate}, timeUnit: '1s', preAllocatedVUs: {OPEN_CONNECTIONS}"
         ),
@@ -276,9 +298,10 @@ fn output(command: &mut Command) -> Outcome<Vec<u8>> {
 fn render(row: Row, generators: &[Generator], samples: &[Vec<Sample>]) -> String {
     let title = match row {
         Row::Closed(connections) => format!("closed, {connections} connections"),
+        Row::Waiting(connections) => format!("closed, {connections} connections, a service of 3 ms"),
         Row::Open(rate) => format!("open, {rate} requests/s"),
     };
-    let figures: [(&str, fn(&Sample) -> Option<f64>); 5] = [
+    let figures: [(&str, Figure); 5] = [
         ("per s", |sample| Some(sample.per_s)),
         ("p50 us", |sample| Some(sample.p50_us)),
         ("p99 us", |sample| Some(sample.p99_us)),

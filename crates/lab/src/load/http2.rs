@@ -33,10 +33,10 @@ pub(super) struct Http2 {
     waker: Waker,
 }
 
+type Greeted = (SendRequest<Bytes>, Connection<Socket, Bytes>);
+
 enum State {
-    Greeting(
-        Pin<Box<dyn Future<Output = Result<(SendRequest<Bytes>, Connection<Socket, Bytes>), h2::Error>>>>,
-    ),
+    Greeting(Pin<Box<dyn Future<Output = Result<Greeted, h2::Error>>>>),
     Open(SendRequest<Bytes>, Box<Connection<Socket, Bytes>>),
     Over,
 }
