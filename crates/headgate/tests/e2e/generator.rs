@@ -287,8 +287,8 @@ fn what_cannot_begin_says_why_and_what_to_do() {
         (&[":1", "--users", "2000000"], 1, ["closed.phases", "write less"]),
         (&[":1", "--users", "1", "--workload", "/no/such.toml"], 2, ["--workload", "--users"]),
         (&[":1", "--workload", "/no/such.toml"], 1, ["cannot read", "/no/such.toml"]),
-        (&[&plain, "--users", "1", "--timeout", "2s"], 1, ["none of 1 connections", "127.0.0.1"]),
-        (&[&http2, "--users", "1", "--http2", "--timeout", "2s"], 1, ["none of 1 connections", "HTTP/2"]),
+        (&[&plain, "--users", "1", "--timeout", "500ms"], 1, ["none of 1 connections", "127.0.0.1"]),
+        (&[&http2, "--users", "1", "--http2", "--timeout", "500ms"], 1, ["none of 1 connections", "HTTP/2"]),
     ] {
         let ended = output(&[&["load"], flags].concat());
         let text = String::from_utf8(ended.stderr).unwrap();

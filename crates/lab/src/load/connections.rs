@@ -105,6 +105,15 @@ impl<'a> Connections<'a> {
                 connections.serve(index, 0, &mut none);
             }
         }
+        if connections.all.iter().any(Connection::is_opening) {
+            let spoken = match (settings.http2, &settings.tls) {
+                (true, _) => "HTTP/2",
+                (false, Some(_)) => "TLS",
+                (false, None) => "TCP",
+            };
+            let why = format!("no answer within the timeout; does it speak {spoken} there?");
+            connections.last_failure.get_or_insert(why);
+        }
         (connections.reopened, connections.refused, connections.refilled) = (0, 0, false);
         Ok(connections)
     }
@@ -235,9 +244,10 @@ impl<'a> Connections<'a> {
             State::Http1(http1) => http1.serve(requests, &mut self.buffer, done),
             State::Http2 { http2, offered, .. } => {
                 let standing = http2.serve(requests, done);
-                if !*offered && http2.is_open() {
+                let room = http2.room();
+                if !*offered && room > 0 {
                     *offered = true;
-                    self.offer(index, self.settings.streams);
+                    self.offer(index, room);
                 }
                 standing
             }

@@ -7,7 +7,7 @@ use super::request::Requests;
 use super::wire::Wire;
 use bytes::Bytes;
 use h2::client::{Connection, ResponseFuture, SendRequest};
-use h2::{RecvStream, SendStream};
+use h2::{Ping, PingPong, RecvStream, SendStream};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -27,6 +27,7 @@ pub(super) struct Http2 {
     wire: Rc<RefCell<Wire>>,
     blocked: Rc<Cell<bool>>,
     state: State,
+    streams_max: usize,
     streams: Vec<Option<Stream>>,
     vacant: Vec<u32>,
     woken: Arc<Woken>,
@@ -35,8 +36,11 @@ pub(super) struct Http2 {
 
 type Greeted = (SendRequest<Bytes>, Connection<Socket, Bytes>);
 
+/// The library takes a connection for greeted when it has sent its own part; an answered ping proves that the
+/// other side speaks HTTP/2 too, and that its settings have come.
 enum State {
     Greeting(Pin<Box<dyn Future<Output = Result<Greeted, h2::Error>>>>),
+    Pinging(SendRequest<Bytes>, Box<Connection<Socket, Bytes>>, PingPong),
     Open(SendRequest<Bytes>, Box<Connection<Socket, Bytes>>),
     Over,
 }
@@ -58,7 +62,7 @@ enum Answer {
 
 impl Http2 {
     /// Begins to greet on a connection that is open, TLS included.
-    pub(super) fn new(wire: Wire, streams: usize) -> Self {
+    pub(super) fn new(wire: Wire, streams_max: usize) -> Self {
         let (wire, blocked) = (Rc::new(RefCell::new(wire)), Rc::new(Cell::new(false)));
         let socket = Socket { wire: wire.clone(), blocked: blocked.clone() };
         let mut builder = h2::client::Builder::new();
@@ -66,21 +70,24 @@ impl Http2 {
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .initial_max_send_streams(streams);
+            .initial_max_send_streams(streams_max);
         let greeting = Box::pin(async move { builder.handshake::<_, Bytes>(socket).await });
         let woken = Arc::new(Woken::default());
         let waker = woken.waker(CONNECTION);
         let state = State::Greeting(greeting);
-        Self { wire, blocked, state, streams: Vec::new(), vacant: Vec::new(), woken, waker }
+        Self { wire, blocked, state, streams_max, streams: Vec::new(), vacant: Vec::new(), woken, waker }
     }
 
     pub(super) fn wire(&self) -> &Rc<RefCell<Wire>> {
         &self.wire
     }
 
-    /// Whether requests may be sent.
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(..))
+    /// Requests that it may carry at once, as far as the peer agrees; zero before it is open.
+    pub(super) fn room(&self) -> usize {
+        match &self.state {
+            State::Open(_, connection) => self.streams_max.min(connection.max_concurrent_send_streams()),
+            _ => 0,
+        }
     }
 
     /// Requests under way.
@@ -161,22 +168,28 @@ impl Http2 {
     fn drive(&mut self) -> Result<(), ()> {
         let mut context = Context::from_waker(&self.waker);
         if let State::Greeting(greeting) = &mut self.state {
-            match greeting.as_mut().poll(&mut context) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok((sender, connection))) => {
-                    self.state = State::Open(sender, Box::new(connection))
-                }
+            let Poll::Ready(greeted) = greeting.as_mut().poll(&mut context) else { return Ok(()) };
+            let (sender, mut connection) = greeted.map_err(drop)?;
+            let mut pings = connection.ping_pong().ok_or(())?;
+            pings.send_ping(Ping::opaque()).map_err(drop)?;
+            self.state = State::Pinging(sender, Box::new(connection), pings);
+        }
+        if let State::Open(_, connection) | State::Pinging(_, connection, _) = &mut self.state
+            // It ends in order only when the peer says so.
+            && Pin::new(connection.as_mut()).poll(&mut context).is_ready()
+        {
+            return Err(());
+        }
+        self.state = match std::mem::replace(&mut self.state, State::Over) {
+            State::Pinging(sender, connection, mut pings) => match pings.poll_pong(&mut context) {
+                Poll::Pending => State::Pinging(sender, connection, pings),
+                Poll::Ready(Ok(_)) => State::Open(sender, connection),
                 Poll::Ready(Err(_)) => return Err(()),
-            }
-        }
-        match &mut self.state {
-            State::Open(_, connection) => match Pin::new(connection.as_mut()).poll(&mut context) {
-                Poll::Pending => Ok(()),
-                // It ends in order only when the peer says so.
-                Poll::Ready(_) => Err(()),
             },
-            State::Greeting(_) | State::Over => Err(()),
-        }
+            State::Over => return Err(()),
+            other => other,
+        };
+        Ok(())
     }
 
     /// Goes on with one request.

@@ -67,7 +67,9 @@ impl Summary {
     }
 
     fn course(&self) -> [Chart; 2] {
-        let points = &self.timeline;
+        // The last answers trickle in after the plan's end; drawn, they would look like a collapse.
+        let last = self.timeline.iter().rposition(|point| point.planned > 0 || point.errors > 0);
+        let points = &self.timeline[..last.map_or(0, |last| last + 1)];
         let series = |name: &str, value: &dyn Fn(&super::Point) -> f64| Series {
             name: name.to_owned(),
             y: points.iter().map(|point| Some(value(point))).collect(),
