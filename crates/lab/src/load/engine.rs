@@ -14,7 +14,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 /// How long before a due time the thread stops sleeping and polls.
-const POLL_BEFORE_NS: u64 = 60_000;
+const POLL_BEFORE_NS: u64 = 200_000;
 /// How often deadlines, broken connections and the stop flag are looked at, at the least.
 const SWEEP_NS: u64 = 10_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
