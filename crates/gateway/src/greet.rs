@@ -125,8 +125,23 @@ fn failed_handshake(error: &io::Error) -> Fault {
     if error.kind() != io::ErrorKind::InvalidData {
         return Fault::new(FaultKind::ClientClosed, "the client left during the TLS handshake");
     }
-    log::peer_event(&FAILED, Level::Warn, "a TLS handshake with a client failed", &[("error", error)]);
+    log::peer_event(
+        &FAILED,
+        Level::Warn,
+        "a TLS handshake with a client failed",
+        &[("error", &reason(error))],
+    );
     Fault::new(FaultKind::BadRequest, "the TLS handshake failed")
+}
+
+/// What TLS says of the certificate, without the names of the types it is wrapped in.
+fn reason(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(cause))) => {
+            format!("invalid peer certificate: {cause}")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Reads a PROXY protocol header, and not a byte more. `None` means that the proxy speaks for itself.

@@ -316,7 +316,9 @@ fn change_chaos(ask: Chaos, admin: &str) -> Result<(), Failure> {
 fn ended(result: Result<Exit, Failure>) -> ExitCode {
     result
         .unwrap_or_else(|error| {
-            say::complain(&error);
+            if !say::is_unread(&error) {
+                say::complain(&error);
+            }
             Exit::Failed
         })
         .into()

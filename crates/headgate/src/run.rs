@@ -2,7 +2,7 @@
 //! running server.
 
 use crate::file::{ConfigFile, Overrides, load_with_warnings, located};
-use crate::say::{Failure, say, warn};
+use crate::say::{Failure, remark, say, warn};
 use crate::service::{self, ServiceOptions};
 use crate::supervisor;
 use headgate_control::watch::Watch;
@@ -31,17 +31,21 @@ pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure
         Some(file) => file.load()?,
         None => from_flags(flags)?,
     };
+    // Whoever pipes the access log into a parser wants nothing else there.
+    let is_log = config.log.as_ref().is_some_and(|log| log.path.is_none());
+    let tell = if is_log { remark } else { say };
     supervisor::run(file, watch, config, |running| {
-        for (name, address) in running.addresses() {
-            say(&format!("listening on {address} [{name}]"))?;
-        }
-        Ok(())
+        running
+            .addresses()
+            .iter()
+            .try_for_each(|(name, address)| tell(&format!("listening on {address} [{name}]")))
     })
 }
 
 pub(crate) fn check(file: &Path) -> Result<(), Failure> {
     let (config, mut warnings) = load_with_warnings(file)?;
     warnings.extend(absent_lists(file, &config));
+    warnings.extend(absent_log_folder(file, &config));
     let (listeners, services, routes) = (config.listeners.len(), config.services.len(), config.routes.len());
     Snapshot::compile(Arc::new(config), &Discovered::new(), None)
         .map_err(|error| located(Some(file), error.into()))?;
@@ -71,6 +75,19 @@ fn absent_lists(file: &Path, config: &Config) -> Vec<ConfigError> {
         Some(locate(&text, &file.display().to_string(), &format!("service.{name}"), &message))
     };
     config.services.iter().filter_map(warning).collect()
+}
+
+/// An access log in a folder that is not there, or not here: checks are made on other machines too.
+fn absent_log_folder(file: &Path, config: &Config) -> Option<ConfigError> {
+    let path = Path::new(config.log.as_ref()?.path.as_ref()?);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+    if folder.is_dir() {
+        return None;
+    }
+    let text = std::fs::read_to_string(file).ok()?;
+    let message =
+        format!("there is no folder {}; without it the access log cannot be opened", folder.display());
+    Some(locate(&text, &file.display().to_string(), "log.path", &message))
 }
 
 pub(crate) fn service(options: ServiceOptions) -> Result<(), Failure> {

@@ -26,6 +26,9 @@ use tokio::task::JoinSet;
 
 /// Connections that may wait to be accepted, per socket.
 const BACKLOG: u32 = 4_096;
+const BIND_REMEDY: &str = "; for a port below 1024 give the program the right to it \
+    (`setcap cap_net_bind_service=+ep PROGRAM`, or AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit), \
+    for a Unix socket the right to write to its folder";
 /// How long the last lines of the access log may take at the end.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 /// Label sets that one metric may have.
@@ -289,7 +292,14 @@ impl Sockets {
     /// One socket for each worker: the kernel spreads connections over them.
     fn open(name: &str, bind: &str, workers: usize, kept: Vec<ListenSocket>) -> io::Result<Self> {
         let in_place = |error: io::Error| {
-            io::Error::new(error.kind(), format!("cannot listen on {bind} for [listen.{name}]: {error}"))
+            let remedy = match error.kind() {
+                io::ErrorKind::PermissionDenied => BIND_REMEDY,
+                _ => "",
+            };
+            io::Error::new(
+                error.kind(),
+                format!("cannot listen on {bind} for [listen.{name}]: {error}{remedy}"),
+            )
         };
         let address: BindAddress = bind
             .parse()

@@ -24,9 +24,12 @@ use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::WorkerMetrics;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Sleep, sleep};
 
 /// Updates from discovery that may wait to be taken over.
 const UPDATES: usize = 64;
@@ -41,11 +44,13 @@ pub(crate) struct Running {
     admin: Arc<Mutex<AdminListener>>,
     shared: Arc<Shared>,
     metrics: Arc<Mutex<ConfigMetrics>>,
+    /// A stop was asked for, and new connections are still taken.
+    leaving: Arc<AtomicBool>,
 }
 
 impl State for Running {
     fn ready(&self) -> Result<(), String> {
-        let stopping = *self.shared.stops().borrow();
+        let stopping = self.leaving.load(Ordering::Relaxed) || *self.shared.stops().borrow();
         if stopping { Err("stopping: open requests are being finished".to_owned()) } else { Ok(()) }
     }
 
@@ -88,6 +93,7 @@ impl Running {
     /// Gives a line that says what is in force now, or why nothing changed.
     pub(crate) fn reload(&self) -> Result<String, String> {
         let Some(file) = &self.file else {
+            log::event(Level::Warn, "nothing to reload: started without a file", &[]);
             return Err("started without a file; there is nothing to reload".to_owned());
         };
         let result = self.apply(file);
@@ -198,6 +204,7 @@ pub(crate) fn run(
         server: Arc::new(Mutex::new(Some(server))),
         admin: Arc::new(Mutex::new(admin)),
         metrics: Arc::new(Mutex::new(ConfigMetrics::new(&cells))),
+        leaving: Arc::default(),
         shared,
     };
     running.count(|_| {});
@@ -226,7 +233,7 @@ pub(crate) fn run(
         let stopped = tokio::select! {
             stopped = &mut stop => stopped,
             // Whoever asks twice does not want to wait.
-            () = signals.stop() => {
+            _ = signals.stop() => {
                 log::event(Level::Warn, "asked to stop again; open requests are cut", &[]);
                 running.shared.hurry();
                 stop.await
@@ -277,12 +284,16 @@ impl Signals {
         })
     }
 
-    /// Waits for one that says stop.
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
+    /// Waits for one that says stop; its name.
+    async fn stop(&mut self) -> &'static str {
+        stopped(&mut self.interrupt, &mut self.terminate).await
+    }
+}
+
+async fn stopped(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
     }
 }
 
@@ -306,6 +317,7 @@ async fn supervise(
     let outcomes = running.with_server(Server::take_signals).unwrap_or_default();
     let loops = control::run(Loops { context, resolver, updates, signals: outcomes });
     let mut successor = None;
+    let mut leave: Option<(&'static str, Pin<Box<Sleep>>)> = None;
     let mut changes = running.shared.changes();
     let mut ends = running.with_server(|server| server.chaos.ends()).ok_or("stopped before it ran")?;
     let mut certificates = Watch::new(tls_files(&running.shared.snapshot().config));
@@ -313,8 +325,20 @@ async fn supervise(
     loop {
         tokio::select! {
             () = &mut loops => return Err("the control loops ended".into()),
-            _ = signals.interrupt.recv() => return Ok("SIGINT"),
-            _ = signals.terminate.recv() => return Ok("SIGTERM"),
+            why = stopped(&mut signals.interrupt, &mut signals.terminate) => {
+                if successor.is_some() && why == "SIGTERM" {
+                    return Ok("a successor took over");
+                }
+                let delay = running.shared.snapshot().config.drain_delay.0;
+                if delay.is_zero() || leave.is_some() {
+                    return Ok(why);
+                }
+                running.leaving.store(true, Ordering::Relaxed);
+                let fields: log::Fields<'_> = &[("why", &why), ("for_s", &delay.as_secs_f64())];
+                log::event(Level::Info, "not ready any more; connections are still taken", fields);
+                leave = Some((why, Box::pin(sleep(delay))));
+            }
+            why = delay_over(&mut leave) => return Ok(why),
             _ = signals.hangup.recv() => {
                 running.with_server(|server| server.reopen_log());
                 // What came of it is in the log.
@@ -343,6 +367,17 @@ async fn supervise(
             () = upgrade::failed(&mut successor) => {
                 log::event(Level::Error, "the successor ended before it was ready; this process goes on", &[]);
             }
+        }
+    }
+}
+
+/// Ends when connections need no longer be taken; never, as long as nobody asked to stop.
+async fn delay_over(leave: &mut Option<(&'static str, Pin<Box<Sleep>>)>) -> &'static str {
+    match leave {
+        None => std::future::pending().await,
+        Some((why, delay)) => {
+            delay.await;
+            why
         }
     }
 }

@@ -211,10 +211,11 @@ fn key_text(key: &str) -> String {
 
 /// The order of the keys in the reference.
 fn rank(key: &str) -> usize {
-    const ORDER: [&str; 61] = [
+    const ORDER: [&str; 62] = [
         "profile",
         "workers",
         "drain",
+        "drain_delay",
         "admin",
         "log",
         "trace",

@@ -203,7 +203,8 @@ impl Version {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
-            Self::Http2 => "HTTP/2",
+            // As access logs write it since HTTP/2 came.
+            Self::Http2 => "HTTP/2.0",
         }
     }
 }

@@ -97,6 +97,9 @@ fn check(text: &str) -> (String, Option<i32>) {
 
 #[test]
 fn what_has_no_effect_is_a_warning() {
+    let (text, code) = check(&format!("log = {{ path = \"/no/such/folder/access.log\" }}\n{GOOD}"));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains(":1:9: there is no folder /no/such/folder"), "{text}");
     let (text, code) =
         check(&format!("{GOOD}listeners = [\"web\"]\n[listen.idle]\nbind = \"127.0.0.1:1\"\n"));
     assert_eq!(code, Some(0), "{text}");

@@ -1,11 +1,13 @@
 //! What Headgate says about the traffic: the access log, the admin listener, the commands that ask it.
 
 use crate::support::{Headgate, PATIENCE, Port, Service, Wire, one_service, output};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Instant;
 
 /// A gateway with an access log of that format on standard output.
@@ -234,6 +236,36 @@ fn health_and_readiness_are_told_apart_while_it_stops() {
     assert_eq!(client.response().text(), "ok");
     drop(client);
     assert!(gateway.wait().0.success());
+}
+
+#[test]
+fn with_a_delay_it_is_not_ready_and_still_takes_connections() {
+    let service = Service::named("app");
+    let config = format!("drain_delay = \"1h\"\n{}", one_service("", "", &[service.address]));
+    let (mut gateway, admin) = administered(&config);
+    gateway.signal(Signal::TERM);
+    let started = Instant::now();
+    while ask(&admin, "GET /readyz").0 == 200 {
+        assert!(started.elapsed() < PATIENCE, "still ready");
+    }
+    assert_eq!(gateway.connect().get("/").status(), 200);
+    gateway.signal(Signal::TERM);
+    assert!(gateway.wait().0.success());
+}
+
+#[test]
+fn the_access_log_has_standard_output_for_itself() {
+    let mut child = crate::support::headgate()
+        .args(["run", "--listen", "127.0.0.1:0", "--to", "127.0.0.1:9", "--access-log", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut events = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(events.any(|line| line.starts_with("listening on ")));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "");
 }
 
 #[test]

@@ -40,6 +40,9 @@ pub struct Config {
     pub workers: Option<usize>,
     /// How long connections may finish after a stop signal before they are closed.
     pub drain: Span<30_000>,
+    /// How long new connections are still taken after a stop signal, while `/readyz` says 503 already: time for
+    /// whoever sends the traffic to notice.
+    pub drain_delay: Span<0>,
     /// Where metrics, health and control are served. Absent: no admin listener.
     pub admin: Option<AdminSpec>,
     /// Access log. Absent: off.

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,9 @@ pub(crate) struct Headgate {
     stdout: Receiver<String>,
     /// Standard error: events, and what it complains of.
     stderr: Receiver<String>,
-    /// What of it was read.
+    /// Lines of either that say where it listens.
+    places: Receiver<String>,
+    /// What of standard error was read.
     said: String,
     /// Addresses by listener name.
     addresses: BTreeMap<String, SocketAddr>,
@@ -128,10 +130,11 @@ impl Headgate {
 
     fn spawn(mut command: Command, listeners: usize, scratch: Scratch) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = lines(child.stdout.take().unwrap());
-        let stderr = lines(child.stderr.take().unwrap());
+        let (sender, places) = mpsc::channel();
+        let stdout = lines(child.stdout.take().unwrap(), sender.clone());
+        let stderr = lines(child.stderr.take().unwrap(), sender);
         let said = String::new();
-        let mut this = Self { child, stdout, stderr, said, addresses: BTreeMap::new(), scratch };
+        let mut this = Self { child, stdout, stderr, places, said, addresses: BTreeMap::new(), scratch };
         this.read_addresses(listeners);
         this
     }
@@ -140,7 +143,7 @@ impl Headgate {
     #[track_caller]
     pub(crate) fn read_addresses(&mut self, listeners: usize) {
         for _ in 0..listeners {
-            let line = self.line();
+            let line = self.next_of(|this| &this.places);
             let parts = line.strip_prefix("listening on ").and_then(|rest| rest.split_once(" ["));
             let Some((address, name)) = parts else { panic!("not where it listens: {line}") };
             // A Unix socket is known by its path.
@@ -178,7 +181,12 @@ impl Headgate {
     /// The next line of standard output.
     #[track_caller]
     pub(crate) fn line(&mut self) -> String {
-        match self.stdout.recv_timeout(PATIENCE) {
+        self.next_of(|this| &this.stdout)
+    }
+
+    #[track_caller]
+    fn next_of(&mut self, channel: fn(&Self) -> &Receiver<String>) -> String {
+        match channel(self).recv_timeout(PATIENCE) {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => panic!("headgate says nothing"),
             Err(RecvTimeoutError::Disconnected) => {
@@ -239,12 +247,13 @@ impl Drop for Headgate {
     }
 }
 
-/// Reads a pipe to its end, so that its writer never waits.
-fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+/// Reads a pipe to its end, so that its writer never waits. Lines that say where it listens go to `places`.
+fn lines(pipe: impl Read + Send + 'static, places: Sender<String>) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
+            let taker = if line.starts_with("listening on ") { &places } else { &sender };
+            if taker.send(line).is_err() {
                 return;
             }
         }
