@@ -20,6 +20,7 @@ mod run;
 mod say;
 mod server;
 mod service;
+mod spare_memory;
 mod supervisor;
 mod top;
 mod upgrade;

@@ -7,6 +7,7 @@ use crate::file::{ConfigFile, located};
 use crate::mistakes::one_line;
 use crate::say::Failure;
 use crate::server::{Server, seed};
+use crate::spare_memory;
 use crate::upgrade;
 use headgate_admin::{Admin, ChaosAsk, ChaosChange, ChaosRefusal, Reload, State};
 use headgate_control::context::Context;
@@ -136,6 +137,7 @@ impl Running {
             log::event(Level::Info, "admin listener moved", &[("to", &moved.place())]);
             admin.enact(moved);
         }
+        spare_memory::give_back();
         Ok(())
     }
 
@@ -220,6 +222,7 @@ pub(crate) fn run(
         };
         let admin = tokio::spawn(admin_listener::serve(moves, admin, admin_stops));
         report_start(&running);
+        spare_memory::give_back();
         ready(&running)?;
         upgrade::take_over();
         let supervised = supervise(&running, &mut signals, watch, cells).await;
