@@ -56,7 +56,9 @@ pub(crate) fn report(path: &Path) -> Result<(), Failure> {
 fn write_report(study: &Study, folder: &Folder) -> Result<(), Failure> {
     let report = analysis::report(study, folder.finished(), folder.damage());
     folder.put("runs.csv", &analysis::csv(study, folder.finished()))?;
-    folder.put("report.json", &serde_json::to_string_pretty(folder.finished())?)?;
+    let data = serde_json::json!({ "report": report, "runs": folder.finished() });
+    folder.put("report.json", &serde_json::to_string_pretty(&data)?)?;
+    folder.put("report.md", &report.markdown())?;
     let page = folder.put("report.html", &report.html())?;
     say(&format!("report     {}", page.display()))
 }

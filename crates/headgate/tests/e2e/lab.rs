@@ -47,7 +47,7 @@ fn a_study_leaves_its_runs_and_a_report_and_goes_on_after_an_interruption() {
     assert!(String::from_utf8_lossy(&done.stderr).contains("12 of 12 runs"));
     let whole = runs(&out);
     assert_eq!(whole.len(), 12);
-    for name in ["report.html", "report.json", "runs.csv", "study.toml"] {
+    for name in ["report.html", "report.json", "report.md", "runs.csv", "study.toml"] {
         assert!(out.join(name).metadata().unwrap().len() > 0, "{name}");
     }
     let html = fs::read_to_string(out.join("report.html")).unwrap();

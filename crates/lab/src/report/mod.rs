@@ -1,20 +1,24 @@
-//! Reports for people: one HTML file that needs no network, with tables and charts that can be zoomed. It lays
-//! out what it is given and computes nothing.
+//! Reports: one HTML file that needs no network, with tables and charts that can be zoomed; the same as Markdown
+//! and, for programs, as data. It lays out what it is given and computes nothing.
 
 mod chart;
 mod html;
+mod markdown;
 mod text;
 
 pub use chart::{Chart, Series};
 
+use serde::Serialize;
+
 /// A report, from top to bottom.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     title: String,
     blocks: Vec<Block>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Block {
     Heading(String),
     Text(String),
@@ -26,7 +30,7 @@ enum Block {
 }
 
 /// A table; its first column is text, the others are mostly numbers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Table {
     pub caption: String,
     pub head: Vec<String>,
@@ -36,7 +40,7 @@ pub struct Table {
 }
 
 /// Lengths side by side, each made of parts: one bar for each row.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Bars {
     pub caption: String,
     /// Names of the parts.
