@@ -8,7 +8,7 @@ use headgate_model::spec::AdminSpec;
 use headgate_net::listener::{self, ListenSocket};
 use headgate_observe::log::{self, Level};
 use std::fmt::Display;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -18,6 +18,7 @@ const BACKLOG: u32 = 128;
 /// Says where the admin listener is.
 pub(crate) struct AdminListener {
     bind: Option<String>,
+    address: Option<SocketAddr>,
     moves: mpsc::UnboundedSender<Option<TcpListener>>,
 }
 
@@ -41,7 +42,12 @@ impl AdminListener {
     /// One that is nowhere yet, and what [`serve`] needs to follow it.
     pub(crate) fn new() -> (Self, Moves) {
         let (moves, receiver) = mpsc::unbounded_channel();
-        (Self { bind: None, moves }, receiver)
+        (Self { bind: None, address: None, moves }, receiver)
+    }
+
+    /// Where it listens; with port 0 in the configuration the kernel has chosen one.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// Binds what `spec` asks for, unless it is bound already: then there is nothing to enact.
@@ -60,6 +66,7 @@ impl AdminListener {
     /// Goes over to the new address. Answers that were begun on the old one are sent.
     pub(crate) fn enact(&mut self, Move { bind, listener }: Move) {
         self.bind = bind;
+        self.address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         // Nobody follows any more at the end of the process only.
         let _ = self.moves.send(listener);
     }

@@ -12,7 +12,9 @@ use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
 use crate::{chaos, demo, explain, flag, import, lab, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use headgate_model::spec::{BalancePolicy, parse_duration};
+use headgate_lab::rig::ReplicaSpec;
+use headgate_lab::workload::Distribution;
+use headgate_model::spec::{BalancePolicy, Span, parse_duration};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -72,7 +74,7 @@ enum Command {
         admin: String,
     },
     /// Run a small HTTP service with a chosen behaviour, for demos and studies.
-    Service(Service),
+    Service(Box<Service>),
     /// Watch a running Headgate in the terminal.
     Top {
         /// Its admin address.
@@ -197,6 +199,9 @@ struct Run {
     /// Write an access log to standard output: json, common, combined or a format string.
     #[arg(long, value_name = "FORMAT")]
     access_log: Option<String>,
+    /// Stop when standard input ends.
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 /// The options of `headgate service`; see [`ServiceOptions`].
@@ -208,6 +213,12 @@ struct Service {
     /// Sent as `x-served-by` and in the body.
     #[arg(long, default_value = "service")]
     name: String,
+    /// Virtual cores that requests in work share evenly, each using one at most. Default: one for each.
+    #[arg(long, value_name = "NUMBER")]
+    cores: Option<f64>,
+    /// How its own work for a request is spread, in place of --mean and --variation: 'exponential = { mean = "5ms" }'.
+    #[arg(long, value_name = "DISTRIBUTION", value_parser = flag::distribution)]
+    work: Option<Distribution<Span<0>>>,
     /// Mean time of its own work for a request.
     #[arg(long, default_value = "5ms", value_parser = parse_duration)]
     mean: Duration,
@@ -238,7 +249,16 @@ struct Service {
     /// Of the dice for times, sizes and errors.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Stop when standard input ends.
+    /// From its start until it listens.
+    #[arg(long, default_value = "0s", value_parser = parse_duration)]
+    cold_start: Duration,
+    /// Rise from a tenth of the speed to all of it in this time.
+    #[arg(long, default_value = "0s", value_parser = parse_duration)]
+    ramp: Duration,
+    /// Be this replica of a study: a JSON file as the rig writes it.
+    #[arg(long, value_name = "FILE", value_parser = flag::replica)]
+    replica: Option<ReplicaSpec>,
+    /// Obey the lines of standard input, and stop when it ends.
     #[arg(long, hide = true)]
     with_parent: bool,
 }
@@ -248,6 +268,8 @@ impl From<Service> for ServiceOptions {
         Self {
             listen: args.listen,
             name: args.name,
+            cores: args.cores,
+            work: args.work,
             mean: args.mean,
             variation: args.variation,
             payload: args.payload,
@@ -258,6 +280,9 @@ impl From<Service> for ServiceOptions {
             parallel: args.parallel,
             error_rate: args.error_rate,
             seed: args.seed,
+            cold_start: args.cold_start,
+            ramp: args.ramp,
+            replica: args.replica,
             with_parent: args.with_parent,
         }
     }
@@ -268,6 +293,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(run) => {
             let flags = RunFlags {
                 to: run.to,
+                with_parent: run.with_parent,
                 listen: run.listen,
                 from: run.from,
                 http2: run.http2,
@@ -286,7 +312,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Import { format, file } => return ended(import::import(format, &file)),
         Command::Demo { listen, admin } => demo::demo(&listen, &admin),
-        Command::Service(service) => run::service(service.into()),
+        Command::Service(service) => run::service((*service).into()),
         Command::Top { admin, once } => top::run(&TopOptions { admin, once }),
         Command::Reload { admin } => reload::run(&admin),
         Command::Lab(Lab::Run { file, out, threads }) => {

@@ -28,7 +28,7 @@ pub(crate) fn demo(listen: &str, admin: &str) -> Result<(), Failure> {
         command.args(["service", "--listen", &address.to_string(), "--name", name]);
         command.args(["--mean", mean, "--variation", variation, "--with-parent"]);
         // Nobody writes to it. However this process ends, its end of the pipe closes, and the service stops.
-        command.stdin(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
         children.0.push(command.spawn()?);
         endpoints.push(EndpointSpec::Address(address.to_string()));
         say(&format!("service {name:<7} http://{address}  mean {mean}, variation {variation}"))?;

@@ -1,8 +1,10 @@
 //! Values of flags, read as strictly as the same settings in a configuration file.
 
+use headgate_lab::rig::ReplicaSpec;
+use headgate_lab::workload::Distribution;
 use headgate_model::address::{BindAddress, EndpointAddress};
 use headgate_model::pattern::Pattern;
-use headgate_model::spec::BalancePolicy;
+use headgate_model::spec::{BalancePolicy, Span};
 use std::net::SocketAddr;
 
 /// `:3000`, `10.0.0.1:80`, `https://app.internal`, `unix:/run/app.sock`.
@@ -53,6 +55,17 @@ pub(crate) fn policy(name: &str) -> Result<BalancePolicy, String> {
         let known: Vec<String> = BalancePolicy::ALL.into_iter().filter_map(name_of).collect();
         format!("there is no such policy; the policies are {}", known.join(", "))
     })
+}
+
+/// A distribution of times as in a study, without the outer braces: `exponential = { mean = "5ms" }`.
+pub(crate) fn distribution(text: &str) -> Result<Distribution<Span<0>>, String> {
+    toml::from_str(text).map_err(|error| error.message().to_owned())
+}
+
+/// The file of a replica, as the rig writes it.
+pub(crate) fn replica(file: &str) -> Result<ReplicaSpec, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read it: {error}"))?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
 fn is_port(text: &str) -> bool {

@@ -15,6 +15,7 @@ mod import;
 mod lab;
 mod load;
 mod mistakes;
+mod parent;
 mod reload;
 mod run;
 mod say;

@@ -2,6 +2,7 @@
 //! running server.
 
 use crate::file::{ConfigFile, Overrides, load_with_warnings, located};
+use crate::parent;
 use crate::say::{Failure, remark, say, warn};
 use crate::service::{self, ServiceOptions};
 use crate::supervisor;
@@ -21,10 +22,15 @@ pub(crate) struct RunFlags {
     pub from: Option<String>,
     pub http2: bool,
     pub balance: Option<BalancePolicy>,
+    pub with_parent: bool,
     pub overrides: Overrides,
 }
 
 pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure> {
+    if flags.with_parent {
+        parent::follow()?;
+        parent::watch_input()?;
+    }
     let watch = Watch::new(file.clone());
     let file = file.map(|path| ConfigFile { path, overrides: flags.overrides.clone() });
     let config = match &file {
@@ -35,10 +41,13 @@ pub(crate) fn run(file: Option<PathBuf>, flags: &RunFlags) -> Result<(), Failure
     let is_log = config.log.as_ref().is_some_and(|log| log.path.is_none());
     let tell = if is_log { remark } else { say };
     supervisor::run(file, watch, config, |running| {
-        running
-            .addresses()
-            .iter()
-            .try_for_each(|(name, address)| tell(&format!("listening on {address} [{name}]")))
+        for (name, address) in running.addresses() {
+            tell(&format!("listening on {address} [{name}]"))?;
+        }
+        if let Some(address) = running.admin_address() {
+            tell(&format!("admin on {address}"))?;
+        }
+        Ok(())
     })
 }
 
@@ -92,7 +101,7 @@ fn absent_log_folder(file: &Path, config: &Config) -> Option<ConfigError> {
 
 pub(crate) fn service(options: ServiceOptions) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(service::run(options))?)
+    runtime.block_on(service::run(options))
 }
 
 pub(crate) fn schema() -> Result<(), Failure> {

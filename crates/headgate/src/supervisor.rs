@@ -24,6 +24,7 @@ use headgate_observe::log::{self, Level};
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::WorkerMetrics;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,6 +89,11 @@ impl Running {
     /// The addresses that are listened on, by listener name.
     pub(crate) fn addresses(&self) -> Vec<(String, String)> {
         self.with_server(|server| server.addresses()).unwrap_or_default()
+    }
+
+    /// Where the admin listener is.
+    pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.lock().unwrap_or_else(PoisonError::into_inner).address()
     }
 
     /// Reads the configuration file again and swaps it in; a file that cannot be used changes nothing.

@@ -1,12 +1,13 @@
-//! Calls from one service to the next over kept-alive connections. It follows no redirects, retries nothing
-//! and trusts its peers: they are services of the same demo or study.
+//! Calls from one service to the next over kept-alive connections, straight or through a gateway. It follows no
+//! redirects, retries nothing and trusts its peers: they are services of the same demo or study.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderMap, HeaderName};
-use hyper::{Request, Uri};
+use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -43,10 +44,25 @@ impl Downstream {
         })
     }
 
+    /// The gateway at this address.
+    pub(super) fn gateway(address: SocketAddr) -> Self {
+        Self {
+            url: format!("http://{address}/"),
+            authority: address.to_string(),
+            path: "/".to_owned(),
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
     /// Calls the service and reads its whole answer; the error names it.
     pub(super) async fn call(&self, cause: &HeaderMap) -> Result<(), String> {
+        self.ask(Method::GET, &self.path, cause).await
+    }
+
+    /// Calls it for something of its own.
+    pub(super) async fn ask(&self, method: Method, path: &str, cause: &HeaderMap) -> Result<(), String> {
         let failed = |why: String| format!("{}: {why}", self.url);
-        match tokio::time::timeout(PATIENCE, self.exchange(cause)).await {
+        match tokio::time::timeout(PATIENCE, self.exchange(method, path, cause)).await {
             Err(_) => Err(failed(format!("no answer within {} s", PATIENCE.as_secs()))),
             Ok(Err(error)) => Err(failed(error.to_string())),
             Ok(Ok(status)) if status >= 500 => Err(failed(format!("answered {status}"))),
@@ -54,9 +70,15 @@ impl Downstream {
         }
     }
 
-    async fn exchange(&self, cause: &HeaderMap) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        cause: &HeaderMap,
+    ) -> Result<u16, Box<dyn std::error::Error + Send + Sync>> {
         let mut connection = self.connection().await?;
-        let mut request = Request::get(&self.path).header(HOST, &self.authority).body(Empty::new())?;
+        let request = Request::builder().method(method).uri(path).header(HOST, &self.authority);
+        let mut request = request.body(Empty::new())?;
         for name in &PASSED_ON {
             if let Some(value) = cause.get(name) {
                 request.headers_mut().insert(name, value.clone());

@@ -1,15 +1,25 @@
 //! `headgate service`: a small real HTTP service with a chosen behaviour, for demos, tests and studies. It is
 //! a neighbour of the gateway, not a part of it: it shares no networking code with what it is measured behind.
 
+mod behaviour;
+mod control;
 mod downstream;
+mod pace;
+mod query;
 mod server;
+mod station;
 mod work;
+
+use crate::parent;
+use crate::say::{Failure, say};
+use headgate_lab::rig::ReplicaSpec;
+use headgate_lab::workload::Distribution;
+use headgate_model::spec::Span;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 
 /// How a service behaves.
 #[derive(Clone, Debug)]
@@ -17,6 +27,10 @@ pub(crate) struct ServiceOptions {
     pub(crate) listen: SocketAddr,
     /// Sent as `x-served-by` and in the body.
     pub(crate) name: String,
+    /// Virtual cores that requests in work share evenly, each using one at most. Default: one for each.
+    pub(crate) cores: Option<f64>,
+    /// How the service's own work for a request is spread. Default: by `mean` and `variation`.
+    pub(crate) work: Option<Distribution<Span<0>>>,
     /// Mean time of the service's own work for a request.
     pub(crate) mean: Duration,
     /// Standard deviation of that time over its mean; the times are lognormal. Zero: constant.
@@ -37,7 +51,13 @@ pub(crate) struct ServiceOptions {
     pub(crate) error_rate: f64,
     /// Of the dice for times, sizes and errors.
     pub(crate) seed: u64,
-    /// Stop when standard input ends, as it does when whoever holds its other end is gone.
+    /// From the start of the process to the moment at which it listens.
+    pub(crate) cold_start: Duration,
+    /// How long the speed rises from a tenth to all of it.
+    pub(crate) ramp: Duration,
+    /// One replica of a study, in place of all that says what a request costs.
+    pub(crate) replica: Option<ReplicaSpec>,
+    /// Obey the lines of standard input, and end when whoever holds its other end is gone.
     pub(crate) with_parent: bool,
 }
 
@@ -46,6 +66,8 @@ impl Default for ServiceOptions {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             name: "service".to_owned(),
+            cores: None,
+            work: None,
             mean: Duration::from_millis(5),
             variation: 0.0,
             payload: 512,
@@ -56,6 +78,9 @@ impl Default for ServiceOptions {
             parallel: false,
             error_rate: 0.0,
             seed: 1,
+            cold_start: Duration::ZERO,
+            ramp: Duration::ZERO,
+            replica: None,
             with_parent: false,
         }
     }
@@ -65,30 +90,34 @@ impl Default for ServiceOptions {
 ///
 /// # Errors
 /// When an option is out of range, or the address cannot be bound.
-pub(crate) async fn run(options: ServiceOptions) -> std::io::Result<()> {
+pub(crate) async fn run(options: ServiceOptions) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (here, gone) = oneshot::channel::<()>();
-    // Held to the end where nobody watches.
-    let mut here = Some(here);
-    if options.with_parent {
-        let here = here.take();
-        std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
-            // What is read does not matter, nor whether it ends in an error.
-            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-            drop(here);
-        })?;
-    }
+    let (lines, gone) = if options.with_parent {
+        parent::follow()?;
+        let (lines, gone) = control::listen()?;
+        (Some(lines), Some(gone))
+    } else {
+        (None, None)
+    };
+    tokio::time::sleep(options.cold_start).await;
     let address = options.listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
-    server::serve(listener, options, async move {
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    say(&format!("listening on {}", listener.local_addr()?))?;
+    let stop = async {
+        let gone = async {
+            match gone {
+                // It says nothing: its end is the signal.
+                Some(gone) => _ = gone.await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            _ = gone => {}
+            () = gone => {}
         }
-    })
-    .await
+    };
+    Ok(server::serve(listener, options, lines, stop).await?)
 }

@@ -30,6 +30,7 @@ mod observed;
 mod pool;
 mod reload;
 mod resilience;
+mod rig;
 mod routes;
 mod smuggling;
 mod stopping;

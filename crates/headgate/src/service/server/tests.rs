@@ -16,7 +16,7 @@ async fn start(options: ServiceOptions) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let served = tokio::spawn(serve(listener, options, async {
+    let served = tokio::spawn(serve(listener, options, None, async {
         let _ = stopped.await;
     }));
     Running { address, stop, served }

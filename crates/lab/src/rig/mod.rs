@@ -1,0 +1,21 @@
+//! The rig: the real gateway and real `headgate service` processes on loopback, as many as a system's
+//! description says. It starts and watches them, does harm to them, and stops them; what is measured with that,
+//! and what it means, is up to whoever uses it.
+//!
+//! [`Layout::of`] turns the simulator's description into a gateway's configuration and replicas, or says what
+//! cannot be shown on processes. [`System::start`] starts them. A [`ProcessFault`] strikes one process, by name.
+
+mod error;
+mod keeper;
+mod layout;
+mod process;
+mod replica;
+mod sample;
+mod system;
+
+pub use error::RigError;
+pub use layout::{Layout, Seat};
+pub use process::ProcessFault;
+pub use replica::{Command, ReplicaSpec, Usage};
+pub use sample::{Sample, Samples};
+pub use system::{GATEWAY, System};
