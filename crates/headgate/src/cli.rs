@@ -92,7 +92,7 @@ enum Command {
     },
     /// Send requests by a plan, and say how they were answered: a load generator.
     Load(Box<LoadArgs>),
-    /// Put a question to the simulator: studies with factors, repeats and seeds.
+    /// Put a question to the simulator or to real processes: studies with factors, repeats and seeds.
     #[command(subcommand)]
     Lab(Lab),
     /// Show or change the faults that a running Headgate injects.
@@ -116,9 +116,15 @@ enum Lab {
         /// Where results are kept. Default: lab-results/ and the study's name.
         #[arg(long, value_name = "FOLDER")]
         out: Option<PathBuf>,
-        /// Runs at once, 1 to 1024. Default: one per core.
+        /// Runs at once in the simulator, 1 to 1024. Default: one per core.
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
         threads: Option<u16>,
+        /// In the simulator, in virtual time: the default.
+        #[arg(long, conflicts_with = "rig")]
+        sim: bool,
+        /// With this program as gateway and services: real processes on loopback, in real time, one run at a time.
+        #[arg(long, conflicts_with = "threads")]
+        rig: bool,
     },
     /// Make the report of a folder of results once more.
     Report {
@@ -315,8 +321,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Service(service) => run::service((*service).into()),
         Command::Top { admin, once } => top::run(&TopOptions { admin, once }),
         Command::Reload { admin } => reload::run(&admin),
-        Command::Lab(Lab::Run { file, out, threads }) => {
-            lab::run(&lab::RunOptions { file, out, threads: threads.map(usize::from) })
+        Command::Lab(Lab::Run { file, out, threads, sim: _, rig }) => {
+            lab::run(&lab::RunOptions { file, out, threads: threads.map(usize::from), rig })
         }
         Command::Lab(Lab::Report { folder }) => lab::report(&folder),
         Command::Lab(Lab::Compare { first, second }) => lab::compare(&first, &second),

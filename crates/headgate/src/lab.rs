@@ -1,11 +1,14 @@
 //! `headgate lab`: runs studies and shows how far they are. What a study is, and what its results mean, is
 //! the lab's own matter.
 
+use crate::load::stop_on_signal;
 use crate::say::{Failure, say, warn};
-use headgate_lab::study::{self, Finished, Folder, Origin, Progress, Study, analysis};
+use headgate_lab::study::{self, Bench, Finished, Folder, Making, Origin, Progress, Study, analysis};
 use std::fs::read_to_string;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// What `headgate lab run` was asked.
@@ -13,6 +16,8 @@ pub(crate) struct RunOptions {
     pub file: PathBuf,
     pub out: Option<PathBuf>,
     pub threads: Option<usize>,
+    /// On real processes, not in the simulator.
+    pub rig: bool,
 }
 
 /// Runs what is missing of a study.
@@ -22,6 +27,10 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let files = |name: &str| beside(&options.file, name);
     let study =
         Study::read(&text, &mut |name: &str| files(name)).map_err(|error| format!("{file}: {error}"))?;
+    if options.rig {
+        study::check_for_rig(&study, &mut |name: &str| files(name))
+            .map_err(|error| format!("{file}: {error}"))?;
+    }
     let out = options.out.clone().unwrap_or_else(|| Path::new("lab-results").join(&study.spec.name));
     let mut folder = Folder::open(&out, &text)?;
     for damage in folder.damage() {
@@ -32,15 +41,24 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let (cells, planned) = (study.plan().cells().len(), study.plan().runs().count());
     say(&format!("{}: {}", study.spec.name, study.spec.question))?;
     say(&format!(
-        "{cells} combinations x {} repeats = {planned} runs, into {}",
+        "{cells} combinations x {} repeats = {planned} runs {}, into {}",
         study.spec.repeats,
+        if options.rig { "on the rig" } else { "in the simulator" },
         out.display()
     ))?;
     let threads =
         options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let mut bar = Bar::new();
-    study::run(&study, &mut folder, &origin(), threads, &files, &mut |progress| bar.show(progress))?;
+    let (program, stop) = (std::env::current_exe()?, Arc::new(AtomicBool::new(false)));
+    let making = if options.rig {
+        stop_on_signal(&stop)?;
+        Making::Rig(Bench { program: &program, stop: &stop })
+    } else {
+        Making::Sim { threads }
+    };
+    let made = study::run(&study, &mut folder, &origin(), making, &files, &mut |progress| bar.show(progress));
     bar.end();
+    made?;
     write_report(&study, &folder)
 }
 

@@ -105,7 +105,7 @@ fn flagged(error: SpecError) -> Failure {
 }
 
 /// Sets the flag on the first signal and ends the process on the second.
-fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<(), Failure> {
+pub(crate) fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<(), Failure> {
     let stop = stop.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut interrupt, mut terminate) = {

@@ -1,9 +1,10 @@
 //! The rig: systems of real processes, and studies on them.
 
-use crate::support::Wire;
+use crate::support::{PATIENCE, Wire, headgate, output, scratch};
 use headgate_lab::rig::{GATEWAY, Layout, ProcessFault, RigError, System};
 use std::path::Path;
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 /// Two replicas of a shop that calls a stock; the stock has one.
 const SYSTEM: &str = r#"
@@ -93,4 +94,127 @@ fn a_process_that_ends_by_itself_is_named_with_its_last_lines() {
     assert!(error.contains("shop-1") && error.contains("the cores are a number above zero"), "{error}");
     let error = System::start(Path::new("/nowhere/headgate"), &layout).unwrap_err().to_string();
     assert!(error.contains("cannot start the process"), "{error}");
+}
+
+/// A second of load on a small system, with a replica that dies and comes back.
+const STUDY: &str = r#"
+name = "tiny"
+question = "Does it work on processes?"
+repeats = 1
+[system]
+interval = "1s"
+entry = { "*" = "shop" }
+[system.service.shop]
+replicas = 2
+retry = { attempts = 2 }
+health = { interval = "50ms", unhealthy_after = 1, healthy_after = 1 }
+cold_start = { constant = "1ms" }
+does = [{ work = { exponential = { mean = "2ms" } } }]
+[[system.fault]]
+at = "1s"
+lasts = "200ms"
+what = "kill"
+service = "shop"
+replicas = 1
+[workload.open]
+phases = [{ lasts = "1s", level = 100 }, { lasts = "3s", level = 100, measured = false }]
+[[factor]]
+name = "balance"
+level = [{ name = "random", set.system.service.shop.balance = "random" }, { name = "p2c", set.system.service.shop.balance = "p2c" }]
+"#;
+
+fn runs(out: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(out.join("runs.jsonl")).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_study_runs_on_both_grounds_into_one_report() {
+    let scratch = scratch();
+    let (file, out) = (scratch.file("tiny.toml"), scratch.file("results"));
+    std::fs::write(&file, STUDY).unwrap();
+    let run = |flag: &str| {
+        let done = output(&["lab", "run", file.to_str().unwrap(), "--out", out.to_str().unwrap(), flag]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    run("--sim");
+    run("--rig");
+    let runs = runs(&out);
+    let on = |ground: &str| runs.iter().filter(|run| run["ground"] == ground).collect::<Vec<_>>();
+    assert_eq!((on("sim").len(), on("rig").len()), (2, 2));
+    for (sim, rig) in on("sim").iter().zip(on("rig")) {
+        assert_eq!((&sim["levels"], &sim["seed"]), (&rig["levels"], &rig["seed"]));
+        for measure in
+            ["latency_mean_ms", "latency_p95_ms", "throughput_per_s", "success_percent", "cpu_percent"]
+        {
+            assert!(rig["measures"][measure].as_f64().unwrap() > 0.0, "{measure}: {rig}");
+        }
+        for interval in ["detect_s", "recovery_s"] {
+            assert!(rig["measures"][interval].as_f64().is_some(), "{interval}: {rig}");
+        }
+        let processes: Vec<&String> = rig["processes"].as_object().unwrap().keys().collect();
+        assert_eq!(processes, ["gateway", "shop-0", "shop-1"]);
+    }
+    let html = std::fs::read_to_string(out.join("report.html")).unwrap();
+    for piece in ["4 of 4", "Simulator and rig", "off by", "Processes of the rig"] {
+        assert!(html.contains(piece), "{piece}");
+    }
+    // Nothing is missing: nothing is run again.
+    run("--rig");
+    assert_eq!(self::runs(&out).len(), 4);
+}
+
+#[test]
+fn what_processes_cannot_show_is_refused_by_its_key_before_anything_runs() {
+    let scratch = scratch();
+    let (file, out) = (scratch.file("tiny.toml"), scratch.file("results"));
+    let cache = "does = [{ work = { exponential = { mean = \"2ms\" } } }]\ncache = { ratio = 0.5 }";
+    std::fs::write(&file, STUDY.replace("does = [{ work = { exponential = { mean = \"2ms\" } } }]", cache))
+        .unwrap();
+    let refused = output(&["lab", "run", file.to_str().unwrap(), "--out", out.to_str().unwrap(), "--rig"]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("with balance=random"), "{told}");
+    assert!(told.contains("system.service.shop.cache: has no counterpart"), "{told}");
+    assert!(!out.exists(), "nothing was begun");
+}
+
+#[test]
+fn no_process_outlives_a_lab_that_is_killed() {
+    let scratch = scratch();
+    let file = scratch.file("long.toml");
+    std::fs::write(&file, STUDY.replace("lasts = \"1s\"", "lasts = \"1h\"")).unwrap();
+    let mut command = headgate();
+    command.args([
+        "lab",
+        "run",
+        file.to_str().unwrap(),
+        "--out",
+        scratch.file("out").to_str().unwrap(),
+        "--rig",
+    ]);
+    let mut lab = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    let mut children = Vec::new();
+    while children.len() < 3 {
+        assert!(begun.elapsed() < PATIENCE, "its processes do not come: {children:?}");
+        children = children_of(lab.id());
+        std::thread::yield_now();
+    }
+    lab.kill().unwrap();
+    lab.wait().unwrap();
+    while children.iter().any(|pid| lives(*pid)) {
+        assert!(begun.elapsed() < 2 * PATIENCE, "a process is left of {children:?}");
+        std::thread::yield_now();
+    }
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let folders =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let child = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = stat.rsplit_once(')')?;
+        (rest.split_whitespace().nth(1)?.parse() == Ok(parent)).then_some(pid)
+    };
+    folders.filter_map(|name| name.parse().ok()).filter_map(child).collect()
 }

@@ -6,6 +6,7 @@ use super::clock::Clock;
 use super::connections::{Connections, Settings};
 use super::exchange::{Done, Failure, Outcome};
 use super::record::{Record, Second};
+use super::tally::Tally;
 use crate::workload::Phases;
 use rustix::event::Timespec;
 use std::io;
@@ -60,6 +61,7 @@ pub(super) struct Engine<'a> {
     pub(super) connections: Connections<'a>,
     pub(super) ticks: SyncSender<Tick>,
     pub(super) stop: &'a AtomicBool,
+    pub(super) tally: Option<&'a Tally>,
     /// Whether there is a core to poll on.
     pub(super) polls: bool,
 }
@@ -187,6 +189,9 @@ impl Engine<'_> {
     fn enter(&mut self, done: &Done, now_ns: u64, run: &mut Running) {
         run.record_of(&done.turn, self.phases).done(done, now_ns);
         run.second.done(done, now_ns);
+        if let Some(tally) = self.tally {
+            tally.count(done.is_good());
+        }
         self.agenda.finished(&done.turn, now_ns);
     }
 

@@ -38,6 +38,13 @@ pub(super) struct Done {
     pub(super) outcome: Outcome,
 }
 
+impl Done {
+    /// Answered, and not with an error.
+    pub(super) fn is_good(&self) -> bool {
+        matches!(self.outcome, Outcome::Answered { status, .. } if status < 400)
+    }
+}
+
 /// What became of a connection after it was served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {

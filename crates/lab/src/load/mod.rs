@@ -22,6 +22,7 @@ mod request;
 mod response;
 mod run;
 mod summary;
+mod tally;
 mod target;
 mod text;
 mod timeline;
@@ -38,6 +39,7 @@ pub use summary::{
     DistributionPoint, FORMAT, Failed, Generator, Latency, Measured, Model, PhaseResult, Protocol,
     RunDescription, Summary,
 };
+pub use tally::Tally;
 pub use target::Target;
 pub use timeline::{Moment, Point};
 pub use tls::Trust;

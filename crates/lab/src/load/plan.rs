@@ -2,9 +2,11 @@
 
 use super::error::LoadError;
 use super::request::RequestSpec;
+use super::tally::Tally;
 use super::target::Target;
 use super::tls::Trust;
 use crate::workload::{Load, Workload};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Phases that are told apart in the results.
@@ -32,6 +34,8 @@ pub struct Plan {
     pub timeout: Duration,
     /// Generator threads.
     pub threads: usize,
+    /// Told of everything that is over, as it happens.
+    pub tally: Option<Arc<Tally>>,
 }
 
 /// Connections of the open model unless told otherwise.
@@ -52,6 +56,7 @@ impl Plan {
             streams: 100,
             timeout: Duration::from_secs(10),
             threads: 1,
+            tally: None,
         }
     }
 

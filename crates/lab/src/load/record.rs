@@ -84,6 +84,8 @@ pub(super) struct Record {
     /// From the planned time to the end of the answer. Requests that timed out or were dropped are in it with
     /// the time at which they were given up.
     pub(super) from_planned: Histogram<u64>,
+    /// The same of good answers alone.
+    pub(super) good: Histogram<u64>,
     /// From the actual sending; requests that timed out are in it, dropped ones were never sent.
     pub(super) from_sent: Histogram<u64>,
     /// From the moment at which a request could be sent to when it was: the generator's own lateness.
@@ -95,6 +97,7 @@ impl Record {
         Self {
             counts: Counts::default(),
             from_planned: histogram(),
+            good: histogram(),
             from_sent: histogram(),
             send_error: histogram(),
         }
@@ -120,6 +123,9 @@ impl Record {
         if timed.0 {
             self.from_planned.saturating_record(now_ns.saturating_sub(done.turn.planned_ns));
         }
+        if done.is_good() {
+            self.good.saturating_record(now_ns.saturating_sub(done.turn.planned_ns));
+        }
         if timed.1 {
             self.from_sent.saturating_record(now_ns.saturating_sub(done.turn.sent_ns));
         }
@@ -129,6 +135,7 @@ impl Record {
         self.counts.add(&other.counts);
         for (sum, histogram) in [
             (&mut self.from_planned, &other.from_planned),
+            (&mut self.good, &other.good),
             (&mut self.from_sent, &other.from_sent),
             (&mut self.send_error, &other.send_error),
         ] {

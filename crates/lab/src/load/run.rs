@@ -9,6 +9,7 @@ use super::error::LoadError;
 use super::plan::Plan;
 use super::request::Requests;
 use super::summary::Summary;
+use super::tally::Tally;
 use super::timeline::{Moment, Timeline};
 use super::{record, tls};
 use std::io;
@@ -53,7 +54,7 @@ pub fn run(plan: &Plan, stop: &AtomicBool, show: &mut dyn FnMut(&Moment)) -> Res
             })
             .collect();
         drop(ticks);
-        let opened = gate.start(address)?;
+        let opened = gate.start(address, plan.tally.as_deref())?;
         let timeline = follow(plan, &told, show);
         let mut finished = Vec::with_capacity(plan.threads);
         for thread in threads {
@@ -97,6 +98,7 @@ fn generate(
         connections,
         ticks,
         stop,
+        tally: plan.tally.as_deref(),
         polls: super::clock::cores() > plan.threads,
     };
     engine.run().map(Some)
@@ -151,11 +153,14 @@ impl Gate {
     }
 
     /// Starts all threads, if any of their connections came to be.
-    fn start(&self, address: SocketAddr) -> Result<Opened, LoadError> {
+    fn start(&self, address: SocketAddr, tally: Option<&Tally>) -> Result<Opened, LoadError> {
         self.barrier.wait();
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if opened.up > 0 {
-            self.start.get_or_init(|| Instant::now() + LEAD);
+            let start = *self.start.get_or_init(|| Instant::now() + LEAD);
+            if let Some(tally) = tally {
+                tally.begin(start);
+            }
         }
         self.barrier.wait();
         if opened.up > 0 {

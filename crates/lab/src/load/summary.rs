@@ -117,6 +117,8 @@ pub struct Measured {
     /// From the planned time to the end of the answer: what a client would have seen. Requests that timed out
     /// or were dropped are included with the time at which they were given up.
     pub from_planned: Latency,
+    /// The same of answers with a status below 400 alone.
+    pub from_planned_good: Latency,
     /// From the actual sending to the end of the answer: what the target can be blamed for.
     pub from_sent: Latency,
 }
@@ -305,6 +307,7 @@ impl Measured {
             answered_per_s: per_s(counts.answered),
             bytes_received: counts.bytes_received,
             from_planned: Latency::new(&record.from_planned),
+            from_planned_good: Latency::new(&record.good),
             from_sent: Latency::new(&record.from_sent),
         }
     }

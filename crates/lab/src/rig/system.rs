@@ -1,6 +1,7 @@
 //! A whole system of processes: started in order, known by name, watched, harmed and stopped together. It ends
 //! with whoever holds it, however that comes about.
 
+use super::admin;
 use super::error::RigError;
 use super::keeper::Keeper;
 use super::layout::{LISTENER, Layout};
@@ -9,6 +10,7 @@ use super::replica::{Command, Usage};
 use super::sample::{Samples, look};
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -54,6 +56,8 @@ struct State {
     process: Option<Process>,
     /// What it was told, and is told again when it starts anew.
     speed: f64,
+    /// It stands still and answers nobody.
+    stopped: bool,
     samples: Samples,
 }
 
@@ -201,13 +205,15 @@ impl System {
         member.allows(fault)?;
         let mut state = member.lock();
         match fault {
-            ProcessFault::Kill { .. } => state.process = None,
+            ProcessFault::Kill { .. } => (state.process, state.stopped) = (None, false),
+            ProcessFault::Stop if state.stopped => {}
             ProcessFault::Stop => {
                 // Its virtual processor stands still as well.
                 if member.service.is_some() {
                     state.running(name)?.tell(Command::Speed(0.0))?;
                 }
                 state.running(name)?.signal(Signal::STOP)?;
+                state.stopped = true;
             }
             ProcessFault::Quota { share, period } => state.running(name)?.begin_quota(share, period)?,
             ProcessFault::MemoryCap { bytes } => state.running(name)?.cap_memory(bytes)?,
@@ -238,6 +244,7 @@ impl System {
                 if member.service.is_some() {
                     process.tell(Command::Speed(speed))?;
                 }
+                state.stopped = false;
             }
             ProcessFault::Quota { .. } => member.running(Process::end_quota)?,
             ProcessFault::MemoryCap { .. } => {}
@@ -273,12 +280,39 @@ impl System {
             .try_for_each(|member| member.lock().process.as_mut().map_or(Ok(()), Process::check))
     }
 
+    /// Whether a process is there; one that stands still is.
+    #[must_use]
+    pub fn is_running(&self, name: &str) -> bool {
+        self.member(name).is_ok_and(|member| member.lock().process.is_some())
+    }
+
+    /// The gateway's metrics, as its admin listener gives them.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn metrics(&self) -> Result<String, RigError> {
+        admin::metrics(self.admin)
+    }
+
+    /// Addresses of the replicas that the gateway sends nothing to: unhealthy, ejected, or behind a breaker that
+    /// is not closed.
+    ///
+    /// # Errors
+    /// When the admin listener does not answer.
+    pub fn out_of_use(&self) -> Result<BTreeSet<SocketAddr>, RigError> {
+        Ok(admin::out_of_use(&self.metrics()?))
+    }
+
     /// What a replica has used of its virtual capacity.
     ///
     /// # Errors
     /// When it is down or does not answer.
     pub fn usage(&self, name: &str) -> Result<Usage, RigError> {
-        let answer = self.member(name)?.running(|process| process.tell(Command::Usage))?;
+        let member = self.member(name)?;
+        if member.lock().stopped {
+            return Err(RigError::Down { name: name.to_owned() });
+        }
+        let answer = member.running(|process| process.tell(Command::Usage))?;
         serde_json::from_str(&answer).map_err(|error| RigError::Refused {
             name: name.to_owned(),
             command: Command::Usage.to_string(),
@@ -341,7 +375,8 @@ impl Drop for System {
 
 impl Member {
     fn new(name: &str, service: Option<&str>, seat: Option<(Socket, SocketAddr)>) -> Self {
-        let state = Mutex::new(State { process: None, speed: 1.0, samples: Samples::default() });
+        let state =
+            Mutex::new(State { process: None, speed: 1.0, stopped: false, samples: Samples::default() });
         Self { name: name.to_owned(), service: service.map(str::to_owned), seat, state }
     }
 

@@ -45,7 +45,28 @@ impl Fault {
     }
 }
 
+/// A fault as the seed has drawn it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedFault {
+    pub begins_ns: u64,
+    /// None: it lasts to the end of the run.
+    pub ends_ns: Option<u64>,
+    /// Whom it strikes, by number over all services in their order; nobody where it is about the network.
+    pub replicas: Vec<u32>,
+}
+
 impl Sim {
+    /// All faults, in the order of the description.
+    #[must_use]
+    pub fn planned_faults(&self) -> Vec<PlannedFault> {
+        let planned = |fault: &Fault| PlannedFault {
+            begins_ns: fault.begins_ns,
+            ends_ns: fault.ends_ns,
+            replicas: fault.replicas.clone(),
+        };
+        self.faults.iter().map(planned).collect()
+    }
+
     /// Draws times and victims, and schedules all faults.
     pub(super) fn plan_faults(&mut self, faults: &[FaultSpec], streams: &Streams) -> Result<(), SpecError> {
         crate::workload::at_most("fault", faults.len(), FAULTS_MAX)?;

@@ -31,6 +31,7 @@ mod work;
 
 pub use call::End;
 pub use control::ServiceView;
+pub use fault::PlannedFault;
 pub use fleet::ReplicaState;
 pub use journal::{Change, Entry, Journal};
 pub use queue::Queue;

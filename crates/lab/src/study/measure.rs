@@ -36,10 +36,19 @@ pub enum Measure {
     ScaleS,
     /// From the first fault until all of this is done.
     RecoveryS,
+    /// Real processor time of the gateway's process, of one core. On the rig only, as are the following.
+    GatewayCpuPercent,
+    /// Memory of the gateway's process.
+    #[serde(rename = "gateway_memory_mib")]
+    GatewayMemoryMib,
+    /// Real processor time of all services' processes, which compute no more than their delays.
+    ServicesCpuPercent,
+    #[serde(rename = "services_memory_mib")]
+    ServicesMemoryMib,
 }
 
 impl Measure {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::LatencyMeanMs,
         Self::LatencyMedianMs,
         Self::LatencyDeviationMs,
@@ -53,6 +62,10 @@ impl Measure {
         Self::RespondS,
         Self::ScaleS,
         Self::RecoveryS,
+        Self::GatewayCpuPercent,
+        Self::GatewayMemoryMib,
+        Self::ServicesCpuPercent,
+        Self::ServicesMemoryMib,
     ];
 
     /// As it is written in files and reports.
@@ -72,6 +85,10 @@ impl Measure {
             Self::RespondS => "respond_s",
             Self::ScaleS => "scale_s",
             Self::RecoveryS => "recovery_s",
+            Self::GatewayCpuPercent => "gateway_cpu_percent",
+            Self::GatewayMemoryMib => "gateway_memory_mib",
+            Self::ServicesCpuPercent => "services_cpu_percent",
+            Self::ServicesMemoryMib => "services_memory_mib",
         }
     }
 
@@ -92,6 +109,10 @@ impl Measure {
             Self::RespondS => "response (s)",
             Self::ScaleS => "scaling (s)",
             Self::RecoveryS => "recovery (s)",
+            Self::GatewayCpuPercent => "CPU of the gateway's process (% of a core)",
+            Self::GatewayMemoryMib => "memory of the gateway's process (MiB)",
+            Self::ServicesCpuPercent => "CPU of all services' processes (% of a core)",
+            Self::ServicesMemoryMib => "memory of all services' processes (MiB)",
         }
     }
 }

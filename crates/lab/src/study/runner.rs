@@ -2,11 +2,12 @@
 //! ends. Interrupted at any moment it loses only what was under way.
 
 use super::error::StudyError;
+use super::on_rig::{Bench, OnRigError, run_on_rig};
 use super::plan::Run;
 use super::simulate::simulate;
 use super::spec::Study;
-use super::{Finished, Folder, FolderError, Ground, Origin};
-use std::collections::BTreeSet;
+use super::{Finished, Folder, FolderError, Ground, Measures, Origin};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::mpsc;
@@ -19,6 +20,27 @@ pub enum RunError {
     Study(#[from] StudyError),
     #[error(transparent)]
     Folder(#[from] FolderError),
+    #[error(transparent)]
+    OnRig(#[from] OnRigError),
+}
+
+/// On which ground runs are made, and with what.
+#[derive(Clone, Copy, Debug)]
+pub enum Making<'a> {
+    /// In the simulator, on so many threads.
+    Sim { threads: usize },
+    /// On the rig, one after the other: runs at once would measure each other.
+    Rig(Bench<'a>),
+}
+
+impl Making<'_> {
+    #[must_use]
+    pub fn ground(self) -> Ground {
+        match self {
+            Self::Sim { .. } => Ground::Sim,
+            Self::Rig(_) => Ground::Rig,
+        }
+    }
 }
 
 /// How far the runs have come.
@@ -36,17 +58,16 @@ pub struct Progress {
 /// Reads files that a study names; called from several threads.
 pub type Reader<'a> = &'a (dyn Fn(&str) -> Result<String, String> + Sync);
 
-/// The runs of the plan that the folder does not hold.
+/// The runs of the plan that the folder does not hold of this ground.
 #[must_use]
-pub fn missing(study: &Study, folder: &Folder) -> Vec<Run> {
+pub fn missing(study: &Study, folder: &Folder, ground: Ground) -> Vec<Run> {
     let of = |run: &Finished| (run.levels.clone(), run.repeat);
-    let done: BTreeSet<_> =
-        folder.finished().iter().filter(|run| run.ground == Ground::Sim).map(of).collect();
+    let done: BTreeSet<_> = folder.finished().iter().filter(|run| run.ground == ground).map(of).collect();
     let cells = study.plan().cells();
     study.plan().runs().filter(|run| !done.contains(&(cells[run.cell].by_factor(), run.repeat))).collect()
 }
 
-/// Makes all missing runs in the simulator on `threads` threads. `tell` is called after each.
+/// Makes all missing runs. `tell` is called after each.
 ///
 /// # Errors
 /// The first that a run or the folder gave; the other threads finish what they are at.
@@ -54,11 +75,15 @@ pub fn run(
     study: &Study,
     folder: &mut Folder,
     origin: &Origin,
-    threads: usize,
+    making: Making<'_>,
     files: Reader<'_>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<(), RunError> {
-    let missing = missing(study, folder);
+    let missing = missing(study, folder, making.ground());
+    let threads = match making {
+        Making::Sim { threads } => threads,
+        Making::Rig(_) => 1,
+    };
     let planned = study.plan().runs().count();
     let before = planned - missing.len();
     let begun = Instant::now();
@@ -78,7 +103,7 @@ pub fn run(
                 loop {
                     let run = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some(&run) = run else { return };
-                    let made = make(study, run, origin, files);
+                    let made = make(study, run, making, origin, files);
                     // Nobody listens any more after an error.
                     if ended.send(made).is_err() {
                         return;
@@ -95,17 +120,38 @@ pub fn run(
     })
 }
 
-fn make(study: &Study, run: Run, origin: &Origin, files: Reader<'_>) -> Result<Finished, StudyError> {
+fn make(
+    study: &Study,
+    run: Run,
+    making: Making<'_>,
+    origin: &Origin,
+    files: Reader<'_>,
+) -> Result<Finished, RunError> {
     let begun = Instant::now();
-    let (measures, results) = simulate(study, run, &mut |file: &str| files(file))?;
-    Ok(Finished {
+    let files = &mut |file: &str| files(file);
+    let mut finished = Finished {
         levels: study.plan().cells()[run.cell].by_factor(),
         repeat: run.repeat,
         seed: run.seed,
-        ground: Ground::Sim,
-        measures,
-        digest: Some(format!("{:016x}", results.digest())),
-        took_s: begun.elapsed().as_secs_f64(),
+        ground: making.ground(),
+        measures: Measures::new(),
+        digest: None,
+        processes: BTreeMap::new(),
+        notes: Vec::new(),
+        took_s: 0.0,
         origin: origin.clone(),
-    })
+    };
+    match making {
+        Making::Sim { .. } => {
+            let (measures, results) = simulate(study, run, files)?;
+            (finished.measures, finished.digest) = (measures, Some(format!("{:016x}", results.digest())));
+        }
+        Making::Rig(bench) => {
+            let (measures, outcome) = run_on_rig(study, run, bench, files)?;
+            (finished.measures, finished.processes) = (measures, outcome.processes);
+            finished.notes = outcome.load.notes;
+        }
+    }
+    finished.took_s = begun.elapsed().as_secs_f64();
+    Ok(finished)
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::workload::no_files;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -61,6 +62,8 @@ fn finished(study: &Study, run: Run) -> Finished {
         ground: Ground::Sim,
         measures,
         digest: Some(format!("{:016x}", results.digest())),
+        processes: BTreeMap::new(),
+        notes: Vec::new(),
         took_s: 0.5,
         origin: Origin { headgate: "0.0.0".to_owned(), machine: "a test".to_owned() },
     }
@@ -214,10 +217,12 @@ fn the_runs_that_are_missing_are_made_whatever_the_number_of_threads() {
         let mut folder = Folder::open(&folder(&format!("threads-{threads}")), STUDY).unwrap();
         folder.add(finished(&study, study.plan().runs().nth(3).unwrap())).unwrap();
         let mut told = Vec::new();
-        run(&study, &mut folder, &origin, threads, &refuse, &mut |progress| told.push(progress.finished))
-            .unwrap();
+        run(&study, &mut folder, &origin, Making::Sim { threads }, &refuse, &mut |progress| {
+            told.push(progress.finished)
+        })
+        .unwrap();
         assert_eq!(told, (1..=8).collect::<Vec<_>>(), "the one that was there counts, and is not made again");
-        assert!(missing(&study, &folder).is_empty());
+        assert!(missing(&study, &folder, Ground::Sim).is_empty());
         let mut digests: Vec<_> = folder
             .finished()
             .iter()

@@ -6,6 +6,7 @@
 
 mod compare;
 mod figures;
+mod grounds;
 mod groups;
 mod recovery;
 mod regression;
@@ -14,7 +15,7 @@ mod tests_of_difference;
 
 pub use compare::compare;
 
-use super::{Damage, Finished, Measure, Study};
+use super::{Damage, Finished, Ground, Measure, Study};
 use crate::report::{Report, Table};
 use groups::Groups;
 use std::collections::BTreeSet;
@@ -38,15 +39,33 @@ pub fn report(study: &Study, finished: &[Finished], damage: &[Damage]) -> Report
     let mut report = Report::new(format!("{}: {}", study.spec.name, study.spec.question));
     facts(&mut report, study, finished, damage);
     absent(&mut report, study);
-    let groups = Groups::new(study, finished);
-    tables::means(&mut report, &groups);
-    tables::charts(&mut report, &groups);
-    tables::published(&mut report, &groups, &study.spec.published);
-    tests_of_difference::tell(&mut report, &groups);
-    regression::tell(&mut report, &groups);
-    tables::layouts(&mut report, &groups);
-    recovery::tell(&mut report, &groups);
+    grounds::compare(&mut report, study, finished);
+    let on = |ground| finished.iter().filter(|run| run.ground == ground).cloned().collect::<Vec<_>>();
+    let (sim, rig) = (on(Ground::Sim), on(Ground::Rig));
+    if !sim.is_empty() || rig.is_empty() {
+        if !rig.is_empty() {
+            report.heading("In the simulator");
+        }
+        results(&mut report, study, &sim);
+    }
+    if !rig.is_empty() {
+        report.heading("On the rig");
+        results(&mut report, study, &rig);
+        grounds::processes(&mut report, &rig);
+    }
     report
+}
+
+/// What the runs of one ground say.
+fn results(report: &mut Report, study: &Study, finished: &[Finished]) {
+    let groups = Groups::new(study, finished);
+    tables::means(report, &groups);
+    tables::charts(report, &groups);
+    tables::published(report, &groups, &study.spec.published);
+    tests_of_difference::tell(report, &groups);
+    regression::tell(report, &groups);
+    tables::layouts(report, &groups);
+    recovery::tell(report, &groups);
 }
 
 /// One line for each finished run: the levels, the repeat, the seed, and every measure.
@@ -59,7 +78,7 @@ pub fn csv(study: &Study, finished: &[Finished]) -> String {
     let mut out = head.join(",") + "\n";
     for run in finished {
         let levels = factors.iter().map(|factor| run.levels.get(*factor).cloned().unwrap_or_default());
-        let made = [run.repeat.to_string(), run.seed.to_string(), format!("{:?}", run.ground).to_lowercase()];
+        let made = [run.repeat.to_string(), run.seed.to_string(), run.ground.name().to_owned()];
         let measures =
             Measure::ALL.map(|measure| run.measures.get(&measure).map_or(String::new(), f64::to_string));
         // Names of factors and levels are plain words: nothing needs quotes.
@@ -70,7 +89,8 @@ pub fn csv(study: &Study, finished: &[Finished]) -> String {
 }
 
 fn facts(report: &mut Report, study: &Study, finished: &[Finished], damage: &[Damage]) {
-    let planned = study.plan().runs().count();
+    let grounds: BTreeSet<Ground> = finished.iter().map(|run| run.ground).collect();
+    let planned = study.plan().runs().count() * grounds.len().max(1);
     let set = |of: &dyn Fn(&Finished) -> String| {
         finished.iter().map(of).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("; ")
     };
@@ -80,7 +100,7 @@ fn facts(report: &mut Report, study: &Study, finished: &[Finished], damage: &[Da
             "runs",
             format!("{} of {planned}, {} repeats of each combination", finished.len(), study.spec.repeats),
         ),
-        row("ground", set(&|run| format!("{:?}", run.ground).to_lowercase())),
+        row("ground", set(&|run| run.ground.name().to_owned())),
         row("seed of the study", study.spec.seed.to_string()),
         row("headgate", set(&|run| run.origin.headgate.clone())),
         row("machine", set(&|run| run.origin.machine.clone())),

@@ -15,7 +15,8 @@ pub(super) fn tell(report: &mut Report, groups: &Groups<'_>) {
     report.text(
         "Detection: from the fault until no gateway sends calls to a struck replica, or the fault is over. Response: \
          from then until requests are answered well for a second. Scaling: from then until as many replicas serve as \
-         before.",
+         before; nothing adds replicas yet, so it ends when the fault gives back what it took. On the rig the gateway \
+         is asked every 50 ms, and answers are counted in windows of 100 ms.",
     );
     let mean = |measure, level: &str| estimate(&groups.of(measure, level)).map_or(0.0, |one| one.mean);
     let bar = |level: String| {
