@@ -9,6 +9,7 @@ use crate::route::{Ask, Expansion, Match};
 use crate::snapshot::{Action, Route};
 use crate::transform::{counts_hops, hops_left};
 use headgate_model::fault::{Fault, FaultKind};
+use headgate_model::pattern::start_len;
 use headgate_net::body::Source;
 use headgate_net::buffer::Lent;
 use headgate_net::downstream::Downstream;
@@ -191,13 +192,11 @@ fn plan_target(x: &Exchange<'_>, route: &Route, ask: &Ask<'_>, matched: &Match) 
         }
         return Ok(TargetPlan::Rewritten(target));
     }
-    match &route.strip {
+    match route.strip.as_ref().and_then(|strip| start_len(ask.path, strip)) {
         // What is left of a segment that was cut through may be dots.
-        Some(strip) if ask.path.starts_with(strip) => {
-            let left = &ask.path[strip.len()..];
-            if has_dot_segment(left) { Err(BAD) } else { Ok(TargetPlan::Stripped(strip.len())) }
-        }
-        _ => Ok(TargetPlan::AsSent),
+        Some(len) if has_dot_segment(&ask.path[len..]) => Err(BAD),
+        Some(len) => Ok(TargetPlan::Stripped(len)),
+        None => Ok(TargetPlan::AsSent),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::route::{Expansion, RouteRule, Table};
 use crate::trace;
 use crate::upstream_tls::UpstreamTls;
 use headgate_model::address::EndpointAddress;
-use headgate_model::pattern::Pattern;
+use headgate_model::pattern::{Pattern, normal};
 use headgate_model::spec::{
     Balance, BalancePolicy, Config, HashKey, HeaderEdits, Profile, RouteSpec, ServiceSpec,
 };
@@ -58,6 +58,7 @@ pub struct Service {
 pub struct Route {
     pub name: Box<str>,
     pub action: Action,
+    /// A beginning of the path's normal form.
     pub strip: Option<Box<[u8]>>,
     pub rewrite: Option<Expansion>,
     pub host: Option<Box<[u8]>>,
@@ -262,6 +263,7 @@ fn rule(index: usize, spec: &RouteSpec, listeners: &BTreeMap<&str, u32>) -> Resu
         methods: spec.methods.clone(),
         headers: spec.headers.clone().into_iter().collect(),
         query: spec.query.clone().into_iter().collect(),
+        refuses: spec.respond.as_ref().is_some_and(|respond| respond.status >= 400),
         index,
     })
 }
@@ -289,7 +291,7 @@ fn route(spec: &RouteSpec, pattern: &Pattern, services: &BTreeMap<&str, usize>) 
     Ok(Route {
         name: spec.name.as_deref().unwrap_or(&spec.pattern).into(),
         action,
-        strip: spec.strip.as_ref().map(|strip| strip.as_bytes().into()),
+        strip: spec.strip.as_ref().map(|strip| normal(strip.as_bytes()).into()),
         rewrite: spec.rewrite.as_ref().map(template).transpose()?,
         host: spec.host.as_ref().map(|host| host.as_bytes().into()),
         request: Edits::from(&spec.request_headers),

@@ -26,6 +26,14 @@ impl Captures {
         self.rest
     }
 
+    /// The same, with every position put through `place`.
+    pub(super) fn moved(mut self, place: impl Fn(usize) -> usize) -> Self {
+        let moved = |part: Part| Part::new(place(part.range().start)..place(part.range().end));
+        self.parts[..self.count].iter_mut().for_each(|part| *part = moved(*part));
+        self.rest = moved(self.rest);
+        self
+    }
+
     /// The table refuses patterns with more captures than there is room for.
     pub(super) fn push(&mut self, part: Part) {
         self.parts[self.count] = part;

@@ -4,8 +4,11 @@
 //! - A more specific host whose paths or conditions do not match falls through to the less specific one,
 //!   a longer prefix to the shorter one, and so on through the whole order.
 //! - `/api/*` matches `/api/` and `/api/x`, not `/api`; `/api*` matches `/api`, `/api/x` and `/apis`.
-//! - Paths are compared byte by byte as the client sent them, percent-encoding included: `/%61` is not
-//!   `/a`. The gateway refuses dot segments, plain and encoded, before it routes.
+//! - Paths and patterns are compared in the normal form of RFC 3986: `/%61` is `/a`, `/%2F` is not `//`.
+//!   The gateway refuses dot segments, plain and encoded, before it routes.
+//! - A refusal, a route that answers 400 or more by itself, holds for every way to read a path: where the
+//!   path with all its bytes decoded and its slashes merged belongs to a refusal that is more specific than
+//!   the route found, the refusal is used. Otherwise `//admin` or `/%2Fadmin` would pass what guards `/admin`.
 //! - `OPTIONS *` has no path and matches no route.
 //! - Host in any case and with any port; a name may end in a dot; IPv6 may be written in any form.
 //! - Where a header field or a query parameter is repeated, the first one counts.
@@ -28,9 +31,10 @@ pub use condition::Verdict;
 pub use expand::Expansion;
 
 use condition::Conditions;
-use headgate_model::pattern::{PathPattern, Pattern, Segment};
+use headgate_model::pattern::{PathPattern, Pattern, Segment, normal, resolved, sent_len};
 use headgate_net::head::RequestHead;
 use host::{HostName, Hosts};
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use tree::Tree;
 use words::Words;
@@ -47,6 +51,8 @@ pub struct Table {
     tree: Tree,
     /// In order of precedence.
     rules: Vec<Rule>,
+    /// Whether any of them refuses.
+    refuses: bool,
 }
 
 /// One route as the table wants it.
@@ -61,6 +67,8 @@ pub struct RouteRule {
     pub headers: Vec<(String, String)>,
     /// Name and value; `*` for any value.
     pub query: Vec<(String, String)>,
+    /// Whether it answers 400 or more by itself.
+    pub refuses: bool,
     /// Its place in the file.
     pub index: usize,
 }
@@ -136,6 +144,7 @@ struct Rule {
     index: usize,
     next: Chain,
     conditions: Conditions,
+    refuses: bool,
 }
 
 impl Table {
@@ -156,9 +165,11 @@ impl Table {
             exact: Words::default(),
             tree: Tree::default(),
             rules: Vec::with_capacity(rules.len()),
+            refuses: rules.iter().any(|rule| rule.refuses),
         };
         for rule in &rules {
-            table.rules.push(Rule { index: rule.index, next: None, conditions: Conditions::new(rule) });
+            let (index, refuses) = (rule.index, rule.refuses);
+            table.rules.push(Rule { index, next: None, conditions: Conditions::new(rule), refuses });
         }
         // From the last to the first: each goes to the head of its chain.
         for (id, rule) in rules.iter().enumerate().rev() {
@@ -174,14 +185,38 @@ impl Table {
         Ok(table)
     }
 
-    /// The route of a request; `None` when none matches.
+    /// The route of a request; `None` when none matches. Captures are parts of the path as it was sent.
     #[must_use]
     pub fn find(&self, ask: &Ask<'_>) -> Option<Match> {
-        let choose = |rule: &Rule, captures: &Captures| match rule.conditions.verdict(ask) {
-            Verdict::Chosen => ControlFlow::Break(Match { route: rule.index, captures: *captures }),
+        let normal = normal(ask.path);
+        let (id, mut captures) = self.first(ask, &normal)?;
+        if let Some((_, refusal)) = self.refusal(ask, &normal, id) {
+            let route = self.rules[refusal as usize].index;
+            return Some(Match { route, captures: Captures::default() });
+        }
+        if matches!(normal, Cow::Owned(_)) {
+            captures = captures.moved(|at| sent_len(ask.path, at).unwrap_or(ask.path.len()));
+        }
+        Some(Match { route: self.rules[id as usize].index, captures })
+    }
+
+    /// The rule of a request with this path, and what it captures of it.
+    fn first(&self, ask: &Ask<'_>, path: &[u8]) -> Option<(u32, Captures)> {
+        let choose = |id: u32, captures: &Captures| match self.rules[id as usize].conditions.verdict(ask) {
+            Verdict::Chosen => ControlFlow::Break((id, *captures)),
             _ => ControlFlow::Continue(()),
         };
-        self.try_each(ask, choose).break_value()
+        self.try_each(ask.host, path, choose).break_value()
+    }
+
+    /// The refusal before the rule `found` that the path belongs to when it is resolved, and that path.
+    fn refusal(&self, ask: &Ask<'_>, path: &[u8], found: u32) -> Option<(Vec<u8>, u32)> {
+        if !self.refuses {
+            return None;
+        }
+        let path = resolved(path)?;
+        let (id, _) = self.first(ask, &path)?;
+        (id < found && self.rules[id as usize].refuses).then_some((path, id))
     }
 
     /// The methods, in order and each once, that routes list which match but for the method; empty when
@@ -190,8 +225,9 @@ impl Table {
     #[cold]
     pub fn allowed(&self, ask: &Ask<'_>) -> Vec<&[u8]> {
         let mut methods = Vec::new();
-        let _: ControlFlow<()> = self.try_each(ask, |rule, _| {
-            methods.extend(rule.conditions.methods_for(ask).iter().map(|method| &**method));
+        let _: ControlFlow<()> = self.try_each(ask.host, &normal(ask.path), |id, _| {
+            methods
+                .extend(self.rules[id as usize].conditions.methods_for(ask).iter().map(|method| &**method));
             ControlFlow::Continue(())
         });
         methods.sort_unstable();
@@ -205,7 +241,14 @@ impl Table {
     pub fn explain(&self, ask: &Ask<'_>) -> Vec<Tried<'_>> {
         let mut tried = Vec::new();
         let mut chosen = false;
-        let _: ControlFlow<()> = self.try_each(ask, |rule, _| {
+        let mut path = normal(ask.path);
+        if let Some((id, _)) = self.first(ask, &path)
+            && let Some((resolved, _)) = self.refusal(ask, &path, id)
+        {
+            path = Cow::Owned(resolved);
+        }
+        let _: ControlFlow<()> = self.try_each(ask.host, &path, |id, _| {
+            let rule = &self.rules[id as usize];
             let verdict = match rule.conditions.verdict(ask) {
                 Verdict::Chosen if std::mem::replace(&mut chosen, true) => Verdict::Later,
                 verdict => verdict,
@@ -216,30 +259,30 @@ impl Table {
         tried
     }
 
-    /// Hands the routes whose host and path match to `visit`, in order, until it breaks.
-    fn try_each<'t, B>(
-        &'t self,
-        ask: &Ask<'_>,
-        mut visit: impl FnMut(&'t Rule, &Captures) -> ControlFlow<B>,
+    /// Hands the rules whose host and path match to `visit`, in order, until it breaks.
+    fn try_each<B>(
+        &self,
+        host: &[u8],
+        path: &[u8],
+        mut visit: impl FnMut(u32, &Captures) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let mut visit_chain = |chain: Chain, captures: &Captures| {
             let mut next = chain;
             while let Some(id) = next {
-                let rule = &self.rules[id as usize];
-                visit(rule, captures)?;
-                next = rule.next;
+                visit(id, captures)?;
+                next = self.rules[id as usize].next;
             }
             ControlFlow::Continue(())
         };
         // A table without host names, the usual one behind another gateway, need not read the host.
-        let host = if self.hosts.have_names() { HostName::new(ask.host) } else { HostName::default() };
+        let host = if self.hosts.have_names() { HostName::new(host) } else { HostName::default() };
         for id in self.hosts.matching(host.as_bytes()) {
-            if let Some(chain) = self.exact.get(id, ask.path) {
+            if let Some(chain) = self.exact.get(id, path) {
                 visit_chain(chain, &Captures::default())?;
             }
             let site = &self.sites[id as usize];
             for root in [site.templates, site.prefixes].into_iter().flatten() {
-                self.tree.walk(root, ask.path, 0, &mut Captures::default(), &mut visit_chain)?;
+                self.tree.walk(root, path, 0, &mut Captures::default(), &mut visit_chain)?;
             }
         }
         ControlFlow::Continue(())

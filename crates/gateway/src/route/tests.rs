@@ -21,6 +21,7 @@ pub(super) fn rule(pattern: &str, index: usize) -> RouteRule {
         methods: Vec::new(),
         headers: Vec::new(),
         query: Vec::new(),
+        refuses: false,
         index,
     }
 }
@@ -87,20 +88,54 @@ fn more_specific_first_and_back_to_less_specific() {
 }
 
 #[test]
-fn paths_are_compared_as_they_came() {
-    let table = table(&["/a", "/api/*", "/api*", "/%61/{x}"]);
+fn paths_are_compared_in_their_normal_form() {
+    let table = table(&["/a", "/api/*", "/api*", "/%62/{x}"]);
     for (path, route) in [
         ("/a", Some(0)),
-        ("/%61", None),
+        ("/%61", Some(0)),
         ("/A", None),
         ("/a/", None),
         ("/api", Some(2)),
         ("/api/", Some(1)),
-        ("/api/x/y", Some(1)),
+        ("/%61%70i/x/y", Some(1)),
         ("/apis", Some(2)),
-        ("/%61/%2F", Some(3)),
+        ("/api%2fx", Some(2)),
+        ("/b/%2F", Some(3)),
     ] {
         assert_eq!(found(&table, &ask("h", path)), route, "{path}");
+    }
+}
+
+#[test]
+fn a_refusal_holds_for_every_reading_of_a_path() {
+    let refusing = |pattern, index| RouteRule { refuses: true, ..rule(pattern, index) };
+    let table = Table::new([
+        refusing("/admin*", 0),
+        rule("/admin/open/*", 1),
+        rule("/*", 2),
+        rule("/users/{id}", 3),
+        refusing("s/*", 4),
+        rule("s/users/{id}", 5),
+        rule("s/x*", 6),
+    ])
+    .unwrap();
+    for (host, path, route) in [
+        ("h", "//admin", 0),
+        ("h", "/%2Fadmin/x", 0),
+        ("h", "/%61dmin", 0),
+        ("h", "/\\admin", 0),
+        ("h", "//admin%2fopen/x", 2),
+        ("h", "/x//y", 2),
+        ("h", "/users/a%2Fb", 3),
+        // What refuses all the rest of a host is less specific than the route found.
+        ("s", "/users/a%2Fb", 5),
+        ("s", "/x%2Fb", 6),
+    ] {
+        let asked = ask(host, path);
+        assert_eq!(found(&table, &asked), Some(route), "{host}{path}");
+        let tried = table.explain(&asked);
+        let chosen = tried.iter().find(|tried| tried.verdict == Verdict::Chosen).unwrap();
+        assert_eq!(chosen.route, route, "{host}{path}");
     }
 }
 
@@ -116,6 +151,7 @@ fn captures_lie_where_the_path_has_them() {
     assert_eq!(texts("/users/7"), (vec!["7"], ""));
     assert_eq!(texts("/img/x.png"), (vec![], "/x.png"));
     assert_eq!(texts("/a"), (vec![], ""));
+    assert_eq!(texts("/%75sers/%37/files/a%2fb/%79/z"), (vec!["%37", "a%2fb"], "%79/z"));
 }
 
 #[test]

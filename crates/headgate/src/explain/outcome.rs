@@ -7,6 +7,7 @@ use crate::say::Failure;
 use headgate_gateway::path::has_dot_segment;
 use headgate_gateway::route::{Ask, Match};
 use headgate_gateway::snapshot::{Action, Route, Service, Snapshot};
+use headgate_model::pattern::start_len;
 use headgate_model::spec::{
     BalancePolicy, Config, Fallback, ForwardedFields, HeaderEdits, Health, ListenSpec, Protocol, RouteSpec,
     ServiceSpec, Span,
@@ -60,13 +61,14 @@ fn explain_request(
     out: &mut String,
 ) -> Result<(), Failure> {
     let mut path = Vec::new();
-    let how = match (&route.rewrite, &route.strip) {
+    let stripped = route.strip.as_ref().and_then(|strip| start_len(ask.path, strip));
+    let how = match (&route.rewrite, stripped) {
         (Some(rewrite), _) => {
             rewrite.expand(ask, &matched.captures, &mut path);
             "rewritten"
         }
-        (None, Some(strip)) if ask.path.starts_with(strip) => {
-            let left = &ask.path[strip.len()..];
+        (None, Some(len)) => {
+            let left = &ask.path[len..];
             if !left.starts_with(b"/") {
                 path.push(b'/');
             }

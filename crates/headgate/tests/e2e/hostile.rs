@@ -269,7 +269,8 @@ fn refusals_over_http_2_are_counted_too() {
     assert_eq!(service.requests(), 0);
 }
 
-/// Routing sees the path as it was sent; the endpoint sees the same. What would mean two things is refused.
+/// Routing sees the path in its normal form; the endpoint sees what was sent. What would mean two things is
+/// refused.
 #[test]
 fn paths_in_disguise_mean_to_the_endpoint_what_they_meant_to_the_route() {
     let (open, guarded) = (Service::named("open"), Service::named("guarded"));
@@ -284,7 +285,8 @@ fn paths_in_disguise_mean_to_the_endpoint_what_they_meant_to_the_route() {
         ("/admin/%2fx", "guarded"),
         ("/admin/", "guarded"),
         ("//admin/x", "open"),
-        ("/%61dmin/x", "open"),
+        ("/%61dmin/x", "guarded"),
+        ("/admi%6E/%2fx", "guarded"),
         ("/admin%2fx", "open"),
         ("/admin\\x", "open"),
         ("/ADMIN/x", "open"),
@@ -308,6 +310,28 @@ fn paths_in_disguise_mean_to_the_endpoint_what_they_meant_to_the_route() {
         let response = client.ask(format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
         let wanted = if target == "//" { 200 } else { 400 };
         assert_eq!(response.status(), wanted, "{target}");
+    }
+}
+
+/// The service behind the wider route may read such a path as the one that is refused.
+#[test]
+fn a_refused_path_is_refused_in_every_disguise() {
+    let open = Service::named("open");
+    let config = one_service("", "", &[open.address]);
+    let gateway = Headgate::start(&format!(
+        "{config}[[route]]\nmatch = \"/admin*\"\nrespond = {{ status = 403 }}\n\
+         [[route]]\nmatch = \"/admin/open/*\"\nservice = \"app\"\nstrip = \"/admin\"\n"
+    ));
+    for path in ["/admin", "/%61dmin", "//admin", "/%2Fadmin/x", "/%5cadmin", "/\\admin", "/%2f/%61dmin//x"] {
+        assert_eq!(gateway.connect().get(path).status(), 403, "{path}");
+    }
+    for (path, sent) in [
+        ("/x%2Fadmin", "/x%2Fadmin"),
+        ("/x//y", "/x//y"),
+        ("/%61dmin/open/%7Ex", "/open/%7Ex"),
+        ("/ad%6Din/op%65n/", "/op%65n/"),
+    ] {
+        assert_eq!(gateway.connect().get(path).text(), format!("open GET {sent} HTTP/1.1"));
     }
 }
 

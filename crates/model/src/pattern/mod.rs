@@ -11,8 +11,10 @@
 //! 5. more conditions on methods, headers and query;
 //! 6. the order in the file.
 
+mod normal;
 mod parse;
 
+pub use normal::{normal, resolved, sent_len, start_len};
 pub use parse::PatternError;
 
 use std::cmp::Reverse;
@@ -107,7 +109,7 @@ impl<'t> Captures<'_, 't> {
 }
 
 impl Pattern {
-    /// Matches a host (lower case, without port) and a path (resolved, without query).
+    /// Matches a host (lower case, without port) and a path ([`normal`], without query).
     #[must_use]
     pub fn matches<'p, 't>(&'p self, host: &str, path: &'t str) -> Option<Captures<'p, 't>> {
         if self.host.matches(host) { self.path.matches(path) } else { None }
@@ -174,7 +176,7 @@ impl HostPattern {
 }
 
 impl PathPattern {
-    /// Matches a path.
+    /// Matches a path in its [`normal`] form.
     #[must_use]
     pub fn matches<'p, 't>(&'p self, path: &'t str) -> Option<Captures<'p, 't>> {
         match self {

@@ -1,6 +1,6 @@
 //! Reads patterns. What they mean is in the parent module.
 
-use super::{HostPattern, PathPattern, Pattern, Segment};
+use super::{HostPattern, PathPattern, Pattern, Segment, normal};
 use crate::grammar::{is_host_name, path_fault};
 use crate::template::is_name;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -77,6 +77,8 @@ fn host_pattern(text: &str) -> Result<HostPattern, PatternError> {
 }
 
 fn path_pattern(text: &str) -> Result<PathPattern, PatternError> {
+    // Of valid UTF-8, the normal form is ASCII where it differs.
+    let text = &*String::from_utf8_lossy(&normal(text.as_bytes())).into_owned();
     let (body, open) = match text.strip_suffix('*') {
         Some(body) => (body, true),
         None => (text, false),

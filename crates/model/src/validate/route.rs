@@ -4,7 +4,7 @@
 use super::Report;
 use crate::address::EndpointAddress;
 use crate::grammar;
-use crate::pattern::{PathPattern, Pattern};
+use crate::pattern::{PathPattern, Pattern, normal};
 use crate::place::Place;
 use crate::spec::{Config, HeaderEdits, Redirect, Respond, RouteSpec};
 use crate::template::Template;
@@ -122,7 +122,8 @@ fn rewriting(route: &RouteSpec, pattern: &Pattern, at: &Place<'_>, report: &mut 
     if let Some(strip) = &route.strip {
         let place = at.get("strip");
         report.path(strip, &place);
-        if strip.starts_with('/') && !pattern.path.literal_start().starts_with(strip.as_str()) {
+        let begins = pattern.path.literal_start().as_bytes().starts_with(&normal(strip.as_bytes()));
+        if strip.starts_with('/') && !begins {
             let help = "what is stripped stands at the beginning of `match`, before any capture";
             report.error_with(&place, "the route's paths do not begin like this", help);
         }
