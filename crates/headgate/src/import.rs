@@ -1,9 +1,12 @@
 //! `headgate import nginx|haproxy|caddy FILE`: prints the configuration as Headgate would write it, and
 //! after it, on standard error, everything that could not be translated, what opens access first.
 
+mod sources;
+
 use crate::exit::Exit;
 use crate::say::{Failure, say};
 use headgate_import::{Dialect, Import, Kind};
+use sources::Sources;
 use std::io::Write;
 use std::path::Path;
 
@@ -25,24 +28,29 @@ impl From<Format> for Dialect {
 }
 
 /// The sections of the report, the most urgent first.
-const SECTIONS: [(Kind, &str); 4] = [
+const SECTIONS: [(Kind, &str); 5] = [
+    (Kind::OpensAccess, "OPENS ACCESS: the result lets through what the old gateway kept away"),
     (
-        Kind::OpensAccess,
-        "OPENS ACCESS: rules on access that cannot be translated. What they covered is refused where the line \
-         says nothing else; decide on each before the result faces traffic",
+        Kind::ClosesAccess,
+        "REFUSED UNTIL YOU DECIDE: rules on access that cannot be translated; what they covered is answered 403 \
+         where the line says nothing else",
     ),
     (Kind::Untranslated, "Not translated: to be done by hand, or to be done without"),
     (Kind::Approximated, "Approximated: something near it came over"),
-    (Kind::Unneeded, "Not needed: Headgate does so anyway, or the line had no effect"),
+    (
+        Kind::Unneeded,
+        "Not needed: Headgate does so anyway, or the line had no effect or has none for a proxy",
+    ),
 ];
 
 /// # Errors
 /// When the file cannot be read, is another gateway's, or says nothing that could be run.
 pub(crate) fn import(format: Format, file: &Path) -> Result<Exit, Failure> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let sources = Sources::read(file)?;
+    let text = &sources.files[0].text;
     let dialect = Dialect::from(format);
-    match Dialect::guess(&text) {
+    match Dialect::guess(text) {
         Some(likely) if likely != dialect => {
             return Err(format!(
                 "{name} does not look like a file of {dialect} but like one of {likely}: \
@@ -52,22 +60,23 @@ pub(crate) fn import(format: Format, file: &Path) -> Result<Exit, Failure> {
         }
         _ => {}
     }
-    let import = dialect.import(&text, &name);
+    let sources = if dialect == Dialect::Nginx { sources.with_included() } else { sources };
+    let import = sources.import(dialect, &name);
     let of = |kind: Kind| import.notes.iter().filter(move |note| note.kind == kind);
     let faults: Vec<String> =
-        of(Kind::Fault).map(|note| format!("{name}:{}: {}", note.line, note.text)).collect();
+        of(Kind::Fault).map(|note| format!("{}: {}", sources.place(note.line), note.text)).collect();
     if !faults.is_empty() {
         return Err(
             format!("{}\nnothing is translated of a file that cannot be read", faults.join("\n")).into()
         );
     }
     if import.config.listeners.is_empty() || import.config.routes.is_empty() {
-        report(&name, &import)?;
+        report(&name, &sources, &import)?;
         return Err(format!("{name} has no listener with a route that could be translated").into());
     }
     say(import.toml.trim_end())?;
-    report(&name, &import)?;
-    Ok(if of(Kind::OpensAccess).next().is_some() {
+    report(&name, &sources, &import)?;
+    Ok(if of(Kind::OpensAccess).chain(of(Kind::ClosesAccess)).next().is_some() {
         Exit::AccessLost
     } else if of(Kind::Untranslated).next().is_some() {
         Exit::Incomplete
@@ -76,7 +85,7 @@ pub(crate) fn import(format: Format, file: &Path) -> Result<Exit, Failure> {
     })
 }
 
-fn report(name: &str, import: &Import) -> Result<(), Failure> {
+fn report(name: &str, sources: &Sources, import: &Import) -> Result<(), Failure> {
     let mut out = std::io::stderr().lock();
     let mut counts = Vec::new();
     for (kind, heading) in SECTIONS {
@@ -87,14 +96,13 @@ fn report(name: &str, import: &Import) -> Result<(), Failure> {
         }
         writeln!(out, "\n{heading}:")?;
         for note in notes {
-            let place = if note.line == 0 { name.to_owned() } else { format!("{name}:{}", note.line) };
-            writeln!(out, "  {place}: {}", note.text)?;
+            writeln!(out, "  {}: {}", sources.place(note.line), note.text)?;
         }
     }
-    let [opens, lost, near, unneeded] = counts[..] else { return Ok(()) };
+    let [opens, closes, lost, near, unneeded] = counts[..] else { return Ok(()) };
     writeln!(
         out,
-        "\n{name}: {opens} open access, {lost} not translated, {near} approximated, {unneeded} not needed"
+        "\n{name}: {opens} open access, {closes} refused until you decide, {lost} not translated, {near} approximated, {unneeded} not needed"
     )?;
     Ok(())
 }

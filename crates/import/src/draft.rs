@@ -43,9 +43,14 @@ impl Draft {
         self.note(line, text.into(), Kind::Unneeded);
     }
 
-    /// An access rule that the result cannot apply.
+    /// What the result lets through and the old gateway did not.
     pub(crate) fn opens(&mut self, line: usize, text: impl Into<String>) {
         self.note(line, text.into(), Kind::OpensAccess);
+    }
+
+    /// An access rule that the result cannot apply: what it covered is refused.
+    pub(crate) fn closes(&mut self, line: usize, text: impl Into<String>) {
+        self.note(line, text.into(), Kind::ClosesAccess);
     }
 
     pub(crate) fn fault(&mut self, line: usize, text: impl Into<String>) {
@@ -189,9 +194,22 @@ impl Draft {
                 line,
                 format!("{pattern}: refused by a rule above; its route is a comment at the end"),
             );
-            self.withheld.push(withheld);
+            self.withhold(withheld);
         }
         self.route_as_it_is(line, route);
+    }
+
+    /// Whether a route goes to this service, or would, were it not withheld.
+    pub(crate) fn leads_to(&self, service: &str) -> bool {
+        let mut routes = self.config.routes.iter().chain(&self.withheld);
+        routes.any(|route| route.service.as_deref() == Some(service))
+    }
+
+    /// Keeps a route that a refusal takes the place of, as a comment.
+    pub(crate) fn withhold(&mut self, route: RouteSpec) {
+        if !self.withheld.contains(&route) {
+            self.withheld.push(route);
+        }
     }
 
     /// Adds a route at the end, unless by then there is one for the same requests.
@@ -223,7 +241,7 @@ impl Draft {
                 if widened > 0 {
                     let text =
                         format!("what it refuses cannot be said as a pattern: {} is refused", denial.pattern);
-                    self.opens(line, text);
+                    self.closes(line, text);
                 }
                 self.denials.push(denial);
                 return;
@@ -262,24 +280,6 @@ impl Draft {
             self.untranslated(line, format!("an earlier rule already takes all of {}", route.pattern));
         }
         true
-    }
-
-    /// A path that is refused while a wider route goes to a service, and that route.
-    fn refused_by_path(&self) -> Option<(String, String)> {
-        let refuses = |route: &&RouteSpec| {
-            let status = route.respond.as_ref().map_or(0, |respond| respond.status);
-            (400..500).contains(&status)
-                && split(&route.pattern).1.bytes().any(|byte| byte.is_ascii_alphanumeric())
-        };
-        let open = |refused: &RouteSpec| {
-            let wider = |route: &&RouteSpec| {
-                route.service.is_some()
-                    && matches!(meet(route, refused), Meeting::Part(part) if split(&part.pattern).1 != split(&route.pattern).1)
-            };
-            self.config.routes.iter().find(wider).map(|route| route.pattern.clone())
-        };
-        let few = self.config.routes.iter().filter(refuses).take(MAX_PARTS);
-        few.into_iter().find_map(|route| Some((route.pattern.clone(), open(route)?)))
     }
 
     /// Whether Headgate loads a configuration with this in it; notes why not.
@@ -359,21 +359,29 @@ impl Draft {
         true
     }
 
-    /// One access log for everything.
-    pub(crate) fn log(&mut self, line: usize, format: LogFormat, path: Option<String>) {
-        let log = AccessLog { format, path };
-        if log.path.as_ref().is_some_and(|path| path.contains('\0')) {
-            self.untranslated(line, "the path of the log is not the path of a file");
-            return;
+    /// One access log for everything, on standard output: the old gateway's file is its own, may not be
+    /// writable, and is one of several.
+    pub(crate) fn log(&mut self, line: usize, format: LogFormat, path: Option<&str>) {
+        if let Some(path) = path {
+            let text = format!(
+                "the access log {path}: requests of all listeners and routes go to standard output; for a file set \
+                 `path` in [log], where Headgate may write"
+            );
+            self.approximated(line, text);
         }
+        let log = AccessLog { format, path: None };
         match &self.config.log {
-            Some(other) if *other != log => {
+            Some(other) if *other == log && path.is_some() => {}
+            Some(other) if *other == log => {
+                self.unneeded(line, "an access log: one is written for all listeners and routes");
+            }
+            Some(_) => {
                 self.untranslated(
                     line,
                     "a second access log: Headgate writes one for all listeners and routes",
                 );
             }
-            _ => self.config.log = Some(log),
+            None => self.config.log = Some(log),
         }
     }
 
@@ -391,20 +399,13 @@ impl Draft {
         }
     }
 
-    /// The result. `decodes`: the other gateway compares paths after decoding them, which Headgate does not.
-    pub(crate) fn finish(mut self, file_name: &str, decodes: bool) -> Import {
+    /// The result.
+    pub(crate) fn finish(mut self, file_name: &str) -> Import {
         for (line, mut route) in std::mem::take(&mut self.last) {
             route.listeners.sort();
             if !self.identities.contains(&identity(&route)) {
                 self.route_as_it_is(line, route);
             }
-        }
-        if decodes && let Some((refused, open)) = self.refused_by_path() {
-            let text = format!(
-                "{refused} is refused as it is written; percent-encoded otherwise (`/%61` for `/a`) such a path goes to \
-                 {open}: make sure that the service refuses it too"
-            );
-            self.opens(0, text);
         }
         let every: Vec<String> = self.config.listeners.keys().cloned().collect();
         for route in self.config.routes.iter_mut().chain(&mut self.withheld) {

@@ -2,7 +2,7 @@
 //! in silence: what has no counterpart, or only a near one, is listed with its line and the reason. It
 //! fails closed: what an access rule covered that has no counterpart is refused.
 //!
-//! It translates text; it reads no files, so that an `include` is a note.
+//! It translates text and reads no files: an `include` of what it was not given is a note.
 
 mod caddy;
 mod denial;
@@ -16,7 +16,7 @@ mod quantity;
 pub use caddy::caddy;
 pub use dialect::Dialect;
 pub use haproxy::haproxy;
-pub use nginx::nginx;
+pub use nginx::{SourceFile, includes, is_dump, matches, nginx, nginx_files};
 
 use headgate_model::spec::Config;
 use std::fmt;
@@ -45,9 +45,10 @@ pub struct Note {
 pub enum Kind {
     /// It cannot be read: what it and the lines after it mean is not certain.
     Fault,
-    /// It restricts access, which the result cannot do as it did. What it covered is refused, where the
-    /// text says nothing else.
+    /// It kept requests away that the result lets through.
     OpensAccess,
+    /// It restricts access, which the result cannot do as it did: what it covered is refused.
+    ClosesAccess,
     /// Nothing came over: it has to be done by hand.
     Untranslated,
     /// Something near it; the text says the difference.
@@ -61,6 +62,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Fault => "cannot be read",
             Self::OpensAccess => "OPENS ACCESS",
+            Self::ClosesAccess => "REFUSED UNTIL YOU DECIDE",
             Self::Untranslated => "not translated",
             Self::Approximated => "approximated",
             Self::Unneeded => "not needed",

@@ -100,7 +100,7 @@ fn access_rules_are_listed_apart_wherever_they_stand() {
             });
             assert!(listed, "{name}: line {}\n{text}\n{:#?}", at + 1, import.notes);
             let guards =
-                import.notes.iter().any(|note| note.line == at + 1 && note.kind == Kind::OpensAccess);
+                import.notes.iter().any(|note| note.line == at + 1 && note.kind == Kind::ClosesAccess);
             assert!(services(&import) <= before, "{name}: line {}", at + 1);
             closed += usize::from(guards && services(&import) < before);
         }

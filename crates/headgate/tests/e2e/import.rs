@@ -37,12 +37,12 @@ fn losses_have_an_exit_code_of_their_own() {
 }
 
 #[test]
-fn what_opens_access_is_refused_and_listed_apart() {
+fn what_guards_is_refused_and_listed_apart() {
     let guarded = import("nginx", &PLAIN.replace(" location", " auth_basic staff;\n location"));
     assert_eq!(guarded.status.code(), Some(4));
     let (toml, report) = (text(&guarded.stdout), text(&guarded.stderr));
     assert!(toml.contains("respond = { status = 403 }") && !toml.contains("\nservice ="), "{toml}");
-    let (section, rest) = report.split_once("OPENS ACCESS").unwrap();
+    let (section, rest) = report.split_once("REFUSED UNTIL YOU DECIDE").unwrap();
     assert!(section.trim().is_empty() && rest.contains("old.conf:3: auth_basic staff"), "{report}");
 }
 
@@ -72,4 +72,34 @@ fn a_file_that_cannot_be_read_is_not_translated() {
     assert_eq!(broken.status.code(), Some(1));
     assert!(broken.stdout.is_empty());
     assert!(text(&broken.stderr).contains("old.conf:1: a `{` without `}`"), "{}", text(&broken.stderr));
+}
+
+#[test]
+fn includes_are_followed_in_a_dump_and_on_disk() {
+    let main = "http {\n include mime.types;\n include sites/*.conf;\n}\n";
+    let types = "types {\n text/html html;\n}\n";
+    let site = PLAIN.replace(" location", " gzip on;\n location");
+    let scratch = scratch();
+    for (name, content) in [("nginx.conf", main), ("mime.types", types), ("a.conf", &site)] {
+        let file = scratch.file(name);
+        fs::write(&file, content).unwrap();
+        if name == "a.conf" {
+            let sites = file.with_file_name("sites");
+            fs::create_dir_all(&sites).unwrap();
+            fs::rename(&file, sites.join(name)).unwrap();
+        }
+    }
+    let old = output(&["import", "nginx", scratch.file("nginx.conf").to_str().unwrap()]);
+    let report = text(&old.stderr);
+    assert_eq!(old.status.code(), Some(3), "{report}");
+    assert!(report.contains("/sites/a.conf:3: gzip on"), "{report}");
+    assert!(report.contains(", 1 not translated,"), "{report}");
+    let dump = format!(
+        "# configuration file /nowhere/nginx.conf:\n{main}\n# configuration file /nowhere/mime.types:\n{types}\n\
+         # configuration file /nowhere/sites/a.conf:\n{PLAIN}"
+    );
+    let old = import("nginx", &dump);
+    assert_eq!(old.status.code(), Some(0), "{}", text(&old.stderr));
+    let gone = import("nginx", main);
+    assert_eq!(gone.status.code(), Some(1), "{}", text(&gone.stderr));
 }

@@ -21,14 +21,22 @@ pub fn caddy(text: &str, file_name: &str) -> Import {
         draft.fault(line, fault);
     }
     variables(&mut tree, &mut draft);
-    let mut snippets = Snippets::new();
+    let (mut snippets, mut lines) = (Snippets::new(), Vec::new());
     tree.retain(|block| {
         let name = block.word(0).strip_prefix('(').and_then(|name| name.strip_suffix(')'));
         if let Some(name) = name {
+            lines.push((name.to_owned(), block.line));
             snippets.insert(name.to_owned(), block.block.clone());
         }
         name.is_none()
     });
+    let imported = |name: &str| {
+        let in_snippets = snippets.values().flatten().any(|directive| imports(directive, name));
+        in_snippets || tree.iter().any(|directive| imports(directive, name))
+    };
+    for (name, line) in lines.iter().filter(|(name, _)| !imported(name)) {
+        draft.unneeded(*line, format!("({name}): nothing imports it; the whole block"));
+    }
     let mut copies = 0;
     for block in &mut tree {
         expand(&mut block.block, &snippets, 0, &mut copies);
@@ -45,7 +53,10 @@ pub fn caddy(text: &str, file_name: &str) -> Import {
                         format!("{}: Headgate gets no certificates by itself", option.shown()),
                     );
                 }
-                _ => draft.untranslated(option.line, format!("{}: no counterpart", option.shown())),
+                _ => {
+                    let whole = if option.block.is_empty() { "" } else { "the whole block; " };
+                    draft.untranslated(option.line, format!("{}: {whole}no counterpart", option.shown()));
+                }
             }
         }
     }
@@ -70,7 +81,7 @@ pub fn caddy(text: &str, file_name: &str) -> Import {
             site::site(block, auto_https, &mut draft);
         }
     }
-    draft.finish(file_name, true)
+    draft.finish(file_name)
 }
 
 /// Whether the words can be the addresses of a site rather than a directive with a block.
@@ -108,6 +119,12 @@ fn expand(block: &mut Vec<Directive>, snippets: &Snippets, depth: usize, copies:
         }
     }
     *block = out;
+}
+
+/// Whether a directive or one inside it imports this snippet.
+fn imports(directive: &Directive, name: &str) -> bool {
+    directive.word(0) == "import" && directive.word(1) == name
+        || directive.block.iter().any(|inner| imports(inner, name))
 }
 
 fn fill_arguments(block: &mut [Directive], arguments: &[String]) {

@@ -174,7 +174,7 @@ fn prepare(directive: &Directive, scope: &mut Scope, draft: &mut Draft) {
                 }
             };
             let why = if name == "import" { "it may restrict access" } else { "no access control" };
-            draft.opens(
+            draft.closes(
                 line,
                 format!("{shown}: the whole block; {why}; {covers} answered 403 until you decide"),
             );
@@ -204,7 +204,7 @@ fn tls(directive: &Directive, draft: &mut Draft) {
             "{shown}: the whole block; client certificates are asked for by a listener: tls.client_ca; what it \
                      guards is answered 403 until you decide"
         );
-        draft.opens(line, text);
+        draft.closes(line, text);
     } else if !known {
         draft.untranslated(
             line,
@@ -214,25 +214,30 @@ fn tls(directive: &Directive, draft: &mut Draft) {
 }
 
 fn log(directive: &Directive, draft: &mut Draft) {
-    let line = directive.line;
     let file = directive.block.iter().find(|child| child.word(0) == "output" && child.word(1) == "file");
-    draft.log(
-        line,
-        LogFormat::Json,
-        file.map(|child| child.word(2).to_owned()).filter(|path| !path.is_empty()),
-    );
-    for child in directive
-        .block
-        .iter()
-        .filter(|child| child.word(0) != "output" || !matches!(child.word(1), "file" | "stdout"))
-    {
-        draft.untranslated(
-            child.line,
-            format!(
-                "{}: the whole block; the access log is JSON, to a file or standard output",
-                child.shown()
+    let path = file.map(|child| child.word(2)).filter(|path| !path.is_empty());
+    draft.log(file.unwrap_or(directive).line, LogFormat::Json, path);
+    for child in &directive.block {
+        let shown = child.shown();
+        match (child.word(0), child.word(1)) {
+            ("output", "file") if child.block.is_empty() => {}
+            ("output", "file") => {
+                let text =
+                    format!("{shown}: the whole block; files are rotated from outside, SIGHUP reopens them");
+                draft.untranslated(child.line, text);
+            }
+            ("output", "stdout") | ("format", "json") if child.block.is_empty() => {
+                draft.unneeded(child.line, format!("{shown}: the access log is JSON on standard output"));
+            }
+            ("format", _) => draft.approximated(
+                child.line,
+                format!("{shown}: the whole block; written as JSON with Headgate's fields"),
             ),
-        );
+            _ => {
+                let text = format!("{shown}: the whole block; the access log has a format and a path only");
+                draft.untranslated(child.line, text);
+            }
+        }
     }
 }
 
@@ -266,7 +271,7 @@ fn act(directive: &Directive, scope: &mut Scope, draft: &mut Draft) {
             let text = format!(
                 "{shown}: {reason}; the whole block; everything here is answered 403 until you decide"
             );
-            draft.opens(line, text);
+            draft.closes(line, text);
             scope.guarded = true;
             return;
         }
@@ -324,7 +329,9 @@ fn answer(directive: &Directive, rest: &[String], mut scope: Scope, draft: &mut 
             true
         }
         _ => {
-            let text = format!("{shown}: Headgate serves no files; it is answered 501 until you decide");
+            let whole = if directive.block.is_empty() { "" } else { "the whole block; " };
+            let text =
+                format!("{shown}: {whole}Headgate serves no files; it is answered 501 until you decide");
             draft.untranslated(line, text);
             route.respond = Some(Respond { status: 501, ..Respond::default() });
             true
@@ -332,7 +339,8 @@ fn answer(directive: &Directive, rest: &[String], mut scope: Scope, draft: &mut 
     };
     if !done {
         // Without a route of its own, another one would answer what this one kept for itself.
-        draft.untranslated(line, format!("{shown}: no counterpart; answered 501 until you decide"));
+        let whole = if directive.block.is_empty() { "" } else { "the whole block; " };
+        draft.untranslated(line, format!("{shown}: {whole}no counterpart; answered 501 until you decide"));
         (route.service, route.redirect) = (None, None);
         route.respond = Some(Respond { status: 501, ..Respond::default() });
     }
@@ -344,6 +352,9 @@ fn answer(directive: &Directive, rest: &[String], mut scope: Scope, draft: &mut 
             ..RouteSpec::default()
         };
     } else if scope.guarded {
+        let mut withheld = route.clone();
+        withheld.listeners.clone_from(&scope.listeners);
+        scope.matcher.routes(&scope.hosts, &withheld).into_iter().for_each(|route| draft.withhold(route));
         route = RouteSpec {
             respond: Some(Respond { status: 403, ..Respond::default() }),
             ..RouteSpec::default()

@@ -89,6 +89,13 @@ fn option(
     draft: &mut Draft,
 ) {
     let number = line.line;
+    // No other option is read with what stands in its braces; the last arm notes those that are not read.
+    if matches!(line.word(0), "to" | "lb_policy" | "dynamic" | "header_up" | "header_down") {
+        for inner in &line.block {
+            let whole = if inner.block.is_empty() { "" } else { "the whole block; " };
+            draft.untranslated(inner.line, format!("{}: {whole}no counterpart", inner.shown()));
+        }
+    }
     let time = duration(line.word(1), SECOND).filter(|time| !time.is_zero());
     let fresh = || ("/".to_owned(), Duration::from_secs(30), Duration::from_secs(5));
     match (line.word(0), time) {

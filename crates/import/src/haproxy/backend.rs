@@ -79,7 +79,7 @@ pub(super) fn backend(name: &str, number: usize, lines: &[Line], draft: &mut Dra
                 if line.split_condition().1.is_empty() && line.word(1) == "deny" {
                     draft.approximated(line.number, format!("{}: answered 403", line.shown()));
                 } else {
-                    draft.opens(line.number, format!("{}: {GUARDED}", line.shown()));
+                    draft.closes(line.number, format!("{}: {GUARDED}", line.shown()));
                 }
             }
             "http-request" | "http-response" => edit(line, &mut backend, draft),
@@ -148,7 +148,7 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
             }
             None => draft.untranslated(number, format!("{shown}: no such policy")),
         },
-        ("hash-type", "consistent") => {}
+        ("hash-type", "consistent") => draft.unneeded(number, format!("{shown}: every hash of Headgate is")),
         ("hash-type", _) => draft.approximated(number, format!("{shown}: a consistent hash")),
         ("timeout", "connect") => spec.timeouts.connect = time(2).map_or(Span::default(), Span),
         ("timeout", "server") => {
@@ -214,7 +214,9 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
             draft.untranslated(number, format!("{shown}: bulkhead.in_flight limits a service"))
         }
         ("mode", "http")
-        | ("option", "redispatch" | "http-server-close" | "http-keep-alive" | "prefer-last-server") => {}
+        | ("option", "redispatch" | "http-server-close" | "http-keep-alive" | "prefer-last-server") => {
+            draft.unneeded(number, format!("{shown}: Headgate does so anyway"));
+        }
         ("http-reuse", _) => {
             draft.unneeded(number, format!("{shown}: Headgate shares idle connections safely"))
         }

@@ -2,7 +2,7 @@
 
 use super::acl::{Acls, Match};
 use super::backend::{Backend, conditional_edit, header_edit};
-use super::guard::{guard, guard_unknown, is_guard, refuse_backend};
+use super::guard::{GUARDED, guard, guard_unknown, is_guard, refuse_backend};
 use super::parse::Line;
 use crate::draft::Draft;
 use crate::quantity::duration;
@@ -122,11 +122,11 @@ fn bind(line: &Line, bound: &mut Vec<Bound>, draft: &mut Draft) {
                 "verify" => verify = options.next().unwrap_or_default(),
                 "ssl-min-ver" => newest_only = options.next() == Some("TLSv1.3"),
                 "crl-file" => {
-                    let text = format!(
-                        "bind ... crl-file {}: revoked certificates are accepted",
-                        options.next().unwrap_or_default()
-                    );
-                    draft.opens(line.number, text);
+                    let file = options.next().unwrap_or_default();
+                    draft.closes(line.number, format!("bind ... crl-file {file}: {GUARDED}"));
+                    let (pattern, listeners) = ("/*".to_owned(), vec![name.clone()]);
+                    let all = RouteSpec { pattern, listeners, ..RouteSpec::default() };
+                    draft.deny(line.number, &all, 403);
                 }
                 "ciphers" | "ciphersuites" | "curves" | "maxconn" | "name" | "mode" | "user" | "group"
                 | "thread" | "interface" | "crt-list" | "process" => {
@@ -208,7 +208,9 @@ fn setting(line: &Line, bound: &[Bound], draft: &mut Draft) {
         ("option", "forwardfor", _) => {
             draft.unneeded(line.number, "option forwardfor: Headgate sets X-Forwarded-For by default");
         }
-        ("mode", "http", _) | ("option", "http-server-close" | "http-keep-alive" | "dontlognull", _) => {}
+        ("mode", "http", _) | ("option", "http-server-close" | "http-keep-alive" | "dontlognull", _) => {
+            draft.unneeded(line.number, format!("{}: Headgate does so anyway", line.shown()));
+        }
         _ => super::leftover(line, draft),
     }
 }
@@ -311,6 +313,14 @@ fn use_backend(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
         return refuse_backend(line, 503, frontend, draft);
     };
     if backend.refused {
+        let mut route = RouteSpec::default();
+        backend.apply(&mut route);
+        if route.service.is_some()
+            && let Ok(ways) = frontend.acls.condition(condition)
+        {
+            let withheld = ways.iter().flat_map(|way| bind_route(way, &route, frontend));
+            withheld.for_each(|route| draft.withhold(route));
+        }
         return refuse_backend(line, 403, frontend, draft);
     }
     if backend.service.is_none() {

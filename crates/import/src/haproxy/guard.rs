@@ -50,7 +50,7 @@ pub(super) fn guard(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft)
         Err(reason) => return guard_unknown(line, &reason, frontend, draft),
     };
     if !plain {
-        draft.opens(line.number, format!("{}: {GUARDED}", line.shown()));
+        draft.closes(line.number, format!("{}: {GUARDED}", line.shown()));
     }
     deny(line, &ways, status.unwrap_or(403), frontend, draft);
     if line.words.iter().any(|word| word == "-i") || condition_ignores_case(line, frontend) {
@@ -77,7 +77,7 @@ pub(super) fn guard_unknown(line: &Line, reason: &str, frontend: &mut Frontend<'
     } else {
         "everything here is answered 403 until you decide"
     };
-    draft.opens(line.number, format!("{}: {reason}; {what}", line.shown()));
+    draft.closes(line.number, format!("{}: {reason}; {what}", line.shown()));
     deny(line, &known.unwrap_or_else(|| vec![Match::default()]), 403, frontend, draft);
 }
 

@@ -57,7 +57,7 @@ pub fn haproxy(text: &str, file_name: &str) -> Import {
             draft.approximated(section.head.number, text);
         }
         let misplaced = |line: &&Line| match kind {
-            "frontend" => is_backend_setting(line),
+            "frontend" => is_backend_line(line),
             "backend" => is_frontend_setting(line) && line.word(0) != "acl",
             _ => false,
         };
@@ -77,16 +77,35 @@ pub fn haproxy(text: &str, file_name: &str) -> Import {
     }
     for (section, kind, mut lines) in frontends {
         let number = section.head.number;
-        lines.retain(|line| {
-            kind == "listen" && !is_backend_line(line) || kind == "frontend" && !is_backend_setting(line)
-        });
+        lines.retain(|line| !is_backend_line(line));
         if kind == "listen" {
             let words = vec!["default_backend".to_owned(), section.head.word(1).to_owned()];
             lines.push(Line { number, words });
         }
         frontend::frontend(&lines, number, &backends, &mut draft);
     }
-    draft.finish(file_name, false)
+    idle_backends(&sections, &backends, &mut draft);
+    draft.finish(file_name)
+}
+
+/// Notes the backends that no route of the result goes to.
+fn idle_backends(sections: &[Section], backends: &BTreeMap<String, backend::Backend>, draft: &mut Draft) {
+    for section in sections.iter().filter(|section| section.head.word(0) == "backend") {
+        let (name, shown) = (section.head.word(1), section.head.shown());
+        let Some(service) = backends.get(name).and_then(|backend| backend.service.as_ref()) else { continue };
+        if draft.leads_to(service) {
+            continue;
+        }
+        let asks =
+            |line: &Line| matches!(line.word(0), "use_backend" | "default_backend") && line.word(1) == name;
+        if sections.iter().flat_map(|section| &section.lines).any(asks) {
+            let text =
+                format!("{shown}: no route goes to it; of the whole section only its servers came over");
+            draft.untranslated(section.head.number, text);
+        } else {
+            draft.unneeded(section.head.number, format!("{shown}: nothing uses it; the whole section"));
+        }
+    }
 }
 
 /// Lines of a `listen` section that belong to its backend half.

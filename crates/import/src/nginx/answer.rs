@@ -31,7 +31,9 @@ pub(super) fn answer(
             format!("{shown}: no counterpart; answered {status} until you decide"),
         );
         let respond = Some(Respond { status, ..Respond::default() });
-        routes(directive.line, place, &RouteSpec { respond, ..RouteSpec::default() }, context, draft);
+        let response_headers = context.settings.response_edits(draft);
+        let route = RouteSpec { respond, response_headers, ..RouteSpec::default() };
+        routes(directive.line, place, &route, context, draft);
         return true;
     };
     route.response_headers = context.settings.response_edits(draft);
@@ -161,7 +163,7 @@ fn condition_lost(block: &Directive, draft: &mut Draft) -> bool {
     if guards {
         let text =
             "the whole block; it kept requests away, and everything here is answered 403 until you decide";
-        draft.opens(block.line, format!("{}: {text}", block.shown()));
+        draft.closes(block.line, format!("{}: {text}", block.shown()));
     } else {
         leftover(block, draft);
     }
@@ -184,7 +186,8 @@ fn refuse(
     let status = if (400..600).contains(&status) && status != 444 { status } else { 403 };
     for host in &context.hosts {
         let (pattern, listeners) = (format!("{host}{}", place.pattern()), context.listeners.clone());
-        let denial = RouteSpec { pattern, listeners, methods: methods.to_vec(), ..RouteSpec::default() };
+        let (methods, response_headers) = (methods.to_vec(), context.settings.response_edits(draft));
+        let denial = RouteSpec { pattern, listeners, methods, response_headers, ..RouteSpec::default() };
         draft.deny(line, &denial, status);
     }
 }

@@ -86,7 +86,7 @@ impl Guards {
             }
             name if is_guard(name) => {
                 self.names.insert(name.to_owned());
-                draft.opens(line, format!("{shown}: {GUARDED}"));
+                draft.closes(line, format!("{shown}: {GUARDED}"));
             }
             _ => return false,
         }
@@ -119,7 +119,7 @@ impl Guards {
             match self.verdict {
                 Access::Everybody => draft.unneeded(line, format!("{shown}: nobody is denied")),
                 Access::Nobody => draft.approximated(line, format!("{shown}: answered 403")),
-                Access::Some => draft.opens(line, format!("{shown}: {GUARDED}")),
+                Access::Some => draft.closes(line, format!("{shown}: {GUARDED}")),
             }
         }
         for rule in idle {
@@ -146,7 +146,8 @@ pub(super) fn guarded_expression(block: &Directive, context: &Context<'_, '_>, d
     let place = if modifier == "~*" && exact.is_none() { "/*".to_owned() } else { place };
     for host in &context.hosts {
         let (pattern, listeners) = (format!("{host}{place}"), context.listeners.clone());
-        let denial = RouteSpec { pattern, listeners, ..RouteSpec::default() };
+        let response_headers = context.settings.response_edits(draft);
+        let denial = RouteSpec { pattern, listeners, response_headers, ..RouteSpec::default() };
         let status = if (400..600).contains(&status) && status != 444 { status } else { 403 };
         draft.deny(block.line, &denial, status);
     }
@@ -155,7 +156,7 @@ pub(super) fn guarded_expression(block: &Directive, context: &Context<'_, '_>, d
             "{}: patterns are not regular expressions; all of {place} is refused until you decide",
             block.shown()
         );
-        draft.opens(block.line, text);
+        draft.closes(block.line, text);
     } else if modifier == "~*" && place.bytes().any(|byte| byte.is_ascii_alphabetic()) {
         let text =
             format!("{}: only as it is written here; in other case the path is let through", block.shown());
@@ -195,6 +196,6 @@ pub(super) fn limit_except(block: &Directive, settings: &mut Settings, draft: &m
         draft.approximated(block.line, format!("{}: other methods are answered 403", block.shown()));
     } else {
         let text = format!("{}: the whole block; for other methods, {GUARDED}", block.shown());
-        draft.opens(block.line, text);
+        draft.closes(block.line, text);
     }
 }

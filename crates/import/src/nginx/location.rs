@@ -164,7 +164,9 @@ fn location(block: &Directive, context: &Context<'_, '_>, draft: &mut Draft) {
         }
         // Without a route of its own, another one would answer what this location kept for itself.
         let respond = Some(Respond { status, ..Respond::default() });
-        routes(block.line, &place, &RouteSpec { respond, ..RouteSpec::default() }, &inner, draft);
+        let response_headers = inner.settings.response_edits(draft);
+        let route = RouteSpec { respond, response_headers, ..RouteSpec::default() };
+        routes(block.line, &place, &route, &inner, draft);
     }
 }
 
@@ -245,13 +247,19 @@ pub(super) fn routes(
     for host in &context.hosts {
         let (pattern, listeners) = (format!("{host}{}", place.pattern()), context.listeners.clone());
         let mut route = RouteSpec { pattern, listeners, ..route.clone() };
+        let instead = |status| RouteSpec {
+            response_headers: route.response_headers.clone(),
+            ..refused(&route, status)
+        };
         if let Some(status) = refusal {
-            draft.route(line, refused(&route, status));
+            let refusal = instead(status);
+            draft.withhold(route);
+            draft.route(line, refusal);
             continue;
         }
         if to_service && !context.settings.methods.is_empty() {
             // Otherwise a less specific route would take the other methods.
-            draft.route(line, refused(&route, 403));
+            draft.route(line, instead(403));
             route.methods.clone_from(&context.settings.methods);
         }
         if context.past_expressions {

@@ -1,6 +1,7 @@
 //! NGINX: from the tree of directives to listeners, services and routes.
 
 mod answer;
+mod files;
 mod guard;
 mod location;
 mod parse;
@@ -9,18 +10,31 @@ mod settings;
 mod upstream;
 mod variables;
 
+pub use files::{SourceFile, includes, is_dump, matches};
+
 use crate::Import;
 use crate::draft::Draft;
+use files::Files;
 use headgate_model::spec::ServiceSpec;
 use parse::Directive;
 use settings::Settings;
 use std::collections::BTreeMap;
 
-/// Translates an nginx.conf, or a file of its `sites-enabled`.
+/// Translates an nginx.conf, a file of its `sites-enabled`, or the output of `nginx -T`.
 #[must_use]
 pub fn nginx(text: &str, file_name: &str) -> Import {
+    translate(&Files::of(text, file_name), file_name)
+}
+
+/// Translates an nginx.conf, the first of `files`, with those of the others that it includes.
+#[must_use]
+pub fn nginx_files(files: &[SourceFile<'_>], file_name: &str) -> Import {
+    translate(&Files::read(files), file_name)
+}
+
+fn translate(files: &Files<'_>, file_name: &str) -> Import {
     let mut draft = Draft::default();
-    let (tree, faults) = parse::parse(text);
+    let (tree, faults) = files.tree();
     for (line, fault) in faults {
         draft.fault(line, fault);
     }
@@ -33,7 +47,7 @@ pub fn nginx(text: &str, file_name: &str) -> Import {
         }
     }
     http_context(&http, &mut draft);
-    draft.finish(file_name, true)
+    draft.finish(file_name)
 }
 
 /// An upstream block: the service it makes, before a `proxy_pass` says how it is spoken to.
@@ -54,7 +68,9 @@ struct Http<'t> {
 fn main_context(directive: &Directive, draft: &mut Draft) {
     let shown = directive.shown();
     match directive.name.as_str() {
-        "worker_processes" if directive.arg(0) == "auto" => {}
+        "worker_processes" if directive.arg(0) == "auto" => {
+            draft.unneeded(directive.line, format!("{shown}: one for each core by default"));
+        }
         "worker_processes" => match directive.arg(0).parse() {
             Ok(workers @ 1..=1_024) => draft.config.workers = Some(workers),
             _ => draft.untranslated(directive.line, format!("{shown}: not a number of workers")),
@@ -99,15 +115,18 @@ const HARMLESS_FILES: [&str; 9] = [
 /// Notes an `include`; true when the file may restrict access to what it stands in.
 fn include(directive: &Directive, inside: bool, draft: &mut Draft) -> bool {
     let (file, shown) = (directive.arg(0), directive.shown());
+    if directive.block.is_some() {
+        draft.unneeded(directive.line, format!("{shown}: there is no such file"));
+        return false;
+    }
     if file.ends_with("mime.types") {
         draft.unneeded(directive.line, format!("{shown}: Headgate serves no files and needs no types"));
         return false;
     }
-    let help = "paste the file here first (`nginx -T` prints all of them)";
+    let help = "the file is not here: import what `nginx -T` prints, which has all of them";
     if inside && !HARMLESS_FILES.iter().any(|known| file.contains(known)) {
-        let text =
-            format!("{shown}: it may restrict access; what it stands in is answered 403 until you {help}");
-        draft.opens(directive.line, text);
+        let text = format!("{shown}: it may restrict access; what it stands in is answered 403; {help}");
+        draft.closes(directive.line, text);
         return true;
     }
     draft.untranslated(directive.line, format!("{shown}: {help}"));

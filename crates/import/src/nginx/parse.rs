@@ -14,6 +14,11 @@ impl Directive {
         self.args.get(index).map_or("", String::as_str)
     }
 
+    /// Directives in it, itself included.
+    pub(super) fn size(&self) -> usize {
+        1 + self.block.iter().flatten().map(Self::size).sum::<usize>()
+    }
+
     /// The directive as it stood, without its block, for notes.
     pub(super) fn shown(&self) -> String {
         let mut text = self.name.clone();
@@ -37,14 +42,14 @@ enum Token {
 }
 
 /// What is wrong with the syntax, with its line.
-type Fault = (usize, &'static str);
+pub(super) type Fault = (usize, &'static str);
 
 /// Deeper than any real file; the tree is walked by recursion.
 const MAX_DEPTH: usize = 32;
 
-/// The directives, and what was wrong with the syntax, with lines.
-pub(super) fn parse(text: &str) -> (Vec<Directive>, Vec<Fault>) {
-    let (tokens, mut faults) = tokens(text);
+/// The directives, and what was wrong with the syntax, with lines that are counted from `first_line`.
+pub(super) fn parse(text: &str, first_line: usize) -> (Vec<Directive>, Vec<Fault>) {
+    let (tokens, mut faults) = tokens(text, first_line);
     let mut stack: Vec<(Directive, Vec<Directive>)> = Vec::new();
     let mut current: Vec<Directive> = Vec::new();
     let mut directive = Directive::default();
@@ -91,10 +96,10 @@ pub(super) fn parse(text: &str) -> (Vec<Directive>, Vec<Fault>) {
     (current, faults)
 }
 
-fn tokens(text: &str) -> (Vec<(usize, Token)>, Vec<Fault>) {
+fn tokens(text: &str, first_line: usize) -> (Vec<(usize, Token)>, Vec<Fault>) {
     let (mut tokens, mut faults) = (Vec::new(), Vec::new());
     let mut chars = text.chars().peekable();
-    let mut line = 1;
+    let mut line = first_line;
     while let Some(c) = chars.next() {
         match c {
             '\n' => line += 1,
@@ -160,7 +165,7 @@ mod tests {
     #[test]
     fn reads_blocks_quotes_comments_and_variables() {
         let (tree, faults) =
-            parse("a 'b c' \"d\\\"e\"; # f {\nserver { # g\n  h ${i}j;\n  location ~ \\.php$ { k; }\n}\n");
+            parse("a 'b c' \"d\\\"e\"; # f {\nserver { # g\n  h ${i}j;\n  location ~ \\.php$ { k; }\n}\n", 1);
         assert_eq!(faults, []);
         assert_eq!(tree[0].args, ["b c", "d\"e"]);
         let server = tree[1].block.as_ref().unwrap();
@@ -171,9 +176,9 @@ mod tests {
 
     #[test]
     fn keeps_what_it_can_of_broken_files() {
-        let (tree, faults) = parse("a { b; c }\n}\nd \"e");
+        let (tree, faults) = parse("a { b; c }\n}\nd \"e", 1);
         assert_eq!(tree.len(), 2);
         assert_eq!(faults.len(), 4);
-        assert_eq!(parse(&"{".repeat(1_000)).1.len(), 1 + MAX_DEPTH);
+        assert_eq!(parse(&"{".repeat(1_000), 1).1.len(), 1 + MAX_DEPTH);
     }
 }

@@ -171,6 +171,11 @@ fn one(
         return;
     }
     let (mut hosts, scheme) = (hosts(server, draft), scheme(server));
+    if server.names.is_empty()
+        && let Some(names) = rest.iter().find(|directive| directive.name == "server_name")
+    {
+        draft.unneeded(names.line, format!("{}: no name that a client could ask for", names.shown()));
+    }
     if is_default {
         if !shares_with_wildcard {
             hosts.clear();
@@ -184,7 +189,7 @@ fn one(
     } else if hosts.is_empty() {
         draft.untranslated(
             server.directive.line,
-            "a server without a name that is not the default: it is never used",
+            "a server without a usable name that is not the default: it is never used; the whole block",
         );
         return;
     }
@@ -231,8 +236,10 @@ fn judge_tls(
                 continue;
             }
             draft.unneeded(directive.line, format!("{shown}: no listener of this server speaks TLS"));
+        } else if directive.name == "ssl_protocols" && directive.args == ["TLSv1.2", "TLSv1.3"] {
+            draft.unneeded(directive.line, format!("{shown}: Headgate speaks these by default"));
         } else if directive.name == "ssl_verify_client" && !sayable {
-            draft.opens(directive.line, format!("{shown}: {}", super::guard::GUARDED));
+            draft.closes(directive.line, format!("{shown}: {}", super::guard::GUARDED));
             settings.guards.add(&directive.name);
         }
     }

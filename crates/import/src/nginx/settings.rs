@@ -100,7 +100,9 @@ impl Settings {
                 Ok(tries @ 1..=10) => self.attempts = Some(tries),
                 _ => draft.untranslated(line, format!("{shown}: Headgate makes 1 to 10 attempts")),
             },
-            "proxy_http_version" if first == "1.1" => {}
+            "proxy_http_version" if first == "1.1" => {
+                draft.unneeded(line, format!("{shown}: Headgate speaks HTTP/1.1 to services by default"));
+            }
             "client_max_body_size" => match size(first) {
                 Some(bytes) => self.body = Some((line, bytes)),
                 None => draft.untranslated(line, format!("{shown}: not a size")),
@@ -129,9 +131,8 @@ impl Settings {
         match directive.name.as_str() {
             "proxy_ssl_verify" => self.verify(first == "on"),
             "proxy_ssl_server_name" => {
-                if first != "on" {
-                    draft.untranslated(line, format!("{}: Headgate always sends SNI", directive.shown()));
-                }
+                let text = format!("{}: Headgate always sends SNI", directive.shown());
+                if first == "on" { draft.unneeded(line, text) } else { draft.untranslated(line, text) }
             }
             "proxy_ssl_name" if !first.contains('$') => self.upstream_tls.sni = Some(first.to_owned()),
             "proxy_ssl_trusted_certificate" => self.upstream_tls.ca = Some(first.to_owned()),
@@ -242,12 +243,11 @@ impl Settings {
                 draft.untranslated(line, format!("{}: a value with variables", directive.shown()));
                 continue;
             }
-            if directive.arg(2) != "always" {
-                draft.approximated(
-                    line,
-                    format!("add_header {name}: added to every response, errors as well"),
-                );
-            }
+            let text = match directive.arg(2) {
+                "always" => "added to every answer but the error pages that Headgate writes itself",
+                _ => "added to every answer, those with an error status as well",
+            };
+            draft.approximated(line, format!("add_header {name}: {text}"));
             draft.header(line, &mut edits, true, name, value);
         }
         for (line, name) in &self.hidden_headers {
@@ -351,5 +351,5 @@ fn take_access_log(directive: &Directive, draft: &mut Draft) {
     if !matches!(format, "" | "combined") {
         draft.approximated(line, format!("{shown}: written in the combined format"));
     }
-    draft.log(line, LogFormat::Combined, Some(path.to_owned()).filter(|path| !path.is_empty()));
+    draft.log(line, LogFormat::Combined, Some(path).filter(|path| !path.is_empty()));
 }
