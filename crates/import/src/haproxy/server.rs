@@ -46,12 +46,18 @@ pub(super) fn server_options(
             "backup" => backup = true,
             "disabled" => weight = Some(0),
             "inter" => match duration(value(), MS).filter(|time| !time.is_zero()) {
-                Some(time) => plan.interval = Some(time),
+                Some(time) => {
+                    let before = plan.interval.replace(time);
+                    for_all(line, option, before.is_some_and(|before| before != time), draft);
+                }
                 None => draft.untranslated(number, "inter: not a duration"),
             },
             "rise" | "fall" => match value().parse() {
-                Ok(count @ 1..=1_000) if option == "rise" => plan.rise = Some(count),
-                Ok(count @ 1..=1_000) => plan.fall = Some(count),
+                Ok(count @ 1..=1_000) => {
+                    let field = if option == "rise" { &mut plan.rise } else { &mut plan.fall };
+                    let before = field.replace(count);
+                    for_all(line, option, before.is_some_and(|before| before != count), draft);
+                }
                 _ => draft.untranslated(number, format!("{option}: not a count from 1 to 1000")),
             },
             "ssl" => {
@@ -114,4 +120,13 @@ pub(super) fn server_options(
         tls.ca = None;
     }
     (weight, backup)
+}
+
+/// Health checks are the service's: notes a server that asks for others than those before it.
+fn for_all(line: &Line, option: &str, differs: bool, draft: &mut Draft) {
+    if differs && line.word(0) == "server" {
+        let text =
+            format!("{option}: health checks are alike for all servers; this one's value is used for them");
+        draft.approximated(line.number, text);
+    }
 }

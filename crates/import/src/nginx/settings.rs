@@ -283,17 +283,16 @@ pub(super) fn leftover(directive: &Directive, draft: &mut Draft) {
     let whole = if directive.block.is_some() { "the whole block; " } else { "" };
     if matches!(
         name,
-        "sendfile"
-            | "sendfile_max_chunk"
-            | "types"
-            | "types_hash_max_size"
-            | "default_type"
-            | "tcp_nodelay"
-            | "tcp_nopush"
-            | "server_tokens"
-            | "error_log"
+        "sendfile" | "sendfile_max_chunk" | "tcp_nodelay" | "tcp_nopush" | "server_tokens" | "error_log"
     ) {
         draft.unneeded(directive.line, format!("{}: {whole}Headgate decides this itself", directive.shown()));
+        return;
+    }
+    if matches!(name, "types" | "types_hash_max_size" | "types_hash_bucket_size" | "default_type") {
+        draft.unneeded(
+            directive.line,
+            format!("{}: {whole}types of files have no meaning for a proxy", directive.shown()),
+        );
         return;
     }
     let reason = match name {
