@@ -53,6 +53,11 @@ pub(super) fn guard(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft)
         draft.closes(line.number, format!("{}: {GUARDED}", line.shown()));
     }
     deny(line, &ways, status.unwrap_or(403), frontend, draft);
+    note_case(line, frontend, draft);
+}
+
+/// Says where a refused path is let through in other case.
+fn note_case(line: &Line, frontend: &Frontend<'_>, draft: &mut Draft) {
     if line.words.iter().any(|word| word == "-i") || condition_ignores_case(line, frontend) {
         let text = format!(
             "{}: paths only as they are written here; in other case they are let through",
@@ -78,6 +83,9 @@ pub(super) fn guard_unknown(line: &Line, reason: &str, frontend: &mut Frontend<'
         "everything here is answered 403 until you decide"
     };
     draft.closes(line.number, format!("{}: {reason}; {what}", line.shown()));
+    if known.is_some() {
+        note_case(line, frontend, draft);
+    }
     deny(line, &known.unwrap_or_else(|| vec![Match::default()]), 403, frontend, draft);
 }
 
