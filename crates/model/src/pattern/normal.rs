@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// already.
 #[must_use]
 pub fn normal(path: &[u8]) -> Cow<'_, [u8]> {
-    if !path.contains(&b'%') {
+    if is_normal(path) {
         return Cow::Borrowed(path);
     }
     let mut out = Vec::with_capacity(path.len());
@@ -16,7 +16,22 @@ pub fn normal(path: &[u8]) -> Cow<'_, [u8]> {
         push(&mut out, unit);
         rest = after;
     }
-    if out == path { Cow::Borrowed(path) } else { Cow::Owned(out) }
+    Cow::Owned(out)
+}
+
+/// Nearly every path is, with and without encoded bytes.
+fn is_normal(path: &[u8]) -> bool {
+    let mut rest = path;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
+        let Some((unit, _, after)) = next(&rest[at..]) else { break };
+        let encoded = &rest[at..rest.len() - after.len()];
+        let decodes = encoded.len() > 1 && matches!(unit, Unit::Plain(_));
+        if decodes || encoded.iter().any(u8::is_ascii_lowercase) {
+            return false;
+        }
+        rest = after;
+    }
+    true
 }
 
 /// The bytes of `path` that are `start` bytes of its normal form; None when it ends before.
