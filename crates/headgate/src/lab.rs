@@ -1,7 +1,7 @@
 //! `headgate lab`: runs studies and shows how far they are. What a study is, and what its results mean, is
 //! the lab's own matter.
 
-use crate::load::stop_on_signal;
+use crate::interrupt::stop_on_signal;
 use crate::say::{Failure, say, warn};
 use headgate_lab::study::{self, Bench, Finished, Folder, Making, Origin, Progress, Study, analysis};
 use std::fs::read_to_string;

@@ -7,6 +7,7 @@ mod compact;
 pub(crate) use args::LoadArgs;
 
 use crate::exit::Exit;
+use crate::interrupt;
 use crate::lab::machine;
 use crate::say::{Failure, say};
 use headgate_lab::load::{
@@ -17,11 +18,7 @@ use std::fs;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use tokio::signal::unix::{SignalKind, signal};
-
-/// What a shell says of a command that was interrupted.
-const INTERRUPTED: i32 = 130;
+use std::sync::atomic::AtomicBool;
 
 /// # Errors
 /// When the run cannot begin, or a result cannot be written.
@@ -34,7 +31,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Failure> {
         args.expect.iter().map(|text| Expectation::parse(text)).collect::<Result<_, _>>()?;
     let plan = plan(args)?;
     let stop = Arc::new(AtomicBool::new(false));
-    stop_on_signal(&stop)?;
+    interrupt::stop_on_signal(&stop)?;
     let mut display = Display::new(args.quiet);
     let mut summary = load::run(&plan, &stop, &mut |moment| display.show(moment))?;
     display.end();
@@ -102,31 +99,6 @@ fn read_workload(file: &Path) -> Result<WorkloadSpec, Failure> {
 /// A mistake in a workload that was written as flags.
 fn flagged(error: SpecError) -> Failure {
     LoadError::from(error).into()
-}
-
-/// Sets the flag on the first signal and ends the process on the second.
-pub(crate) fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<(), Failure> {
-    let stop = stop.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let (mut interrupt, mut terminate) = {
-        let _in_runtime = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
-    };
-    // It waits for what may never come and ends with the process.
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                if stop.swap(true, Relaxed) {
-                    std::process::exit(INTERRUPTED);
-                }
-            }
-        });
-    })?;
-    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ mod explain;
 mod file;
 mod flag;
 mod import;
+mod interrupt;
 mod lab;
 mod load;
 mod mistakes;

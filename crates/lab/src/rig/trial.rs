@@ -144,7 +144,7 @@ impl Trial {
             let watching = scope.spawn(|| self.watch(system, &tally, &over));
             let load = load::run(&plan, &halt, &mut |_| {});
             over.store(true, Relaxed);
-            let recovery = watching.join().unwrap_or_else(|_| Ok(None));
+            let recovery = watching.join().unwrap_or(Ok(None));
             (load, recovery)
         });
         if stop.load(Relaxed) {
@@ -276,10 +276,7 @@ struct Books {
 impl Books {
     fn mark(&mut self, system: &System, at: Duration) -> Result<(), RigError> {
         // One that is down has nothing to say, and one that stands still cannot.
-        let usage = |name: &str| match system.usage(name) {
-            Ok(usage) => Some(usage),
-            Err(_) => None,
-        };
+        let usage = |name: &str| system.usage(name).ok();
         self.marks.push((at, system.names().skip(1).map(usage).collect()));
         Ok(())
     }
