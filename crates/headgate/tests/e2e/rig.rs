@@ -78,6 +78,25 @@ fn processes_are_harmed_by_name_and_come_back() {
     system.inject(GATEWAY, quota).unwrap();
     assert_eq!(get(&system, "/shop/1").0, 200);
     system.lift(GATEWAY, quota).unwrap();
+    let slow = ProcessFault::Slow { share: 0.0 };
+    let usage = || system.usage("stock-0").unwrap();
+    system.inject("stock-0", slow).unwrap();
+    let before = usage();
+    let mut waiting = Wire::connect(system.gateway());
+    waiting.send("GET /stock/1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    while usage().calls == before.calls {
+        std::thread::yield_now();
+    }
+    assert_eq!(usage().used_core_ns, before.used_core_ns, "it works on at no speed");
+    system.lift("stock-0", slow).unwrap();
+    assert_eq!(waiting.response().head.status(), 200);
+    let delay = ProcessFault::Delay { by: Duration::from_micros(10) };
+    assert_eq!((stock(delay).unwrap(), lift(delay).unwrap()), (200, 200));
+    system.inject("shop-0", ProcessFault::MemoryCap { bytes: 1 << 33 }).unwrap();
+    let pid = system.samples("shop-0").all()[0].pid;
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let limit = limits.lines().find(|line| line.starts_with("Max address space")).unwrap();
+    assert!(limit.contains("8589934592"), "{limit}");
     let refused = system.inject(GATEWAY, ProcessFault::Slow { share: 0.5 }).unwrap_err();
     assert!(matches!(refused, RigError::Meaningless { .. }), "{refused}");
     let unknown = system.inject("shop-7", ProcessFault::Stop).unwrap_err().to_string();

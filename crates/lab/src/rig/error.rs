@@ -29,7 +29,7 @@ pub enum RigError {
     Admin { address: String, why: String },
     #[error("the load on the system failed")]
     Load(#[from] crate::load::LoadError),
-    #[error("interrupted")]
+    #[error("interrupted; the same command goes on where this one stopped")]
     Interrupted,
 }
 

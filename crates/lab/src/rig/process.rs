@@ -7,6 +7,7 @@ use super::replica::Command;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{self, Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,6 +80,8 @@ impl Process {
         mut command: process::Command,
     ) -> Result<Self, RigError> {
         let cannot = |what: &str| format!("cannot {what} the process {name}");
+        // Whoever interrupts the lab at a terminal interrupts the lab alone; it ends them in order.
+        command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = keeper.spawn(command).map_err(|source| RigError::system(cannot("start"), source))?;
         let piped = || std::io::Error::other("a pipe is missing");

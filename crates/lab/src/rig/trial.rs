@@ -126,13 +126,13 @@ impl Trial {
                 let act = |at: Duration, act: Act| match act {
                     Act::Check => system.check(),
                     Act::Mark => books.lock().unwrap_or_else(PoisonError::into_inner).mark(system, at),
-                    Act::Begin(index) => self.strike(index, |name, fault| system.inject(name, fault)),
+                    Act::Begin(index) => {
+                        self.victims(index).try_for_each(|(name, fault)| system.inject(name, fault))
+                    }
                     Act::End(index) => {
-                        // A cold start takes its time; what is due meanwhile does not wait for it.
-                        scope.spawn(move || {
-                            if let Err(error) = self.strike(index, |name, fault| system.lift(name, fault)) {
-                                fail(error);
-                            }
+                        // All at once: a cold start takes its time, and what is due meanwhile does not wait for it.
+                        self.victims(index).for_each(|(name, fault)| {
+                            scope.spawn(move || system.lift(name, fault).unwrap_or_else(fail));
                         });
                         Ok(())
                     }
@@ -142,8 +142,10 @@ impl Trial {
                 }
             });
             let watching = scope.spawn(|| self.watch(system, &tally, &over));
-            let load = load::run(&plan, &halt, &mut |_| {});
-            over.store(true, Relaxed);
+            let load = {
+                let _ending = Ending(&over);
+                load::run(&plan, &halt, &mut |_| {})
+            };
             let recovery = watching.join().unwrap_or(Ok(None));
             (load, recovery)
         });
@@ -198,16 +200,11 @@ impl Trial {
         })
     }
 
-    fn strike(
-        &self,
-        fault: usize,
-        act: impl Fn(&str, ProcessFault) -> Result<(), RigError>,
-    ) -> Result<(), RigError> {
+    /// Whom a fault strikes, and with what.
+    fn victims(&self, fault: usize) -> impl Iterator<Item = (&str, ProcessFault)> {
         let (planned, fault) = &self.faults[fault];
-        planned
-            .replicas
-            .iter()
-            .try_for_each(|&index| act(&self.layout.replicas[index as usize].replica.name, *fault))
+        let name = |index: &u32| self.layout.replicas[*index as usize].replica.name.as_str();
+        planned.replicas.iter().map(move |index| (name(index), *fault))
     }
 
     fn watch(&self, system: &System, tally: &Tally, over: &AtomicBool) -> Result<Option<Recovery>, RigError> {
@@ -279,6 +276,15 @@ impl Books {
         let usage = |name: &str| system.usage(name).ok();
         self.marks.push((at, system.names().skip(1).map(usage).collect()));
         Ok(())
+    }
+}
+
+/// Says that the load is over, also when it ends in a panic: threads wait for it.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
     }
 }
 

@@ -162,6 +162,7 @@ async fn options_out_of_range_are_refused() {
         ServiceOptions { error_rate: 1.5, ..quick() },
         ServiceOptions { variation: -1.0, ..quick() },
         ServiceOptions { concurrency: 0, ..quick() },
+        ServiceOptions { cores: Some(0.0), ..quick() },
         ServiceOptions { name: "a\nb".to_owned(), ..quick() },
         ServiceOptions { downstream: vec!["nowhere".to_owned()], ..quick() },
     ];

@@ -4,7 +4,7 @@
 use super::figures::{number, probability};
 use super::{CONFIDENCE, TOLD};
 use crate::report::Table;
-use crate::study::Finished;
+use crate::study::{Finished, Ground};
 use headgate_stats::anova::games_howell;
 use headgate_stats::descriptive::mean;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,16 +12,26 @@ use std::collections::{BTreeMap, BTreeSet};
 type Levels = BTreeMap<String, String>;
 
 /// A row for each combination of levels that both have and each measure that is told in detail: both means, the
-/// second less the first with its interval (Welch), and the chance of such a difference between equals.
+/// second less the first with its interval (Welch), and the chance of such a difference between equals. Where
+/// both have runs of the same ground, grounds are kept apart; else one ground is held against the other.
 #[must_use]
 pub fn compare(one: &[Finished], other: &[Finished]) -> Table {
-    let cells = |runs: &[Finished]| runs.iter().map(|run| run.levels.clone()).collect::<BTreeSet<Levels>>();
+    let grounds = |runs: &[Finished]| runs.iter().map(|run| run.ground).collect::<BTreeSet<Ground>>();
+    let apart = !grounds(one).is_disjoint(&grounds(other));
+    let cell_of = |run: &Finished| {
+        let mut levels = run.levels.clone();
+        if apart && run.ground == Ground::Rig {
+            levels.insert("ground".to_owned(), run.ground.name().to_owned());
+        }
+        levels
+    };
+    let cells = |runs: &[Finished]| runs.iter().map(cell_of).collect::<BTreeSet<Levels>>();
     let (ours, theirs) = (cells(one), cells(other));
     let mut rows = Vec::new();
     for cell in ours.intersection(&theirs) {
         for measure in TOLD {
             let of = |runs: &[Finished]| {
-                let here = runs.iter().filter(|run| run.levels == *cell);
+                let here = runs.iter().filter(|run| cell_of(run) == *cell);
                 here.filter_map(|run| run.measures.get(&measure).copied()).collect::<Vec<f64>>()
             };
             let (first, second) = (of(one), of(other));
