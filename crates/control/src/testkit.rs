@@ -87,6 +87,7 @@ impl World {
             services: Arc::new(move || services.lock().unwrap().clone()),
             now: Arc::new(move || Tick(1_000_000_000) + started.elapsed()),
             metrics: self.registry.worker(0),
+            probe_faults: Arc::new(|_, _, _| None),
             seed: 7,
         }
     }

@@ -25,22 +25,35 @@ pub struct InForce<'a> {
     /// From this point on it hits nothing.
     pub until: Option<Tick>,
     pub hits: Arc<AtomicU64>,
+    /// Attempts that a rule with a seed was about.
+    pub asked: Arc<AtomicU64>,
 }
 
 impl Chaos {
     /// `None` for no rules, so that no request looks at them.
     pub fn compile<'a>(rules: impl IntoIterator<Item = InForce<'a>>) -> Option<Arc<Self>> {
         let mut counts = Vec::new();
-        let compiled = rules.into_iter().map(|InForce { rule, until, hits }| {
+        let compiled = rules.into_iter().map(|InForce { rule, until, hits, asked }| {
             counts.push((rule.name.as_str().into(), hits));
             // An endpoint is known by its address in full, however the rule writes it.
             let endpoint = rule.endpoint.as_ref().map(|written| {
                 written.parse::<EndpointAddress>().map_or_else(|_| written.clone(), |it| it.to_string())
             });
-            Rule::new(rule, endpoint.as_deref(), until)
+            Rule::new(rule, endpoint.as_deref(), until, &asked)
         });
         let compiled: Vec<Rule> = compiled.collect();
         (!compiled.is_empty()).then(|| Arc::new(Self { rules: Rules::new(compiled), counts }))
+    }
+
+    /// What befalls a health probe of this endpoint. Hits are attempts, so that this is none.
+    pub fn verdict_on_probe(
+        &self,
+        service: &str,
+        endpoint: &str,
+        now: Tick,
+        dice: &mut Dice,
+    ) -> Option<Verdict> {
+        self.rules.verdict_on_probe(service, endpoint, now, dice)
     }
 }
 
@@ -79,7 +92,8 @@ mod tests {
             "[listen.web]\nbind = \":0\"\n[[chaos]]\nname = \"a\"\nendpoint = \":1\"\nfault = \"stall\"\n";
         let config = headgate_model::load(config, "test.toml", &|_| None).unwrap();
         let hits = Arc::<AtomicU64>::default();
-        let rule = InForce { rule: &config.chaos[0], until: None, hits: Arc::clone(&hits) };
+        let rule =
+            InForce { rule: &config.chaos[0], until: None, hits: Arc::clone(&hits), asked: Arc::default() };
         let chaos = Chaos::compile([rule]).unwrap();
         let view = ChaosView::new(&chaos, &Registry::default().worker(0));
         let hit = |endpoint| {

@@ -154,7 +154,12 @@ impl Snapshot {
             message: error.to_string(),
         })?;
         let sends_proxy_headers = config.services.values().any(|service| service.proxy_protocol.is_some());
-        let of_file = config.chaos.iter().map(|rule| InForce { rule, until: None, hits: Arc::default() });
+        let of_file = config.chaos.iter().map(|rule| InForce {
+            rule,
+            until: None,
+            hits: Arc::default(),
+            asked: Arc::default(),
+        });
         let chaos = Chaos::compile(of_file);
         Ok(Self { generation, listeners, services, sends_proxy_headers, routes, table, chaos, config })
     }

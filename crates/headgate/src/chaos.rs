@@ -21,6 +21,8 @@ pub(crate) struct NewRule {
     pub service: Option<String>,
     pub endpoint: Option<String>,
     pub percent: f64,
+    pub probes: bool,
+    pub seed: Option<u64>,
     pub lasts: Option<Duration>,
 }
 
@@ -44,6 +46,8 @@ pub(crate) fn add(admin: &str, rule: NewRule) -> Result<(), Failure> {
         service: rule.service,
         endpoint: rule.endpoint,
         percent: rule.percent,
+        probes: rule.probes,
+        seed: rule.seed,
         lasts: rule.lasts.map(Span),
     };
     done(admin, &ask_with(admin, "POST", "/chaos", &serde_json::to_string(&rule)?, PATIENCE)?)

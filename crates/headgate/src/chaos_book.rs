@@ -16,6 +16,7 @@ pub(crate) struct Entry {
     rule: ChaosRule,
     origin: Origin,
     hits: Arc<AtomicU64>,
+    asked: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +184,7 @@ impl ChaosBook {
 
 impl Entry {
     fn new(rule: ChaosRule, origin: Origin) -> Self {
-        Self { rule, origin, hits: Arc::default() }
+        Self { rule, origin, hits: Arc::default(), asked: Arc::default() }
     }
 
     fn is_added(&self) -> bool {
@@ -218,6 +219,7 @@ pub(crate) fn compiled(entries: &[Entry]) -> Option<Arc<Chaos>> {
         rule: &entry.rule,
         until: entry.until(),
         hits: Arc::clone(&entry.hits),
+        asked: Arc::clone(&entry.asked),
     }))
 }
 

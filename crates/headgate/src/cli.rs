@@ -4,13 +4,14 @@ use crate::admin_client::ADMIN;
 use crate::chaos::NewRule;
 use crate::exit::Exit;
 use crate::file::Overrides;
+use crate::gameday::GameDayOptions;
 use crate::import::Format;
 use crate::load::{self, LoadArgs};
 use crate::run::{self, RunFlags};
 use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
-use crate::{chaos, demo, explain, flag, import, lab, reload, say};
+use crate::{chaos, demo, explain, flag, gameday, import, lab, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_lab::rig::ReplicaSpec;
 use headgate_lab::workload::Distribution;
@@ -28,8 +29,14 @@ Examples:
   headgate explain headgate.toml 'GET https://shop.example/api'
   headgate import nginx /etc/nginx/nginx.conf > headgate.toml
 
-Exit codes: 0 done; 1 failed; 2 wrong command line; 3 no route matches (explain), something was lost (import)
-or an expectation was not met (load); 4 something that restricts access was lost (import)";
+Exit codes: 0 done; 1 failed; 2 wrong command line; 3 no route matches (explain), something was lost (import),
+an expectation was not met (load) or a hypothesis did not hold (lab gameday); 4 something that restricts access was lost
+(import); 5 a game day did not run to its end";
+
+/// Below the flags of `headgate lab gameday`.
+const GAME_DAY: &str = "\
+Exit codes: 0 the hypothesis held; 1 the file is faulty or the system does not answer; 3 the hypothesis did not
+hold; 5 not begun for lack of a steady state, aborted or interrupted. All faults are taken back in every case.";
 
 #[derive(Parser)]
 #[command(name = "headgate", version, about = "A gateway and load balancer in one binary", after_help = EXAMPLES)]
@@ -92,7 +99,7 @@ enum Command {
     },
     /// Send requests by a plan, and say how they were answered: a load generator.
     Load(Box<LoadArgs>),
-    /// Put a question to the simulator or to real processes: studies with factors, repeats and seeds.
+    /// Put a question to the simulator or to real processes (studies), or to a running system (game days).
     #[command(subcommand)]
     Lab(Lab),
     /// Show or change the faults that a running Headgate injects.
@@ -131,6 +138,24 @@ enum Lab {
         /// The folder.
         folder: PathBuf,
     },
+    /// Break a running system on purpose, as a file says: hypothesis, faults, a cap and conditions to abort.
+    #[command(after_help = GAME_DAY)]
+    Gameday {
+        /// The game day file.
+        file: PathBuf,
+        /// Check the file and print the schedule, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// In place of the seed of the file.
+        #[arg(long, value_name = "NUMBER")]
+        seed: Option<u64>,
+        /// Where report.json and report.html are put. Default: lab-results/ and the name of the game day.
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+        /// Show no progress.
+        #[arg(short, long)]
+        quiet: bool,
+    },
     /// Print what differs between two folders of results.
     Compare {
         /// The folder that is the yardstick.
@@ -162,6 +187,12 @@ enum Chaos {
         /// Share of the attempts that are hit.
         #[arg(long, default_value_t = 100.0)]
         percent: f64,
+        /// Hit health probes of the endpoint too.
+        #[arg(long)]
+        probes: bool,
+        /// Of dice of the rule's own: the same seed, the same attempts hit.
+        #[arg(long, value_name = "NUMBER")]
+        seed: Option<u64>,
         /// How long, for example `60s`. Default: until it is removed.
         #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
         r#for: Option<Duration>,
@@ -325,6 +356,9 @@ pub(crate) fn main() -> ExitCode {
             lab::run(&lab::RunOptions { file, out, threads: threads.map(usize::from), rig })
         }
         Command::Lab(Lab::Report { folder }) => lab::report(&folder),
+        Command::Lab(Lab::Gameday { file, dry_run, seed, out, quiet }) => {
+            return ended(gameday::run(&GameDayOptions { file, seed, dry_run, out, quiet }));
+        }
         Command::Lab(Lab::Compare { first, second }) => lab::compare(&first, &second),
         Command::Chaos { ask, admin } => change_chaos(ask, &admin),
         Command::Load(args) => return ended(load::run(&args)),
@@ -336,8 +370,9 @@ pub(crate) fn main() -> ExitCode {
 fn change_chaos(ask: Chaos, admin: &str) -> Result<(), Failure> {
     match ask {
         Chaos::List => chaos::list(admin),
-        Chaos::Add { name, fault, route, service, endpoint, percent, r#for: lasts } => {
-            chaos::add(admin, NewRule { name, fault, route, service, endpoint, percent, lasts })
+        Chaos::Add { name, fault, route, service, endpoint, percent, probes, seed, r#for: lasts } => {
+            let rule = NewRule { name, fault, route, service, endpoint, percent, probes, seed, lasts };
+            chaos::add(admin, rule)
         }
         Chaos::Remove { name } => chaos::remove(admin, &name),
         Chaos::Clear => chaos::clear(admin),

@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Incomplete,
     /// A file was translated, but not all of what restricts access.
     AccessLost,
+    /// A game day was not begun, or did not run to its end. All faults were taken back.
+    Aborted,
 }
 
 impl From<Exit> for ExitCode {
@@ -22,6 +24,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Incomplete => 3,
             Exit::AccessLost => 4,
+            Exit::Aborted => 5,
         })
     }
 }

@@ -1,4 +1,5 @@
-//! What a command that measures does on SIGINT and SIGTERM: it ends early and says what it has; asked twice, at once.
+//! What a command that measures does on SIGINT and SIGTERM: it ends early and says what it has; asked
+//! twice, mostly at once.
 
 use crate::say::Failure;
 use std::sync::Arc;
@@ -8,8 +9,20 @@ use tokio::signal::unix::{SignalKind, signal};
 /// What a shell says of a command that was interrupted.
 const INTERRUPTED: i32 = 130;
 
-/// Sets the flag on the first signal and ends the process on the second.
-pub(crate) fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<(), Failure> {
+/// What the second signal does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Second {
+    /// Whoever asks twice does not want to wait.
+    EndsProcess,
+    /// There is something to take back, which takes seconds at most.
+    DoesNothing,
+}
+
+/// Sets the flag on the first signal.
+///
+/// # Errors
+/// When the system denies to listen for signals.
+pub(crate) fn stop_on_signal(stop: &Arc<AtomicBool>, second: Second) -> Result<(), Failure> {
     let stop = stop.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut interrupt, mut terminate) = {
@@ -24,7 +37,7 @@ pub(crate) fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<(), Failure> {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
-                if stop.swap(true, Relaxed) {
+                if stop.swap(true, Relaxed) && second == Second::EndsProcess {
                     std::process::exit(INTERRUPTED);
                 }
             }

@@ -1,7 +1,7 @@
 //! `headgate lab`: runs studies and shows how far they are. What a study is, and what its results mean, is
 //! the lab's own matter.
 
-use crate::interrupt::stop_on_signal;
+use crate::interrupt::{Second, stop_on_signal};
 use crate::say::{Failure, say, warn};
 use headgate_lab::study::{self, Bench, Finished, Folder, Making, Origin, Progress, Study, analysis};
 use std::fs::read_to_string;
@@ -51,7 +51,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let mut bar = Bar::new();
     let (program, stop) = (std::env::current_exe()?, Arc::new(AtomicBool::new(false)));
     let making = if options.rig {
-        stop_on_signal(&stop)?;
+        stop_on_signal(&stop, Second::EndsProcess)?;
         Making::Rig(Bench { program: &program, stop: &stop })
     } else {
         Making::Sim { threads }
@@ -98,7 +98,7 @@ pub(crate) fn compare(one: &Path, other: &Path) -> Result<(), Failure> {
 }
 
 /// A file that a study names is looked for beside the study.
-fn beside(study: &Path, name: &str) -> Result<String, String> {
+pub(crate) fn beside(study: &Path, name: &str) -> Result<String, String> {
     let path = study.parent().unwrap_or(Path::new("")).join(name);
     read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }

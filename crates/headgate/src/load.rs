@@ -7,7 +7,7 @@ mod compact;
 pub(crate) use args::LoadArgs;
 
 use crate::exit::Exit;
-use crate::interrupt;
+use crate::interrupt::{Second, stop_on_signal};
 use crate::lab::machine;
 use crate::say::{Failure, say};
 use headgate_lab::load::{
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Failure> {
         args.expect.iter().map(|text| Expectation::parse(text)).collect::<Result<_, _>>()?;
     let plan = plan(args)?;
     let stop = Arc::new(AtomicBool::new(false));
-    interrupt::stop_on_signal(&stop)?;
+    stop_on_signal(&stop, Second::EndsProcess)?;
     let mut display = Display::new(args.quiet);
     let mut summary = load::run(&plan, &stop, &mut |moment| display.show(moment))?;
     display.end();
@@ -101,11 +101,11 @@ fn flagged(error: SpecError) -> Failure {
     LoadError::from(error).into()
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()).into())
 }
 
-fn environment() -> Vec<(String, String)> {
+pub(crate) fn environment() -> Vec<(String, String)> {
     let command: Vec<String> = std::env::args().collect();
     [
         ("headgate", env!("CARGO_PKG_VERSION").to_owned()),
@@ -117,18 +117,18 @@ fn environment() -> Vec<(String, String)> {
 }
 
 /// The course of the run on standard error: one line that is drawn over on a terminal, else a line per second.
-struct Display {
+pub(crate) struct Display {
     progress: Progress,
     quiet: bool,
     terminal: bool,
 }
 
 impl Display {
-    fn new(quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Self {
         Self { progress: Progress::default(), quiet, terminal: stderr().is_terminal() }
     }
 
-    fn show(&mut self, moment: &Moment) {
+    pub(crate) fn show(&mut self, moment: &Moment) {
         self.progress.take(moment);
         // Nobody is left to be told when standard error is gone.
         let _ = match (self.quiet, self.terminal) {
@@ -138,7 +138,13 @@ impl Display {
         };
     }
 
-    fn end(&self) {
+    /// A line of its own.
+    pub(crate) fn say(&self, text: &str) {
+        // Nobody is left to be told when standard error is gone.
+        let _ = writeln!(stderr(), "{text}");
+    }
+
+    pub(crate) fn end(&self) {
         if self.terminal && !self.quiet {
             let _ = write!(stderr(), "\r\x1b[K");
         }

@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod file;
 mod flag;
+mod gameday;
 mod import;
 mod interrupt;
 mod lab;

@@ -19,6 +19,7 @@ use headgate_gateway::listener::Listener;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_gateway::upstream_tls::UpstreamTls;
 use headgate_gateway::worker::Shared;
+use headgate_model::dice::Dice;
 use headgate_model::spec::Config;
 use headgate_observe::log::{self, Level};
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
@@ -321,7 +322,15 @@ async fn supervise(
             shared.snapshot().services.iter().map(|service| Arc::clone(&service.state)).collect()
         })
     };
-    let context = Context { services, now: Arc::new(move || shared.now()), metrics, seed: seed(CONTROL_ID) };
+    let probe_faults = {
+        let shared = Arc::clone(&shared);
+        Arc::new(move |service: &str, endpoint: &str, dice: &mut Dice| {
+            let snapshot = shared.snapshot();
+            snapshot.chaos.as_ref()?.verdict_on_probe(service, endpoint, shared.now(), dice)
+        })
+    };
+    let now = Arc::new(move || shared.now());
+    let context = Context { services, now, metrics, probe_faults, seed: seed(CONTROL_ID) };
     let resolver = Arc::new(Resolver::system()?);
     let outcomes = running.with_server(Server::take_signals).unwrap_or_default();
     let loops = control::run(Loops { context, resolver, updates, signals: outcomes });

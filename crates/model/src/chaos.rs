@@ -4,6 +4,7 @@ use crate::address::EndpointAddress;
 use crate::grammar;
 use crate::spec::{ChaosFault, ChaosRule, Config, Delay, Tail};
 use crate::suggest::nearest;
+use crate::toxic::Toxic;
 
 /// Rules at once, those of the file and added ones together.
 pub const MOST_RULES: usize = 32;
@@ -28,6 +29,11 @@ pub fn mistakes(rule: &ChaosRule, config: &Config) -> Vec<Mistake> {
         found.add(&["percent"], "out of range: 0 to 100");
     }
     places(rule, config, &mut found);
+    if rule.probes {
+        found.check(rule.route.is_none(), &["probes"], "a health probe takes no route");
+        let is_exchange = Toxic::of(&rule.fault).is_none();
+        found.check(is_exchange, &["probes"], "byte faults do not befall health probes");
+    }
     fault(&rule.fault, &mut found);
     found.0
 }

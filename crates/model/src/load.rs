@@ -29,7 +29,7 @@ pub fn load(
     let mut errors = Vec::new();
     env::substitute(&mut root, &source, env, &mut errors);
     if errors.is_empty() {
-        match structure::read(&root, &source) {
+        match structure::read::<Config>(&root, &source) {
             Ok(mut config) => {
                 // It stays for as long as the configuration is in force, and there may be thousands.
                 config.routes.shrink_to_fit();

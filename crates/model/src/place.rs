@@ -29,6 +29,10 @@ impl<'d> Place<'d> {
         self.value.is_some()
     }
 
+    pub(crate) fn is_array(&self) -> bool {
+        self.value.is_some_and(|value| value.as_array().is_some())
+    }
+
     /// The value under a key.
     pub(crate) fn get(&self, key: &str) -> Self {
         let found = self.value.and_then(DeValue::as_table).and_then(|table| table.get(key));
@@ -112,8 +116,8 @@ pub(crate) fn remove(root: &mut DeValue<'_>, steps: &[Step]) -> bool {
     }
 }
 
-/// The top-level lists of tables.
-const LISTS: [&str; 2] = ["route", "chaos"];
+/// The top-level lists of tables: of the configuration, and of game days.
+const LISTS: [&str; 5] = ["route", "chaos", "probe", "method", "abort"];
 
 /// How people refer to a table: `[listen.web]`, `the third [[route]]`.
 pub(crate) fn table_name(steps: &[Step]) -> String {

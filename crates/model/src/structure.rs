@@ -3,7 +3,6 @@
 
 use crate::place::{self, Step};
 use crate::source::{ConfigError, Source};
-use crate::spec::Config;
 use crate::suggest::nearest;
 use serde::Deserialize;
 use std::ops::Range;
@@ -14,9 +13,12 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 const MAX_ERRORS: usize = 20;
 
 /// Reads the tree. A fault is noted, what it stands in taken out, and the reading tried again.
-pub(crate) fn read(root: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<Config, Vec<ConfigError>> {
-    let first = match Config::deserialize(ValueDeserializer::from(root.clone())) {
-        Ok(config) => return Ok(config),
+pub(crate) fn read<T: for<'de> Deserialize<'de>>(
+    root: &Spanned<DeValue<'_>>,
+    source: &Source<'_>,
+) -> Result<T, Vec<ConfigError>> {
+    let first = match T::deserialize(ValueDeserializer::from(root.clone())) {
+        Ok(read) => return Ok(read),
         Err(error) => error,
     };
     let mut errors = Vec::new();
@@ -29,7 +31,7 @@ pub(crate) fn read(root: &Spanned<DeValue<'_>>, source: &Source<'_>) -> Result<C
         if errors.len() >= MAX_ERRORS || !place::remove(rest.get_mut(), &steps) {
             break;
         }
-        next = Config::deserialize(ValueDeserializer::from(rest.clone())).err();
+        next = T::deserialize(ValueDeserializer::from(rest.clone())).err();
     }
     Err(errors)
 }

@@ -1,7 +1,8 @@
 //! The nearest of the names that would have been valid. Pure text; it knows nothing of configuration.
 
 /// The candidate nearest to `wrong`, when it is near enough to be what was meant.
-pub(crate) fn nearest<'c>(wrong: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+#[must_use]
+pub fn nearest<'c>(wrong: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let limit = (wrong.chars().count() / 3).max(1);
     let wrong = wrong.to_lowercase();
     candidates

@@ -4,6 +4,7 @@
 mod grpc;
 mod h2_client;
 mod http;
+mod inject;
 mod judge;
 mod plan;
 mod probe;
@@ -165,7 +166,8 @@ impl Prober {
             // The semaphore is never closed; without a permit there is one probe too many.
             let permit = self.permits.acquire().await.ok();
             let began = Instant::now();
-            let result = timeout(plan.rule.timeout, probe::probe(&plan, &self.endpoint)).await;
+            let verdict = (self.context.probe_faults)(&plan.service, &self.endpoint.name, &mut self.dice);
+            let result = timeout(plan.rule.timeout, inject::probe(&plan, &self.endpoint, verdict)).await;
             drop(permit);
             let result = result.unwrap_or(Err(ProbeError::TimedOut));
             if result.is_ok() {

@@ -2,6 +2,7 @@
 
 use super::error::LoadError;
 use super::summary::Summary;
+use super::timeline::Moment;
 use headgate_model::spec::parse_duration;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -112,6 +113,42 @@ impl Expectation {
         (bound.is_finite() && bound >= 0.0).then(|| Self { text: text.to_owned(), metric, order, bound })
     }
 
+    /// As it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether [`Self::holds_in`] can tell.
+    #[must_use]
+    pub fn is_per_second(&self) -> bool {
+        match self.metric {
+            Metric::Quantile(at) => at == 0.5 || at == 0.99,
+            Metric::Errors | Metric::Rate => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a single second meets it; `None` for figures that only a whole run has, such as p99.9, and for a
+    /// second in which nothing was asked and nothing ended.
+    #[must_use]
+    pub fn holds_in(&self, moment: &Moment) -> Option<bool> {
+        let Moment { planned, answered, errors, .. } = *moment;
+        let ended = answered.max(errors);
+        if planned.max(ended) == 0 {
+            return None;
+        }
+        let latency = |us: f64| if ended > 0 { us } else { f64::INFINITY };
+        let value = match self.metric {
+            Metric::Quantile(0.5) => latency(moment.p50_us),
+            Metric::Quantile(0.99) => latency(moment.p99_us),
+            Metric::Errors => errors as f64 / planned.max(ended) as f64,
+            Metric::Rate => answered as f64,
+            _ => return None,
+        };
+        Some(self.is_met(value))
+    }
+
     /// Holds the figures against it. Latencies of a run without any count as infinite.
     pub(super) fn judge(&self, summary: &Summary) -> Verdict {
         let total = &summary.total;
@@ -131,14 +168,18 @@ impl Expectation {
             Metric::Late => some(total.late as f64),
             Metric::SendError => some(summary.generator.send_error.p99_us),
         };
-        let met = actual.is_some_and(|actual| match self.order {
+        let met = actual.is_some_and(|actual| self.is_met(actual));
+        let shown = actual.map_or_else(|| "nothing was measured".to_owned(), |actual| self.shown(actual));
+        Verdict { expectation: self.text.clone(), actual: shown, met }
+    }
+
+    fn is_met(&self, actual: f64) -> bool {
+        match self.order {
             Order::Less => actual < self.bound,
             Order::AtMost => actual <= self.bound,
             Order::More => actual > self.bound,
             Order::AtLeast => actual >= self.bound,
-        });
-        let shown = actual.map_or_else(|| "nothing was measured".to_owned(), |actual| self.shown(actual));
-        Verdict { expectation: self.text.clone(), actual: shown, met }
+        }
     }
 
     fn shown(&self, actual: f64) -> String {

@@ -78,7 +78,11 @@ impl Plan {
         self.connections.unwrap_or_else(default).max(self.threads)
     }
 
-    pub(super) fn check(&self) -> Result<(), LoadError> {
+    /// What can be checked before the run begins.
+    ///
+    /// # Errors
+    /// [`LoadError::Setting`] or [`LoadError::OpenFiles`].
+    pub fn check(&self) -> Result<(), LoadError> {
         let setting = |setting, problem: &str, remedy| {
             Err(LoadError::Setting { setting, problem: problem.to_owned(), remedy })
         };

@@ -24,6 +24,13 @@ pub struct ChaosRule {
     #[serde(default = "all")]
     pub percent: f64,
     pub fault: ChaosFault,
+    /// Health probes of the endpoint are hit too. Only faults of the exchange, and not by route.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub probes: bool,
+    /// Of the rule's own dice: the same seed gives the first, the second, the hundredth attempt the same fate.
+    /// Default: the dice of each worker, which differ from start to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// How long it is in force. Only for rules that are added at run time.
     #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Span<0>>,

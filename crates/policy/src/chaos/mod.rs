@@ -3,11 +3,14 @@
 
 mod delay;
 
+use crate::balance::hash::{hash, mix};
 use delay::DelayDraw;
 use headgate_model::dice::Dice;
 use headgate_model::spec::{ChaosFault, ChaosRule, Partition};
 use headgate_model::toxic::Toxic;
 use headgate_model::units::Tick;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Rules in the order in which they are asked.
@@ -27,6 +30,27 @@ pub struct Rule {
     effect: Effect,
     /// From this point on it hits nothing.
     until: Option<Tick>,
+    probes: bool,
+    seeded: Option<Seeded>,
+}
+
+/// Dice of a rule's own: what befalls the n-th attempt that it is about depends on the seed and n alone.
+#[derive(Clone, Debug)]
+struct Seeded {
+    seed: u64,
+    /// Attempts so far, of all workers.
+    asked: Arc<AtomicU64>,
+}
+
+impl Seeded {
+    fn new(seed: u64, asked: &Arc<AtomicU64>) -> Self {
+        // Neighbouring seeds would otherwise share throws.
+        Self { seed: hash(&seed.to_le_bytes()), asked: Arc::clone(asked) }
+    }
+
+    fn next(&self) -> Dice {
+        Dice::new(mix(self.seed, self.asked.fetch_add(1, Ordering::Relaxed)))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -73,9 +97,15 @@ pub enum Instead {
 }
 
 impl Rule {
-    /// `endpoint` is the name of the endpoint that the rule's address stands for.
+    /// `endpoint` is the name of the endpoint that the rule's address stands for; `asked` counts the attempts
+    /// that a rule with a seed was about, and goes on where it stands.
     #[must_use]
-    pub fn new(spec: &ChaosRule, endpoint: Option<&str>, until: Option<Tick>) -> Self {
+    pub fn new(
+        spec: &ChaosRule,
+        endpoint: Option<&str>,
+        until: Option<Tick>,
+        asked: &Arc<AtomicU64>,
+    ) -> Self {
         let text = |text: &String| text.as_str().into();
         Self {
             route: spec.route.as_ref().map(text),
@@ -84,6 +114,8 @@ impl Rule {
             percent: spec.percent,
             effect: Effect::of(&spec.fault),
             until,
+            probes: spec.probes,
+            seeded: spec.seed.map(|seed| Seeded::new(seed, asked)),
         }
     }
 
@@ -94,11 +126,18 @@ impl Rule {
         fits(&self.route, aim.route) && fits(&self.service, aim.service) && fits(&self.endpoint, aim.endpoint)
     }
 
-    fn hits(&self, aim: &Aim<'_>, now: Tick, dice: &mut Dice) -> bool {
-        self.until.is_none_or(|until| now < until)
-            && self.is_about(aim)
-            // `unit` is below one, so that 100 is always and 0 never.
-            && dice.unit() * 100.0 < self.percent
+    /// Whether a health probe of this endpoint can be hit.
+    fn is_about_probe(&self, service: &str, endpoint: &str) -> bool {
+        self.probes && self.route.is_none() && self.is_about(&Aim { route: "", service, endpoint })
+    }
+
+    fn is_over(&self, now: Tick) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+
+    fn hits(&self, dice: &mut Dice) -> bool {
+        // `unit` is below one, so that 100 is always and 0 never.
+        dice.unit() * 100.0 < self.percent
     }
 }
 
@@ -131,9 +170,30 @@ impl Rules {
     /// after one that takes the attempt's place no other is asked.
     #[must_use]
     pub fn verdict(&self, aim: &Aim<'_>, now: Tick, dice: &mut Dice) -> Option<Verdict> {
+        self.verdict_of(|rule| rule.is_about(aim), now, dice)
+    }
+
+    /// What befalls a health probe of this endpoint: as for an attempt, by the rules that are about probes.
+    #[must_use]
+    pub fn verdict_on_probe(
+        &self,
+        service: &str,
+        endpoint: &str,
+        now: Tick,
+        dice: &mut Dice,
+    ) -> Option<Verdict> {
+        self.verdict_of(|rule| rule.is_about_probe(service, endpoint), now, dice)
+    }
+
+    fn verdict_of(&self, is_about: impl Fn(&Rule) -> bool, now: Tick, dice: &mut Dice) -> Option<Verdict> {
         let mut verdict = Verdict::default();
         for (index, rule) in self.rules.iter().enumerate() {
-            if !rule.hits(aim, now, dice) {
+            if rule.is_over(now) || !is_about(rule) {
+                continue;
+            }
+            let mut own = rule.seeded.as_ref().map(Seeded::next);
+            let dice = own.as_mut().unwrap_or(dice);
+            if !rule.hits(dice) {
                 continue;
             }
             verdict.hits.push(index);

@@ -15,12 +15,16 @@ fn spec(percent: f64, fault: ChaosFault) -> ChaosRule {
         endpoint: None,
         percent,
         fault,
+        probes: false,
+        seed: None,
         lasts: None,
     }
 }
 
 fn rules(specs: &[ChaosRule]) -> Rules {
-    Rules::new(specs.iter().map(|spec| Rule::new(spec, spec.endpoint.as_deref(), None)).collect())
+    Rules::new(
+        specs.iter().map(|spec| Rule::new(spec, spec.endpoint.as_deref(), None, &Arc::default())).collect(),
+    )
 }
 
 fn abort(status: u16) -> ChaosFault {
