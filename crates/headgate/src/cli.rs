@@ -156,6 +156,9 @@ enum Lab {
         #[arg(short, long)]
         quiet: bool,
     },
+    /// What a game day starts beside itself.
+    #[command(hide = true)]
+    GamedayGuard,
     /// Print what differs between two folders of results.
     Compare {
         /// The folder that is the yardstick.
@@ -359,6 +362,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Lab(Lab::Gameday { file, dry_run, seed, out, quiet }) => {
             return ended(gameday::run(&GameDayOptions { file, seed, dry_run, out, quiet }));
         }
+        Command::Lab(Lab::GamedayGuard) => gameday::guard(),
         Command::Lab(Lab::Compare { first, second }) => lab::compare(&first, &second),
         Command::Chaos { ask, admin } => change_chaos(ask, &admin),
         Command::Load(args) => return ended(load::run(&args)),

@@ -9,7 +9,9 @@ use crate::mistakes::Mistakes;
 use crate::say::{Failure, say};
 use headgate_lab::gameday::{GameDay, GameDayError, Stage, Verdict};
 use std::fs::{create_dir_all, read_to_string};
+use std::io::stdin;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -39,7 +41,9 @@ pub(crate) fn run(options: &GameDayOptions) -> Result<Exit, Failure> {
     let out = options.out.clone().unwrap_or_else(|| Path::new("lab-results").join(&game_day.spec.name));
     create_dir_all(&out).map_err(|error| format!("cannot make {}: {error}", out.display()))?;
     let mut course = Course { display: Display::new(options.quiet), stage: None, quiet: options.quiet };
-    let outcome = game_day.run(&mut files, &interrupted, &mut |stage, moment| {
+    let mut beside = Command::new(std::env::current_exe()?);
+    beside.args(["lab", "gameday-guard"]);
+    let outcome = game_day.run(&mut files, &interrupted, beside, &mut |stage, moment| {
         course.enter(stage);
         course.display.show(moment);
     });
@@ -57,6 +61,14 @@ pub(crate) fn run(options: &GameDayOptions) -> Result<Exit, Failure> {
         Verdict::NotHeld => Exit::Incomplete,
         Verdict::NotBegun | Verdict::Aborted | Verdict::Interrupted => Exit::Aborted,
     })
+}
+
+/// What a game day starts beside itself: takes its faults back if it does not.
+pub(crate) fn guard() -> Result<(), Failure> {
+    match headgate_lab::gameday::guard(stdin().lock()).as_slice() {
+        [] => Ok(()),
+        problems => Err(format!("faults of a game day are still there: {}", problems.join("; ")).into()),
+    }
 }
 
 /// The course on standard error, with a line where a stage begins.

@@ -14,6 +14,7 @@ mod endpoints;
 mod explain;
 mod failures;
 mod fields;
+mod gameday;
 mod generator;
 mod greetings;
 mod health;

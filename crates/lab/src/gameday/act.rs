@@ -9,6 +9,7 @@ use super::spec::{CommandStep, GameDaySpec};
 use crate::load::Target;
 use crate::workload::Streams;
 use headgate_model::spec::{ChaosRule, Span};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// By so much a chaos rule outlives its fault, should nobody be left to remove it.
@@ -22,7 +23,8 @@ const ATTEMPTS: usize = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// One thing that is done.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Act {
     /// A chaos rule of the gateway.
     Rule(Box<ChaosRule>),

@@ -4,6 +4,7 @@
 use super::act::{Act, acts, target_endpoint};
 use super::board::Board;
 use super::check::at_once;
+use super::guard::Guard;
 use super::probe::scrape;
 use super::radius::{Fleet, Footprint};
 use super::reaches;
@@ -40,6 +41,7 @@ pub(super) struct Conductor<'a> {
     pub(super) admin: &'a Target,
     pub(super) board: &'a Board<'a>,
     pub(super) interrupted: &'a AtomicBool,
+    pub(super) guard: &'a Guard,
 }
 
 /// Faults that are there. Whatever happens, they are taken back when it is dropped.
@@ -131,7 +133,8 @@ impl Armed<'_> {
         }
         let fault = &mut self.faults[index];
         fault.carried.began = Some(board.now());
-        for act in &fault.acts {
+        for (number, act) in fault.acts.iter().enumerate() {
+            self.conductor.guard.arm(&format!("{name}/{number}"), act);
             // It counts as begun before it is known to: half of it may be there.
             fault.begun += 1;
             if let Err(why) = act.begin(self.conductor.admin) {
@@ -180,7 +183,7 @@ impl Armed<'_> {
         let has = |endpoint: &String| {
             let endpoint = super::endpoint_name(endpoint).ok()?;
             let mut services =
-                self.fleet.services.iter().filter(|(_, endpoints)| endpoints.contains(&endpoint));
+                self.fleet.services.iter().filter(|(_, endpoints)| endpoints.contains_key(&endpoint));
             services.next().map(|(service, _)| service.clone())
         };
         service.cloned().or_else(|| endpoint.and_then(has)).unwrap_or_default()
@@ -190,8 +193,11 @@ impl Armed<'_> {
         let fault = &mut self.faults[index];
         let begun = std::mem::take(&mut fault.begun);
         // The last first, as a stack is unwound.
-        for act in fault.acts[..begun].iter().rev() {
+        for (number, act) in fault.acts[..begun].iter().enumerate().rev() {
             let ended = act.end(self.conductor.admin);
+            if ended.problem.is_none() {
+                self.conductor.guard.disarm(&format!("{}/{number}", fault.carried.planned.name));
+            }
             if let Some(hits) = ended.hits {
                 *fault.carried.hits.get_or_insert(0) += hits;
             }

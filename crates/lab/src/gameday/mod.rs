@@ -13,6 +13,7 @@ mod command;
 mod conductor;
 mod effect;
 mod exposition;
+mod guard;
 mod outcome;
 mod page;
 mod probe;
@@ -26,6 +27,7 @@ mod stage;
 mod tests;
 mod text;
 
+pub use guard::guard;
 pub use outcome::{
     AbortResult, AlarmChange, Budget, CoursePoint, ExpectationResult, FORMAT, FaultResult, Outcome,
     ProbeResult, RadiusResult, Score, ScorePart, StageResult, Verdict,

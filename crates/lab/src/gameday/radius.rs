@@ -4,7 +4,7 @@
 use super::exposition::Exposition;
 use super::spec::RadiusSpec;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Beyond this many standard deviations a measured share is not chance.
 const SIGMAS: f64 = 3.0;
@@ -12,29 +12,47 @@ const SIGMAS: f64 = 3.0;
 const ATTEMPTS_MIN: f64 = 50.0;
 
 /// Endpoints by service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Fleet {
-    pub(super) services: BTreeMap<String, BTreeSet<String>>,
+    pub(super) services: BTreeMap<String, BTreeMap<String, Standing>>,
+}
+
+/// What an endpoint gets of the attempts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Standing {
+    weight: f64,
+    /// The gateway has taken it out, for whatever reason.
+    is_out: bool,
 }
 
 impl Fleet {
-    /// What a running gateway balances over now, and of these what it has taken out.
+    /// What a running gateway balances over now.
     pub(super) fn of(scrape: &Exposition) -> Self {
         let mut fleet = Self::default();
         for series in scrape.named("headgate_endpoint_weight").filter(|series| series.value > 0.0) {
             let (service, endpoint) = (series.label("service"), series.label("endpoint"));
-            fleet.services.entry(service.to_owned()).or_default().insert(endpoint.to_owned());
+            let standing = Standing { weight: series.value, is_out: false };
+            fleet.services.entry(service.to_owned()).or_default().insert(endpoint.to_owned(), standing);
+        }
+        for name in ["headgate_endpoint_unhealthy", "headgate_endpoint_ejected"] {
+            for series in scrape.named(name).filter(|series| series.value > 0.0) {
+                let service = fleet.services.get_mut(series.label("service"));
+                if let Some(endpoint) = service.and_then(|it| it.get_mut(series.label("endpoint"))) {
+                    endpoint.is_out = true;
+                }
+            }
         }
         fleet
     }
 
     /// What the file alone tells: one service of all targets.
     pub(super) fn of_targets(endpoints: impl Iterator<Item = String>) -> Self {
-        Self { services: BTreeMap::from([(String::new(), endpoints.collect())]) }
+        let standing = Standing { weight: 1.0, is_out: false };
+        Self { services: BTreeMap::from([(String::new(), endpoints.map(|name| (name, standing)).collect())]) }
     }
 
     pub(super) fn knows(&self, endpoint: &str) -> bool {
-        self.services.values().any(|endpoints| endpoints.contains(endpoint))
+        self.services.values().any(|endpoints| endpoints.contains_key(endpoint))
     }
 }
 
@@ -59,32 +77,22 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Of faults that are in force together, when attempts spread evenly over the endpoints of a service.
+    /// Of faults that are in force together, when attempts spread by weight over the endpoints of a service that
+    /// are not out.
     pub(super) fn of(reaches: &[Reach], fleet: &Fleet) -> Self {
-        let mut worst =
-            Self { processes: reaches.iter().filter(|reach| reach.is_process).count(), ..Self::default() };
+        let processes = reaches.iter().filter(|reach| reach.is_process).count();
+        let mut worst = Self { processes, ..Self::default() };
         for (service, endpoints) in &fleet.services {
-            let here: Vec<&Reach> = reaches
-                .iter()
-                .filter(|reach| {
-                    service.is_empty() || reach.service.as_ref().is_none_or(|name| name == service)
-                })
-                .collect();
-            let is_aimed_at =
-                |endpoint: &String| here.iter().any(|reach| reach.endpoint.as_ref() == Some(endpoint));
-            // What no fault hits goes through.
-            let spared = |endpoint: &String| -> f64 {
-                let hits =
-                    here.iter().filter(|reach| reach.endpoint.as_ref().is_none_or(|aim| aim == endpoint));
-                hits.map(|reach| 1.0 - reach.share).product()
+            // Without a name it is all that the file knows of.
+            let is_here = |reach: &&Reach| {
+                service.is_empty() || reach.service.as_ref().is_none_or(|name| name == service)
             };
-            let count = endpoints.len().max(1) as f64;
-            let hit: f64 = endpoints.iter().map(|endpoint| 1.0 - spared(endpoint)).sum();
-            let aimed = endpoints.iter().filter(|endpoint| is_aimed_at(endpoint)).count() as f64;
-            worst.requests_percent = worst.requests_percent.max(100.0 * hit / count);
-            worst.endpoints_percent = worst.endpoints_percent.max(100.0 * aimed / count);
+            let here: Vec<&Reach> = reaches.iter().filter(is_here).collect();
+            if !here.is_empty() {
+                worst = worst.larger(Self { processes, ..of_service(&here, endpoints) });
+            }
         }
-        if fleet.services.values().all(BTreeSet::is_empty) {
+        if fleet.services.values().all(BTreeMap::is_empty) {
             // Nothing is known of the endpoints: the worst is assumed.
             let share = |reach: &Reach| 100.0 * reach.share;
             worst.requests_percent = reaches.iter().map(share).fold(0.0, f64::max);
@@ -115,6 +123,30 @@ impl Footprint {
             endpoints_percent: self.endpoints_percent.max(other.endpoints_percent),
             processes: self.processes.max(other.processes),
         }
+    }
+}
+
+fn of_service(reaches: &[&Reach], endpoints: &BTreeMap<String, Standing>) -> Footprint {
+    let is_aimed_at =
+        |endpoint: &String| reaches.iter().any(|reach| reach.endpoint.as_ref() == Some(endpoint));
+    // What no fault hits goes through.
+    let spared = |endpoint: &String| -> f64 {
+        let hits = reaches.iter().filter(|reach| reach.endpoint.as_ref().is_none_or(|aim| aim == endpoint));
+        hits.map(|reach| 1.0 - reach.share).product()
+    };
+    // Where all are out, the gateway uses all.
+    let all_out = endpoints.values().all(|standing| standing.is_out);
+    let used = || endpoints.iter().filter(|(_, standing)| all_out || !standing.is_out);
+    let weight: f64 = used().map(|(_, standing)| standing.weight).sum();
+    let hit: f64 = used().map(|(endpoint, standing)| standing.weight * (1.0 - spared(endpoint))).sum();
+    let aimed = endpoints.keys().filter(|endpoint| is_aimed_at(endpoint)).count();
+    let lost =
+        endpoints.iter().filter(|(endpoint, standing)| standing.is_out || is_aimed_at(endpoint)).count();
+    Footprint {
+        requests_percent: 100.0 * hit / weight.max(f64::MIN_POSITIVE),
+        // What is out already counts beside what is aimed at, but is no reason against a fault without an aim.
+        endpoints_percent: if aimed > 0 { 100.0 * lost as f64 / endpoints.len().max(1) as f64 } else { 0.0 },
+        processes: 0,
     }
 }
 
@@ -149,20 +181,40 @@ mod tests {
     }
 
     fn fleet() -> Fleet {
-        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let services = [("shop", set(&["a", "b", "c", "d"])), ("ads", set(&["x", "y"]))];
-        Fleet { services: services.map(|(name, set)| (name.to_owned(), set)).into() }
+        let endpoint = |metric: &str, service: &str, endpoint: &str| {
+            format!("headgate_endpoint_{metric}{{service=\"{service}\",endpoint=\"{endpoint}\"}} 1\n")
+        };
+        let shop = ["a", "b", "c", "d"].map(|name| endpoint("weight", "shop", name));
+        let ads = ["x", "y"].map(|name| endpoint("weight", "ads", name));
+        Fleet::of(&Exposition::parse(&[shop.concat(), ads.concat()].concat()))
+    }
+
+    #[test]
+    fn weights_and_what_is_out_already_count() {
+        let mut fleet = fleet();
+        let shop = fleet.services.get_mut("shop").unwrap();
+        shop.insert("a".to_owned(), Standing { weight: 5.0, is_out: false });
+        let of = |fleet: &Fleet| {
+            let print = Footprint::of(&[reach(None, Some("a"), 1.0)], fleet);
+            (print.requests_percent, print.endpoints_percent)
+        };
+        assert_eq!(of(&fleet), (62.5, 25.0));
+        let out = Standing { weight: 1.0, is_out: true };
+        fleet.services.get_mut("shop").unwrap().extend([("b".to_owned(), out), ("c".to_owned(), out)]);
+        assert_eq!((of(&fleet).0.round(), of(&fleet).1), (83.0, 75.0));
+        let print = Footprint::of(&[reach(Some("shop"), None, 0.5)], &fleet);
+        assert_eq!((print.requests_percent, print.endpoints_percent), (50.0, 0.0));
     }
 
     #[test]
     fn shares_add_up_over_endpoints_and_multiply_on_one() {
         let of = |reaches: &[Reach]| {
             let print = Footprint::of(reaches, &fleet());
-            (print.requests_percent, print.endpoints_percent)
+            (print.requests_percent.round(), print.endpoints_percent.round())
         };
         assert_eq!(of(&[]), (0.0, 0.0));
         assert_eq!(of(&[reach(None, Some("a"), 1.0)]), (25.0, 25.0));
-        assert_eq!(of(&[reach(None, Some("a"), 1.0), reach(None, Some("b"), 0.5)]), (37.5, 50.0));
+        assert_eq!(of(&[reach(None, Some("a"), 1.0), reach(None, Some("b"), 0.5)]), (38.0, 50.0));
         assert_eq!(of(&[reach(None, Some("x"), 1.0)]), (50.0, 50.0), "the service that is hit worst");
         assert_eq!(of(&[reach(Some("shop"), None, 0.1)]), (10.0, 0.0));
         assert_eq!(of(&[reach(Some("shop"), None, 0.5), reach(None, None, 0.5)]), (75.0, 0.0));

@@ -4,6 +4,7 @@ use super::act::listed;
 use super::board::Board;
 use super::check::{Mistakes, check_plan, footprint};
 use super::conductor::{Carried, Conductor};
+use super::guard::Guard;
 use super::outcome::{AbortResult, Budget, FORMAT, Outcome, RadiusResult, StageResult, Verdict};
 use super::probe::scrape;
 use super::radius::{Fleet, Footprint};
@@ -14,6 +15,7 @@ use crate::load::{LoadError, Moment, Plan, RequestSpec, Target};
 use crate::workload::{ClosedSpec, Distribution, Files, OpenSpec, Phase, Streams, Workload, WorkloadSpec};
 use headgate_model::ConfigError;
 use headgate_model::spec::Span;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -27,6 +29,8 @@ pub enum GameDayError {
     /// The plan does not fit the system that is there.
     #[error("{}", list(.0))]
     Misfit(Vec<ConfigError>),
+    #[error("the process that takes faults back after a crash cannot be started: {0}")]
+    Guard(std::io::Error),
     #[error(
         "the rule {rule} of an earlier game day is still in force; wait until its time is over, or remove it with \
          `headgate chaos remove {rule}`"
@@ -82,6 +86,8 @@ pub(super) fn load_plan(
 impl GameDay {
     /// Carries the game day out. `interrupted` may be set at any time: all faults are then taken back, and what
     /// there is is reported. `show` is told of each second of the load.
+    /// `beside` is a command that calls [`guard`](super::guard) with its standard input: it takes faults back
+    /// when this process is killed.
     ///
     /// # Errors
     /// When it cannot begin. Nothing has been done to the system then.
@@ -89,6 +95,7 @@ impl GameDay {
         &self,
         files: Files<'_>,
         interrupted: &AtomicBool,
+        beside: Command,
         show: &mut dyn FnMut(Stage, &Moment),
     ) -> Result<Outcome, GameDayError> {
         let (gateway, admin) =
@@ -109,7 +116,9 @@ impl GameDay {
         if is_steady && !interrupted.load(Relaxed) {
             let length = self.length();
             let plan = load(Stage::During, length, Duration::ZERO)?;
+            let guard = Guard::start(beside, &self.spec.system.admin)?;
             let conductor = Conductor {
+                guard: &guard,
                 spec: &self.spec,
                 plan: &self.plan,
                 seed: self.seed,
@@ -137,7 +146,8 @@ impl GameDay {
             let endpoint = target.endpoint.as_deref().and_then(|written| endpoint_name(written).ok());
             if endpoint.is_some_and(|endpoint| !fleet.knows(&endpoint)) {
                 let at = ["system", "target", name, "endpoint"];
-                let known: Vec<&str> = fleet.services.values().flatten().map(String::as_str).collect();
+                let known: Vec<&str> =
+                    fleet.services.values().flat_map(|it| it.keys()).map(String::as_str).collect();
                 mistakes.add(
                     &at,
                     "the gateway has no such endpoint",

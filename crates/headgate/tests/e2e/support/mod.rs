@@ -8,7 +8,7 @@ mod service;
 mod tls;
 mod wire;
 
-pub(crate) use gateway::{Headgate, LISTEN, Port, headgate, one_service, output, scratch};
+pub(crate) use gateway::{Headgate, LISTEN, Port, Scratch, headgate, one_service, output, scratch};
 pub(crate) use message::{Head, Response};
 pub(crate) use origin::Origin;
 pub(crate) use service::{Service, response};
