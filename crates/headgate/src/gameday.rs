@@ -11,7 +11,6 @@ use headgate_lab::gameday::{GameDay, GameDayError, Stage, Verdict};
 use std::fs::{create_dir_all, read_to_string};
 use std::io::stdin;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -41,9 +40,8 @@ pub(crate) fn run(options: &GameDayOptions) -> Result<Exit, Failure> {
     let out = options.out.clone().unwrap_or_else(|| Path::new("lab-results").join(&game_day.spec.name));
     create_dir_all(&out).map_err(|error| format!("cannot make {}: {error}", out.display()))?;
     let mut course = Course { display: Display::new(options.quiet), stage: None, quiet: options.quiet };
-    let mut beside = Command::new(std::env::current_exe()?);
-    beside.args(["lab", "gameday-guard"]);
-    let outcome = game_day.run(&mut files, &interrupted, beside, &mut |stage, moment| {
+    let program = std::env::current_exe()?;
+    let outcome = game_day.run(&mut files, &interrupted, &program, &mut |stage, moment| {
         course.enter(stage);
         course.display.show(moment);
     });

@@ -2,9 +2,10 @@
 
 use super::radius::{Fleet, Footprint};
 use super::schedule::Planned;
-use super::spec::{ActionSpec, GameDaySpec, MetricProbe, Stage};
+use super::spec::{ActionSpec, GameDaySpec, MetricProbe, ProcessStep, Stage};
 use super::{endpoint_name, reaches};
 use crate::load::{Expectation, Target};
+use crate::rig::GATEWAY;
 use headgate_model::chaos::{MOST_RULES, mistakes};
 use headgate_model::spec::{ChaosRule, Config};
 use headgate_model::{ConfigError, StrictFile, grammar, nearest};
@@ -77,6 +78,13 @@ pub(super) fn check(spec: &GameDaySpec, mistakes: &mut Mistakes<'_>) {
 }
 
 fn addresses(spec: &GameDaySpec, mistakes: &mut Mistakes<'_>) {
+    let (load, one) = (&spec.load, "write either `rate` (an open model) or `users` (a closed one)");
+    mistakes.check(load.rate.is_some() != load.users.is_some(), &["load"], "both models, or neither", one);
+    mistakes.check(load.think.is_none() || load.users.is_some(), &["load", "think"], "only users think", one);
+    if spec.system.rig.is_some() {
+        // Its addresses and targets are filled in.
+        return;
+    }
     for (key, url) in [("gateway", &spec.system.gateway), ("admin", &spec.system.admin)] {
         match Target::parse(url) {
             Err(error) => mistakes.add(&["system", key], error.to_string(), ""),
@@ -94,9 +102,6 @@ fn addresses(spec: &GameDaySpec, mistakes: &mut Mistakes<'_>) {
         let is_something = target.endpoint.is_some() || target.pid_file.is_some();
         mistakes.check(is_something, &at, "nothing to aim at", "write `endpoint`, `pid_file` or both");
     }
-    let (load, one) = (&spec.load, "write either `rate` (an open model) or `users` (a closed one)");
-    mistakes.check(load.rate.is_some() != load.users.is_some(), &["load"], "both models, or neither", one);
-    mistakes.check(load.think.is_none() || load.users.is_some(), &["load", "think"], "only users think", one);
 }
 
 /// No two things of a kind share a name, and there are not too many.
@@ -194,15 +199,75 @@ fn action(spec: &GameDaySpec, action: &ActionSpec, number: &str, mistakes: &mut 
     let (pick, most) = (action.pick.unwrap_or(1), action.targets.len().max(1));
     let help = "write a number from 1 to that of the targets";
     mistakes.check((1..=most).contains(&pick), &at("pick"), "out of range", help);
-    const ONE: &str = "write one of `chaos` and `command`";
-    let kinds = [action.chaos.is_some(), action.command.is_some()].iter().filter(|is| **is).count();
-    mistakes.check(kinds == 1, &at("name")[..2], "not exactly one kind of fault", ONE);
+    const ONE: &str = "write one of `chaos`, `process`, `file` and `command`";
+    let kinds =
+        [action.chaos.is_some(), action.process.is_some(), action.file.is_some(), action.command.is_some()];
+    mistakes.check(
+        kinds.iter().filter(|is| **is).count() == 1,
+        &at("name")[..2],
+        "not exactly one kind of fault",
+        ONE,
+    );
     if let Some(command) = &action.command {
         for (key, run) in [("run", &command.run), ("undo", &command.undo)] {
             let at = ["method", number, "command", key];
             mistakes.check(!run.is_empty(), &at, "is empty", "write the program and its arguments");
         }
     }
+    if let Some(process) = action.process {
+        self::process(spec, action, process, number, mistakes);
+    }
+    if let Some(file) = &action.file {
+        let at = ["method", number, "file", "from"];
+        let differ = !file.from.is_empty() && !file.to.is_empty() && file.from != file.to;
+        mistakes.check(
+            differ,
+            &at,
+            "nothing would change",
+            "write two different texts, neither of them empty",
+        );
+    }
+    chaos_rule(spec, action, number, mistakes);
+}
+
+/// A process fault can be done to its targets.
+fn process(
+    spec: &GameDaySpec,
+    action: &ActionSpec,
+    process: ProcessStep,
+    number: &str,
+    mistakes: &mut Mistakes<'_>,
+) {
+    let at = ["method", number, "process"];
+    mistakes.check(!action.targets.is_empty(), &at, "nobody to do it to", "write `targets`");
+    let share = match process {
+        ProcessStep::CpuQuota { share, .. } | ProcessStep::Slow { share } | ProcessStep::Fail { share } => {
+            share
+        }
+        _ => 0.5,
+    };
+    mistakes.check((0.0..=1.0).contains(&share), &at, "out of range", "write a share from 0 to 1");
+    for name in &action.targets {
+        let Some(target) = spec.system.targets.get(name) else { continue };
+        let running = spec.system.rig.is_none();
+        if running && !matches!(process, ProcessStep::Stop) {
+            mistakes.add(&at, "only a process of the rig can be harmed so", "use `stop`, or a command");
+            return;
+        }
+        if running && target.pid_file.is_none() {
+            mistakes.add(
+                &at,
+                format!("the process of {name} is not known"),
+                "write `pid_file` for this target",
+            );
+        }
+    }
+    let gateway = action.targets.iter().any(|name| name == GATEWAY);
+    let allowed = matches!(process, ProcessStep::Stop | ProcessStep::CpuQuota { .. });
+    mistakes.check(!gateway || allowed, &at, "means nothing to the gateway", "use `stop` or `cpu_quota`");
+}
+
+fn chaos_rule(spec: &GameDaySpec, action: &ActionSpec, number: &str, mistakes: &mut Mistakes<'_>) {
     if let Some(chaos) = &action.chaos {
         let rule = ChaosRule {
             name: action.name.clone(),

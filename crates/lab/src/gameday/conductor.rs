@@ -1,7 +1,7 @@
 //! Carries the schedule out: begins faults, ends them in time, and takes all of them back at once when told to
 //! stop, or when it is torn down by a panic.
 
-use super::act::{Act, acts, target_endpoint};
+use super::act::{Act, Reins, acts, target_endpoint};
 use super::board::Board;
 use super::check::at_once;
 use super::guard::Guard;
@@ -10,7 +10,6 @@ use super::radius::{Fleet, Footprint};
 use super::reaches;
 use super::schedule::Planned;
 use super::spec::GameDaySpec;
-use crate::load::Target;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -38,7 +37,7 @@ pub(super) struct Conductor<'a> {
     pub(super) spec: &'a GameDaySpec,
     pub(super) plan: &'a [Planned],
     pub(super) seed: u64,
-    pub(super) admin: &'a Target,
+    pub(super) reins: Reins<'a>,
     pub(super) board: &'a Board<'a>,
     pub(super) interrupted: &'a AtomicBool,
     pub(super) guard: &'a Guard,
@@ -137,7 +136,7 @@ impl Armed<'_> {
             self.conductor.guard.arm(&format!("{name}/{number}"), act);
             // It counts as begun before it is known to: half of it may be there.
             fault.begun += 1;
-            if let Err(why) = act.begin(self.conductor.admin) {
+            if let Err(why) = act.begin(self.conductor.reins) {
                 fault.carried.problem = Some(format!("did not begin: {why}"));
                 self.tell_in_force();
                 return board.halt(format!("the fault {name} did not begin: {why}"));
@@ -148,7 +147,7 @@ impl Armed<'_> {
 
     /// What of the plan at this moment is beyond the cap, by the endpoints that the gateway has now.
     fn beyond_now(&mut self, now: Duration) -> Option<String> {
-        if let Ok(scrape) = scrape(self.conductor.admin) {
+        if let Ok(scrape) = scrape(self.conductor.reins.admin) {
             let fleet = Fleet::of(&scrape);
             // Without a service there would be nothing to reckon with.
             if !fleet.services.is_empty() {
@@ -194,7 +193,7 @@ impl Armed<'_> {
         let begun = std::mem::take(&mut fault.begun);
         // The last first, as a stack is unwound.
         for (number, act) in fault.acts[..begun].iter().enumerate().rev() {
-            let ended = act.end(self.conductor.admin);
+            let ended = act.end(self.conductor.reins);
             if ended.problem.is_none() {
                 self.conductor.guard.disarm(&format!("{}/{number}", fault.carried.planned.name));
             }

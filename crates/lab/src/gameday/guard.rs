@@ -1,7 +1,7 @@
 //! A process beside a game day that takes its faults back when the game day ends without having done so: killed,
 //! or crashed. It is told of each fault before it begins, and acts on the end of its input only.
 
-use super::act::Act;
+use super::act::{Act, Reins};
 use super::run::GameDayError;
 use crate::load::Target;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,9 @@ impl Guard {
     }
 
     pub(super) fn arm(&self, id: &str, act: &Act) {
-        self.tell(&Word::Arm { id: id.to_owned(), act: act.clone() });
+        if act.outlives_us() {
+            self.tell(&Word::Arm { id: id.to_owned(), act: act.clone() });
+        }
     }
 
     pub(super) fn disarm(&self, id: &str) {
@@ -102,5 +104,6 @@ pub fn guard(input: impl BufRead) -> Vec<String> {
         }
     }
     let Some(admin) = admin else { return Vec::new() };
-    armed.values().rev().filter_map(|act| act.end(&admin).problem).collect()
+    let reins = Reins { admin: &admin, rig: None };
+    armed.values().rev().filter_map(|act| act.end(reins).problem).collect()
 }

@@ -1,6 +1,6 @@
 //! Game days: a hypothesis about a running system is put to the test by breaking parts of it on purpose, with a
 //! cap on the damage, conditions to abort, and a schedule from a seed. It measures and takes back; the faults
-//! themselves are the gateway's chaos rules, and commands.
+//! themselves are the gateway's chaos rules, harm to processes, changed files, and commands.
 //!
 //! [`GameDay::read`] checks a file and draws its schedule, [`GameDay::run`] carries it out and gives an
 //! [`Outcome`]: as text, JSON or report.
@@ -18,6 +18,7 @@ mod outcome;
 mod page;
 mod probe;
 mod radius;
+mod rigged;
 mod run;
 mod schedule;
 mod score;
@@ -37,11 +38,13 @@ pub use run::GameDayError;
 pub use schedule::Planned;
 pub use spec::{GameDaySpec, Stage};
 
+use crate::rig::Layout;
 use crate::workload::Files;
 use check::{Mistakes, check, check_plan};
 use headgate_model::address::EndpointAddress;
 use headgate_model::{ConfigError, StrictFile};
 use radius::{Fleet, Reach};
+use spec::ProcessStep;
 use std::time::Duration;
 
 /// A checked game day with its schedule.
@@ -51,6 +54,8 @@ pub struct GameDay {
     pub seed: u64,
     plan: Vec<Planned>,
     file: StrictFile,
+    /// What is started for it.
+    layout: Option<Layout>,
 }
 
 impl GameDay {
@@ -67,14 +72,26 @@ impl GameDay {
         files: Files<'_>,
     ) -> Result<Self, Vec<ConfigError>> {
         let file = StrictFile::new(name, text);
-        let spec: GameDaySpec = file.read(lookup)?;
+        let mut spec: GameDaySpec = file.read(lookup)?;
         let seed = seed.unwrap_or(spec.seed);
         let mut mistakes = Mistakes::new(&file);
+        let layout = match rigged::layout(&spec, seed) {
+            Some(Ok(layout)) => Some(layout),
+            Some(Err(error)) => {
+                mistakes.add(&["system", "rig"], error.to_string(), "");
+                None
+            }
+            None => None,
+        };
+        if let Some(layout) = &layout {
+            rigged::check(&spec, &mut mistakes);
+            rigged::place(&mut spec, layout, None);
+        }
         check(&spec, &mut mistakes);
         let mut plan = Vec::new();
         if mistakes.found.is_empty() {
             plan = schedule::draw(&spec, seed);
-            check_plan(&spec, &plan, &Fleet::of_targets(endpoints(&spec)), &mut mistakes);
+            check_plan(&spec, &plan, &fleet(&spec), &mut mistakes);
         }
         if mistakes.found.is_empty()
             && let Err(error) = run::load_plan(&spec, seed, Duration::from_secs(1), Duration::ZERO, files)
@@ -82,7 +99,7 @@ impl GameDay {
             mistakes.add(&["load"], error.to_string(), "");
         }
         match mistakes.found.is_empty() {
-            true => Ok(Self { spec, seed, plan, file }),
+            true => Ok(Self { spec, seed, plan, file, layout }),
             false => Err(mistakes.found),
         }
     }
@@ -102,13 +119,17 @@ impl GameDay {
     /// The most that the plan affects at once, as far as the file tells.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
-        check::footprint(&self.spec, &self.plan, &Fleet::of_targets(endpoints(&self.spec)))
+        check::footprint(&self.spec, &self.plan, &fleet(&self.spec))
     }
 }
 
-fn endpoints(spec: &GameDaySpec) -> impl Iterator<Item = String> {
-    let written = spec.system.targets.values().filter_map(|target| target.endpoint.as_deref());
-    written.filter_map(|endpoint| endpoint_name(endpoint).ok())
+/// The endpoints that the file knows of.
+fn fleet(spec: &GameDaySpec) -> Fleet {
+    let known = spec.system.targets.values().filter_map(|target| {
+        let endpoint = endpoint_name(target.endpoint.as_deref()?).ok()?;
+        Some((target.service.clone().unwrap_or_default(), endpoint))
+    });
+    Fleet::of_targets(known)
 }
 
 /// An endpoint's address as the gateway writes it in metrics.
@@ -119,12 +140,17 @@ fn endpoint_name(written: &str) -> Result<String, String> {
 /// What a planned fault reaches, for each of its targets.
 fn reaches(spec: &GameDaySpec, planned: &Planned) -> Vec<Reach> {
     let action = &spec.method[planned.action];
-    let (service, share) = match &action.chaos {
-        Some(chaos) => (chaos.service.clone(), chaos.percent / 100.0),
-        None => (None, 1.0),
+    // A file hits whatever reads it, and what that does about it is the question.
+    if action.file.is_some() {
+        return Vec::new();
+    }
+    let (service, share) = match (&action.chaos, action.process) {
+        (Some(chaos), _) => (chaos.service.clone(), chaos.percent / 100.0),
+        (_, Some(ProcessStep::Fail { share })) => (None, share),
+        _ => (None, 1.0),
     };
-    let reach =
-        |endpoint| Reach { service: service.clone(), endpoint, share, is_process: action.command.is_some() };
+    let is_process = action.command.is_some() || action.process.is_some();
+    let reach = |endpoint| Reach { service: service.clone(), endpoint, share, is_process };
     match planned.targets.is_empty() {
         true => vec![reach(None)],
         false => planned.targets.iter().map(|target| reach(act::target_endpoint(spec, target))).collect(),

@@ -45,10 +45,14 @@ impl Fleet {
         fleet
     }
 
-    /// What the file alone tells: one service of all targets.
-    pub(super) fn of_targets(endpoints: impl Iterator<Item = String>) -> Self {
-        let standing = Standing { weight: 1.0, is_out: false };
-        Self { services: BTreeMap::from([(String::new(), endpoints.map(|name| (name, standing)).collect())]) }
+    /// What the file alone tells: pairs of a service, empty where it is not known, and an endpoint.
+    pub(super) fn of_targets(known: impl Iterator<Item = (String, String)>) -> Self {
+        let mut fleet = Self::default();
+        for (service, endpoint) in known {
+            let standing = Standing { weight: 1.0, is_out: false };
+            fleet.services.entry(service).or_default().insert(endpoint, standing);
+        }
+        fleet
     }
 
     pub(super) fn knows(&self, endpoint: &str) -> bool {

@@ -1,6 +1,6 @@
 //! A game day from its first look at the system to its outcome: before, during, after, and what they say.
 
-use super::act::listed;
+use super::act::{Reins, listed};
 use super::board::Board;
 use super::check::{Mistakes, check_plan, footprint};
 use super::conductor::{Carried, Conductor};
@@ -10,11 +10,13 @@ use super::probe::scrape;
 use super::radius::{Fleet, Footprint};
 use super::spec::{GameDaySpec, Stage};
 use super::stage::{Ground, Staged};
-use super::{GameDay, effect, endpoint_name, score};
+use super::{GameDay, effect, endpoint_name, rigged, score};
 use crate::load::{LoadError, Moment, Plan, RequestSpec, Target};
+use crate::rig::{RigError, System};
 use crate::workload::{ClosedSpec, Distribution, Files, OpenSpec, Phase, Streams, Workload, WorkloadSpec};
 use headgate_model::ConfigError;
 use headgate_model::spec::Span;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -24,6 +26,8 @@ use std::time::Duration;
 pub enum GameDayError {
     #[error("the load cannot be sent: {0}")]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Rig(#[from] RigError),
     #[error("no metrics from the admin listener at {admin}: {why}; is it running, and is this its address?")]
     Admin { admin: String, why: String },
     /// The plan does not fit the system that is there.
@@ -85,9 +89,8 @@ pub(super) fn load_plan(
 
 impl GameDay {
     /// Carries the game day out. `interrupted` may be set at any time: all faults are then taken back, and what
-    /// there is is reported. `show` is told of each second of the load.
-    /// `beside` is a command that calls [`guard`](super::guard) with its standard input: it takes faults back
-    /// when this process is killed.
+    /// there is is reported. `program` is the `headgate` binary: for the rig, and for the process that takes
+    /// faults back when this one is killed. `show` is told of each second of the load.
     ///
     /// # Errors
     /// When it cannot begin. Nothing has been done to the system then.
@@ -95,7 +98,28 @@ impl GameDay {
         &self,
         files: Files<'_>,
         interrupted: &AtomicBool,
-        beside: Command,
+        program: &Path,
+        show: &mut dyn FnMut(Stage, &Moment),
+    ) -> Result<Outcome, GameDayError> {
+        let Some(layout) = &self.layout else {
+            return self.run_on(None, files, interrupted, program, show);
+        };
+        let rig = System::start(program, layout)?;
+        let mut placed = self.clone();
+        rigged::place(&mut placed.spec, layout, Some(&rig));
+        let mut outcome = placed.run_on(Some(&rig), files, interrupted, program, show)?;
+        if let Err(error) = rig.stop() {
+            outcome.notes.push(format!("the rig did not stop in order: {error}"));
+        }
+        Ok(outcome)
+    }
+
+    fn run_on(
+        &self,
+        rig: Option<&System>,
+        files: Files<'_>,
+        interrupted: &AtomicBool,
+        program: &Path,
         show: &mut dyn FnMut(Stage, &Moment),
     ) -> Result<Outcome, GameDayError> {
         let (gateway, admin) =
@@ -116,13 +140,15 @@ impl GameDay {
         if is_steady && !interrupted.load(Relaxed) {
             let length = self.length();
             let plan = load(Stage::During, length, Duration::ZERO)?;
+            let mut beside = Command::new(program);
+            beside.args(["lab", "gameday-guard"]);
             let guard = Guard::start(beside, &self.spec.system.admin)?;
             let conductor = Conductor {
                 guard: &guard,
                 spec: &self.spec,
                 plan: &self.plan,
                 seed: self.seed,
-                admin: &admin,
+                reins: Reins { admin: &admin, rig },
                 board: &board,
                 interrupted,
             };

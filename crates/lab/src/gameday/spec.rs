@@ -1,7 +1,7 @@
 //! A game day as it is written in a file. What makes sense together is checked elsewhere.
 
 use crate::workload::{Distribution, PopularitySpec, StepSpec, TenantSpec};
-use headgate_model::spec::{ChaosFault, Span};
+use headgate_model::spec::{Bytes, ChaosFault, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,17 +35,22 @@ pub struct GameDaySpec {
     pub aborts: Vec<AbortSpec>,
 }
 
-/// A system that runs already.
+/// A system that runs already, or one that is started for the game day.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SystemSpec {
     /// URL that the load is sent to.
+    #[serde(default)]
     pub gateway: String,
     /// Address of the admin listener.
+    #[serde(default)]
     pub admin: String,
     /// What faults can be aimed at, by a name for people.
     #[serde(default, rename = "target")]
     pub targets: BTreeMap<String, TargetSpec>,
+    /// In place of all that: real processes on this machine, as the simulator describes them. Its replicas are
+    /// the targets, `SERVICE-0` and so on, and the process `gateway`.
+    pub rig: Option<crate::sim::SystemSpec>,
 }
 
 /// Something that a fault can be aimed at.
@@ -54,6 +59,8 @@ pub struct SystemSpec {
 pub struct TargetSpec {
     /// Its address among the endpoints of the gateway.
     pub endpoint: Option<String>,
+    /// The service that it is an endpoint of.
+    pub service: Option<String>,
     /// A file with the number of its process.
     pub pid_file: Option<PathBuf>,
 }
@@ -260,7 +267,8 @@ pub struct CommandProbe {
     pub timeout: Span<10_000>,
 }
 
-/// One thing that is done to the system, and taken back. Exactly one of `chaos` and `command` is there.
+/// One thing that is done to the system, and taken back. Exactly one of `chaos`, `process`, `file` and `command`
+/// is there.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActionSpec {
@@ -279,6 +287,8 @@ pub struct ActionSpec {
     /// Default: all.
     pub pick: Option<usize>,
     pub chaos: Option<ChaosStep>,
+    pub process: Option<ProcessStep>,
+    pub file: Option<FileStep>,
     pub command: Option<CommandStep>,
     #[serde(default)]
     pub expect: ExpectSpec,
@@ -304,6 +314,45 @@ pub struct ChaosStep {
 
 fn hundred() -> f64 {
     100.0
+}
+
+/// What befalls the process of each target.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessStep {
+    /// Stands still (SIGSTOP).
+    Stop,
+    /// Ends at once (SIGKILL); taken back: started anew. Only on the rig, as all that follow.
+    Kill {
+        /// From its new start until it listens.
+        #[serde(default)]
+        cold_start: Span<0>,
+    },
+    /// Has this share of a core's time, 0 to 1.
+    CpuQuota {
+        share: f64,
+        #[serde(default)]
+        period: Span<100>,
+    },
+    /// Has no more address space than this; taken back: started anew.
+    MemoryCap { bytes: Bytes<0> },
+    /// Works at this share of its speed.
+    Slow { share: f64 },
+    /// Answers this share of its requests with 500.
+    Fail { share: f64 },
+    /// Each message to it and from it takes this much longer.
+    Delay { by: Span<0> },
+}
+
+/// A text in a file is replaced by another, and put back: answers of `headgate lab dns`, lists of endpoints,
+/// settings, certificates.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileStep {
+    pub path: PathBuf,
+    /// Must stand in it.
+    pub from: String,
+    pub to: String,
 }
 
 /// Commands of one's own. `{target}` and `{endpoint}` in arguments are filled in, once for each target.
