@@ -11,7 +11,7 @@ use crate::run::{self, RunFlags};
 use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
-use crate::{chaos, demo, explain, flag, gameday, import, lab, reload, say};
+use crate::{chaos, demo, dns, explain, flag, gameday, import, lab, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_lab::rig::ReplicaSpec;
 use headgate_lab::workload::Distribution;
@@ -155,6 +155,11 @@ enum Lab {
         /// Show no progress.
         #[arg(short, long)]
         quiet: bool,
+    },
+    /// A DNS server with the names of a file, whose answers can be made wrong.
+    Dns {
+        /// The file of names; read again when it changes.
+        file: PathBuf,
     },
     /// What a game day starts beside itself.
     #[command(hide = true)]
@@ -362,6 +367,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Lab(Lab::Gameday { file, dry_run, seed, out, quiet }) => {
             return ended(gameday::run(&GameDayOptions { file, seed, dry_run, out, quiet }));
         }
+        Command::Lab(Lab::Dns { file }) => dns::run(&file),
         Command::Lab(Lab::GamedayGuard) => gameday::guard(),
         Command::Lab(Lab::Compare { first, second }) => lab::compare(&first, &second),
         Command::Chaos { ask, admin } => change_chaos(ask, &admin),

@@ -7,6 +7,7 @@ mod chaos_book;
 mod chaos_control;
 mod cli;
 mod demo;
+mod dns;
 mod exit;
 mod explain;
 mod file;

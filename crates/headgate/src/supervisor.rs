@@ -260,6 +260,13 @@ pub(crate) fn run(
     Ok(())
 }
 
+/// The DNS servers that the configuration names; `None` for those of the system.
+fn dns_servers(config: &Config) -> Option<Vec<SocketAddr>> {
+    // Validation lets nothing else come this far.
+    let servers: Vec<SocketAddr> = config.dns.servers.iter().filter_map(|text| text.parse().ok()).collect();
+    (!servers.is_empty()).then_some(servers)
+}
+
 /// Says in the log what began to run.
 fn report_start(running: &Running) {
     let addresses = running.addresses().into_iter().map(|(name, address)| format!("{name}={address}"));
@@ -332,8 +339,9 @@ async fn supervise(
     let now = Arc::new(move || shared.now());
     let context = Context { services, now, metrics, probe_faults, seed: seed(CONTROL_ID) };
     let resolver = Arc::new(Resolver::system()?);
+    resolver.set_servers(dns_servers(&running.shared.snapshot().config))?;
     let outcomes = running.with_server(Server::take_signals).unwrap_or_default();
-    let loops = control::run(Loops { context, resolver, updates, signals: outcomes });
+    let loops = control::run(Loops { context, resolver: Arc::clone(&resolver), updates, signals: outcomes });
     let mut successor = None;
     let mut leave: Option<(&'static str, Pin<Box<Sleep>>)> = None;
     let mut changes = running.shared.changes();
@@ -364,7 +372,13 @@ async fn supervise(
             }
             _ = watch.changed(), if running.file.is_some() => { let _ = State::reload(running).await; }
             _ = certificates.changed() => running.reload_certificates(),
-            _ = changes.changed() => certificates.set_files(tls_files(&running.shared.snapshot().config)),
+            _ = changes.changed() => {
+                let config = Arc::clone(&running.shared.snapshot().config);
+                certificates.set_files(tls_files(&config));
+                if let Err(error) = resolver.set_servers(dns_servers(&config)) {
+                    log::event(Level::Error, "DNS servers not taken over", &[("error", &error)]);
+                }
+            }
             _ = signals.upgrade.recv() => {
                 match running.with_server(|server| upgrade::start_successor(server)) {
                     Some(Ok(child)) => successor = Some(child),

@@ -34,13 +34,13 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// are never asked for (RFC 6761 section 6.3). Nothing is cached here, and both files are read again when
 /// they change.
 pub struct Resolver {
-    /// `None`: those of the system.
-    servers: Option<Vec<SocketAddr>>,
     hosts: PathBuf,
     current: Mutex<Current>,
 }
 
 struct Current {
+    /// `None`: those of the system.
+    servers: Option<Vec<SocketAddr>>,
     resolver: TokioResolver,
     /// As the files were when it was made.
     files: [Option<Stamp>; 2],
@@ -95,17 +95,32 @@ impl Resolver {
     pub(super) fn new(servers: Option<Vec<SocketAddr>>, hosts: PathBuf) -> Result<Self, ResolveError> {
         // Looked at first: a change in between is then seen later.
         let files = stamps(&hosts);
-        let current = Mutex::new(Current { resolver: build(servers.as_deref(), &hosts)?, files });
-        Ok(Self { servers, hosts, current })
+        let resolver = build(servers.as_deref(), &hosts)?;
+        Ok(Self { hosts, current: Mutex::new(Current { servers, resolver, files }) })
+    }
+
+    /// Asks these servers from now on; `None` for those of the system.
+    ///
+    /// # Errors
+    /// [`ResolveError::Setup`]; the servers before are asked on.
+    pub fn set_servers(&self, servers: Option<Vec<SocketAddr>>) -> Result<(), ResolveError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if servers != current.servers {
+            let files = stamps(&self.hosts);
+            let resolver = build(servers.as_deref(), &self.hosts)?;
+            *current = Current { servers, resolver, files };
+        }
+        Ok(())
     }
 
     fn current(&self) -> TokioResolver {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let files = stamps(&self.hosts);
         if files != current.files
-            && let Ok(resolver) = build(self.servers.as_deref(), &self.hosts)
+            && let Ok(resolver) = build(current.servers.as_deref(), &self.hosts)
         {
-            *current = Current { resolver, files };
+            let servers = current.servers.take();
+            *current = Current { servers, resolver, files };
         }
         current.resolver.clone()
     }

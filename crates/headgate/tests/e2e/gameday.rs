@@ -1,7 +1,8 @@
 //! `headgate lab gameday` against a real gateway: what it finds out, and that nothing of it stays.
 
 use crate::support::{
-    Headgate, PATIENCE, Port, Scratch, Service, Wire, headgate, one_service, output, response, scratch,
+    Headgate, LISTEN, PATIENCE, Port, Scratch, Service, Wire, headgate, one_service, output, response,
+    scratch,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -243,6 +244,154 @@ fn an_interrupted_or_killed_game_day_leaves_nothing_behind() {
         system.wait_for_rules(0);
         wait_for_lines(&undone, count);
         assert_eq!(lines(&undone), count, "{signal:?}: taken back once");
+    }
+}
+
+/// A gateway that finds its endpoint by SRV records of a server of ours.
+fn by_name() -> (System, Headgate) {
+    let mut system = system("");
+    let name = |name: &str, service: &Service| {
+        let port = service.address.port();
+        format!("[name.\"{name}\"]\nttl = \"0s\"\nsrv = [{{ target = \"host.test\", port = {port} }}]\n")
+    };
+    let names = [
+        "[name.\"host.test\"]\naddresses = [\"127.0.0.1\"]\n".to_owned(),
+        name("_a._tcp.test", &system.services[0]),
+        name("_b._tcp.test", &system.services[1]),
+    ];
+    let dns = Headgate::dns(&names.concat());
+    let config = format!(
+        "admin = {{ bind = \"{}\" }}\nworkers = 1\ndns.servers = [\"{}\"]\n\
+         [listen.web]\nbind = \"{LISTEN}\"\n[service.app]\ndiscover = \"srv:_a._tcp.test\"\n\
+         [[route]]\nmatch = \"/*\"\nservice = \"app\"\n",
+        system.admin.address,
+        dns.listener("dns"),
+    );
+    system.gateway = Headgate::start(&config);
+    (system, dns)
+}
+
+/// Asks until this service answers.
+fn wait_for(system: &System, name: &str) {
+    let started = Instant::now();
+    loop {
+        let answer = system.gateway.connect().get("/");
+        if answer.text().starts_with(name) {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{} {}", answer.status(), answer.text());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn names_are_asked_of_the_configured_server_and_followed() {
+    let (system, mut dns) = by_name();
+    wait_for(&system, "ada ");
+    let file = dns.config_file();
+    let text = fs::read_to_string(&file).unwrap();
+    let (ada, grace) = (system.services[0].address.port(), system.services[1].address.port());
+    let changed = text.replace(&format!("port = {ada}"), &format!("port = {grace}"));
+    fs::write(&file, &changed).unwrap();
+    assert_eq!(dns.line(), "the file was read again");
+    wait_for(&system, "grace ");
+    // A faulty file changes nothing.
+    fs::write(&file, "listen = 5").unwrap();
+    dns.event("warning: ");
+    wait_for(&system, "grace ");
+    // Another server, while it runs.
+    let names: String = text.lines().skip(1).map(|line| format!("{line}\n")).collect();
+    let other = Headgate::dns(&names);
+    let config = fs::read_to_string(system.gateway.config_file()).unwrap();
+    let (before, after) = (dns.listener("dns").to_string(), other.listener("dns").to_string());
+    fs::write(system.gateway.config_file(), config.replace(&before, &after)).unwrap();
+    wait_for(&system, "ada ");
+}
+
+#[test]
+fn a_name_that_is_not_answered_for_takes_nothing_down() {
+    let (system, dns) = by_name();
+    wait_for(&system, "ada ");
+    let path = dns.config_file();
+    let mut method = String::new();
+    for (fault, at_ms) in [("nxdomain", 0), ("servfail", 600), ("timeout", 1_200)] {
+        method.push_str(&format!(
+            r#"
+            [[method]]
+            name = "{fault}"
+            at = "{at_ms}ms"
+            lasts = "500ms"
+            file = {{ path = "{}", from = "addresses = [", to = "fault = \"{fault}\"\naddresses = [" }}
+            "#,
+            path.display()
+        ));
+    }
+    let felt = "[[probe]]\nname = \"felt\"\nwhen = [\"during\"]\nmode = \"eventually\"\n\
+                metric = { name = \"headgate_discovery_failures_total\", at_least = 1, growth = true }\n";
+    let file = system.file(&format!("{CAP}{PROBES}{felt}{method}{ABORT}"));
+    // Of the two targets only one is an endpoint now.
+    let text = fs::read_to_string(&file).unwrap();
+    let plain: Vec<&str> = text.lines().filter(|line| !line.contains("system.target")).collect();
+    fs::write(&file, plain.join("\n")).unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    let (code, text) = said(&output(&["lab", "gameday", &file, "--out", &system.out(), "--quiet"]));
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), before, "the file is as it was");
+}
+
+#[test]
+fn a_rig_is_started_harmed_and_stopped() {
+    let scratch = scratch();
+    let file = scratch.file("day.toml");
+    let text = format!(
+        r#"
+        name = "day"
+        hypothesis = "It comes back."
+        load = {{ rate = 50 }}
+        stages = {{ warm_up = "0s", before = "1s", after = "1s" }}
+        blast_radius = {{ requests_percent = 50 }}
+        [system.rig.service.shop]
+        replicas = 2
+        retry = {{ attempts = 2 }}
+        does = [{{ work = {{ constant = "1ms" }} }}]
+        [[probe]]
+        name = "answered"
+        load = "rate>1"
+        [[method]]
+        name = "killed"
+        at = "100ms"
+        lasts = "500ms"
+        targets = ["shop-0", "shop-1"]
+        pick = 1
+        process = {{ kill = {{}} }}
+        [[method]]
+        name = "stands"
+        at = "800ms"
+        lasts = "200ms"
+        targets = ["shop-0"]
+        process = "stop"
+        {ABORT}"#
+    );
+    fs::write(&file, &text).unwrap();
+    let out = scratch.file("out");
+    let run =
+        || said(&output(&["lab", "gameday", file.to_str().unwrap(), "-q", "--out", out.to_str().unwrap()]));
+    let (code, told) = run();
+    assert_eq!(code, Some(0), "{told}");
+    let report: Value = serde_json::from_str(&fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
+    let faults = report["faults"].as_array().unwrap();
+    assert!(faults.len() == 2 && faults.iter().all(|fault| fault["rolled_back"] == true), "{faults:?}");
+    assert!(!report["notes"].to_string().contains("the rig"), "{}", report["notes"]);
+    for (from, to, says) in [
+        ("process = \"stop\"", "process = { slow = { share = 2.0 } }", "out of range"),
+        ("[\"shop-0\"]\n", "[\"gateway\"]\n", "100.0 % of the requests"),
+        ("[[probe]]", "[system.target.a]\nendpoint = \":1\"\n[[probe]]", "a rig beside a system"),
+        ("replicas = 2", "replicas = 2\ncache = { lru = 5 }", "cache"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        fs::write(&file, text.replace(from, to)).unwrap();
+        let (code, said) = run();
+        assert!(code == Some(1) && said.contains(says), "{to}: {said}");
     }
 }
 

@@ -23,7 +23,7 @@ pub use listen::{
 pub use resilience::{Breaker, Bulkhead, Fallback, RetrySpec};
 pub use route::{HeaderEdits, Redirect, Respond, RouteSpec};
 pub use service::{EndpointSpec, Pool, Protocol, ServiceSpec, UpstreamTimeouts, UpstreamTls};
-pub use telemetry::{AccessLog, AdminSpec, LogFormat, TraceSpec};
+pub use telemetry::{AccessLog, AdminSpec, DnsSpec, LogFormat, TraceSpec};
 pub use values::{Bytes, Span, ValueError, parse_bytes, parse_duration};
 
 use schemars::JsonSchema;
@@ -48,6 +48,7 @@ pub struct Config {
     /// Access log. Absent: off.
     pub log: Option<AccessLog>,
     pub trace: TraceSpec,
+    pub dns: DnsSpec,
     /// Listeners by name.
     #[serde(rename = "listen")]
     pub listeners: BTreeMap<String, ListenSpec>,

@@ -15,6 +15,15 @@ pub struct AdminSpec {
     pub hosts: Vec<String>,
 }
 
+/// Who is asked for names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DnsSpec {
+    /// Addresses of DNS servers, with their ports. Default: those of `/etc/resolv.conf`. `/etc/hosts` comes
+    /// first in any case.
+    pub servers: Vec<String>,
+}
+
 /// The access log: one line per request, written by its own thread.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

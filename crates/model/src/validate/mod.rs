@@ -133,6 +133,12 @@ fn global(config: &Config, root: &Place<'_>, report: &mut Report<'_>) {
             report.error(&at, error.to_string());
         }
     }
+    for (index, server) in config.dns.servers.iter().enumerate() {
+        if server.parse::<std::net::SocketAddr>().is_err() {
+            let at = root.get("dns").get("servers").at(index);
+            report.error_with(&at, "not the address of a DNS server", "write one like \"10.0.0.53:53\"");
+        }
+    }
     if let Some(log) = &config.log {
         let at = root.get("log");
         if let LogFormat::Custom(format) = &log.format {

@@ -54,7 +54,7 @@ fn a_rule_is_about_all_that_it_does_not_rule_out() {
 
 #[test]
 fn a_rule_ends_at_its_time() {
-    let rule = Rule::new(&spec(100.0, ChaosFault::Stall), None, Some(Tick(10)));
+    let rule = Rule::new(&spec(100.0, ChaosFault::Stall), None, Some(Tick(10)), &Arc::default());
     let rules = Rules::new(vec![rule]);
     assert!(rules.verdict(&AIM, Tick(9), &mut Dice::new(1)).is_some());
     assert_eq!(rules.verdict(&AIM, Tick(10), &mut Dice::new(1)), None);
@@ -109,4 +109,39 @@ proptest! {
             prop_assert_eq!(verdict(50.0, &mut one), verdict(50.0, &mut other));
         }
     }
+}
+
+#[test]
+fn a_seed_gives_the_same_attempts_the_same_fate_whoever_asks() {
+    let fates = |seed: u64, dice_seed: u64| -> Vec<bool> {
+        let spec = ChaosRule { seed: Some(seed), ..spec(30.0, abort(503)) };
+        let (rules, mut dice) = (rules(&[spec]), Dice::new(dice_seed));
+        (0..500).map(|_| rules.verdict(&AIM, Tick(0), &mut dice).is_some()).collect()
+    };
+    assert_eq!(fates(1, 1), fates(1, 2), "the worker's dice have no part in it");
+    assert_ne!(fates(1, 1), fates(2, 1));
+    let hits = fates(1, 1).iter().filter(|hit| **hit).count();
+    assert!((100..200).contains(&hits), "{hits} of 500");
+    // Two workers have copies of the rules and one count.
+    let asked = Arc::default();
+    let shared = ChaosRule { seed: Some(1), ..spec(30.0, abort(503)) };
+    let one = Rules::new(vec![Rule::new(&shared, None, None, &asked)]);
+    let other = one.clone();
+    let fate = |rules: &Rules| rules.verdict(&AIM, Tick(0), &mut Dice::new(9)).is_some();
+    let together: Vec<bool> = (0..250).flat_map(|_| [fate(&one), fate(&other)]).collect();
+    assert_eq!(together, fates(1, 1));
+}
+
+#[test]
+fn a_probe_is_hit_by_rules_that_say_so_and_are_about_no_route() {
+    let hit = |probes: bool, route: Option<&str>, endpoint: &str| {
+        let mut spec = ChaosRule { probes, ..spec(100.0, ChaosFault::Down) };
+        spec.route = route.map(str::to_owned);
+        spec.endpoint = Some(AIM.endpoint.to_owned());
+        let verdict = rules(&[spec]).verdict_on_probe(AIM.service, endpoint, Tick(0), &mut Dice::new(1));
+        verdict.is_some()
+    };
+    assert!(hit(true, None, AIM.endpoint));
+    assert!(!hit(false, None, AIM.endpoint) && !hit(true, Some(AIM.route), AIM.endpoint));
+    assert!(!hit(true, None, "10.0.0.2:80"));
 }

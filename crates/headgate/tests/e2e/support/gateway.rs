@@ -116,6 +116,17 @@ impl Headgate {
         Self::spawn(command, config.matches("[listen.").count(), scratch)
     }
 
+    /// Not a gateway but `headgate lab dns` with these names, at the listener `dns`; its file is
+    /// [`Self::config_file`].
+    pub(crate) fn dns(names: &str) -> Self {
+        let scratch = scratch();
+        let file = scratch.file("headgate.toml");
+        fs::write(&file, format!("listen = \"{LISTEN}\"\n{names}")).unwrap();
+        let mut command = headgate();
+        command.args(["lab", "dns"]).arg(&file);
+        Self::spawn(command, 1, scratch)
+    }
+
     /// In front of one origin, with every default.
     pub(crate) fn before(origin: &Origin) -> Self {
         Self::start(&one_service("", "", &[origin.address]))
