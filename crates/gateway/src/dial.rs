@@ -16,6 +16,7 @@ use headgate_net::proxy_protocol::{V1_MAX_BYTES, V2_ENCODED_MAX_BYTES, encode_v1
 use headgate_net::stream::Stream;
 use headgate_net::toxic::{self, Carries};
 use headgate_net::upstream::{H2Pool, Lease, Lifetime, Opening, Place};
+use headgate_observe::chaos_metrics::chaos_closes_cut;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
@@ -145,7 +146,8 @@ async fn connect(
         Protocol::Http2 => Carries::Http2,
     };
     let seed = x.worker.dice.borrow_mut().bits();
-    Ok(toxic::poison(stream, toxics, carries, Dice::new(seed)))
+    let cuts = chaos_closes_cut(&x.worker.metrics);
+    Ok(toxic::poison(stream, toxics, carries, Dice::new(seed), move || cuts.inc()))
 }
 
 async fn open(x: &Exchange<'_>, endpoint: &EndpointState) -> Result<Stream, Fault> {

@@ -3,9 +3,10 @@
 
 use headgate_gateway::chaos::{Chaos, InForce};
 use headgate_model::chaos::{MOST_RULES, mistakes};
-use headgate_model::spec::{ChaosRule, Config};
+use headgate_model::spec::{ChaosRule, Config, Span};
 use headgate_model::units::Tick;
 use headgate_observe::log::{self, Level};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
@@ -27,6 +28,13 @@ enum Origin {
     Added {
         until: Option<Tick>,
     },
+}
+
+/// What a predecessor passes on.
+#[derive(Serialize, Deserialize)]
+struct Legacy {
+    added: Vec<ChaosRule>,
+    off: Vec<String>,
 }
 
 /// Why rules are not changed as asked.
@@ -66,6 +74,39 @@ impl ChaosBook {
             known.cloned().unwrap_or_else(|| Entry::new(rule.clone(), Origin::File))
         });
         of_file.chain(self.entries.iter().filter(|entry| entry.is_added()).cloned()).collect()
+    }
+
+    /// What a successor is to know: added rules with the time that is left to them, and names of rules of the
+    /// file that are switched off.
+    ///
+    /// # Errors
+    /// None in practice: every rule has a JSON form.
+    pub(crate) fn legacy(&self, now: Tick) -> serde_json::Result<String> {
+        let added = self.entries.iter().filter(|entry| entry.is_added()).map(|entry| ChaosRule {
+            lasts: entry.until().map(|until| Span(until.since(now))),
+            ..entry.rule.clone()
+        });
+        let off = self.entries.iter().filter(|entry| entry.origin == Origin::SwitchedOff);
+        let off = off.map(|entry| entry.rule.name.clone());
+        serde_json::to_string(&Legacy { added: added.collect(), off: off.collect() })
+    }
+
+    /// With what a predecessor had beside its file. What does not fit the file is left out: it would hit nothing.
+    pub(crate) fn with_legacy(
+        &self,
+        text: &str,
+        config: &Config,
+        now: Tick,
+    ) -> serde_json::Result<Vec<Entry>> {
+        let legacy: Legacy = serde_json::from_str(text)?;
+        let is_off = |entry: &Entry| !entry.is_added() && legacy.off.contains(&entry.rule.name);
+        let mut book = Self { entries: self.keeping(|entry| !is_off(entry)), ..Self::default() };
+        for rule in legacy.added {
+            if let Ok(entries) = book.with_added(rule, config, now) {
+                book.entries = entries;
+            }
+        }
+        Ok(book.entries)
     }
 
     /// With a rule that begins now.
@@ -285,6 +326,21 @@ mod tests {
         book.enter(book.without_ended(Tick(5) + Duration::from_secs(1)), "test");
         assert_eq!(names(&book), ["a", "long", "endless"]);
         assert_eq!(*ends.borrow(), Some(Tick(5) + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_successor_has_the_same_rules_for_the_time_that_is_left() {
+        let mut before = book(&["a", "b"]);
+        for (name, lasts) in [("timed", "60s"), ("endless", "")] {
+            before.enter(before.with_added(added(name, lasts), &config(&[]), Tick(0)).unwrap(), "test");
+        }
+        before.enter(before.without("a").unwrap(), "test");
+        let text = before.legacy(Tick(0) + Duration::from_secs(20)).unwrap();
+        let mut after = book(&["a", "b", "c"]);
+        after.enter(after.with_legacy(&text, &config(&["a", "b", "c"]), Tick(5)).unwrap(), "test");
+        assert_eq!(names(&after), ["b", "c", "timed", "endless"]);
+        assert_eq!(*after.ends().borrow(), Some(Tick(5) + Duration::from_secs(40)));
+        assert!(after.with_legacy("{", &config(&[]), Tick(5)).is_err());
     }
 
     #[test]

@@ -201,7 +201,8 @@ pub(crate) fn run(
         .map_err(|error| located(file.as_ref().map(|file| file.path.as_path()), error.into()))?;
     upgrade::remember_program()?;
     let inherited = upgrade::inherited()?;
-    let server = Server::start(snapshot, inherited)?;
+    let mut server = Server::start(snapshot, inherited)?;
+    upgrade::inherit_chaos(&mut server);
     let shared = Arc::clone(&server.shared);
     let cells = shared.registry.worker(CONTROL_ID);
     let (mut admin, moves) = AdminListener::new();

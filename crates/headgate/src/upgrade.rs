@@ -26,6 +26,11 @@ pub(crate) fn remember_program() -> io::Result<()> {
     Ok(())
 }
 
+/// Holds the chaos rules that a predecessor had beside its file.
+const CHAOS_VARIABLE: &str = "HEADGATE_CHAOS";
+/// The kernel takes no longer variable than 128 KiB.
+const CHAOS_BYTES_MAX: usize = 100 * 1024;
+
 /// Names the process that handed its sockets over.
 const PREDECESSOR_VARIABLE: &str = "HEADGATE_PREDECESSOR";
 
@@ -44,10 +49,30 @@ pub(crate) fn start_successor(server: &Server) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.args(std::env::args_os().skip(1));
     command.env(PREDECESSOR_VARIABLE, std::process::id().to_string());
+    let chaos = server.chaos.legacy(server.shared.now()).map_err(io::Error::other)?;
+    if chaos.len() <= CHAOS_BYTES_MAX {
+        command.env(CHAOS_VARIABLE, chaos);
+    } else {
+        command.env_remove(CHAOS_VARIABLE);
+        log::event(Level::Warn, "chaos rules are too long to pass on; the successor has none of them", &[]);
+    }
     pass_on(&server.sockets(), &mut command)?;
     let child = tokio::process::Command::from(command).spawn()?;
     log::event(Level::Info, "successor started", &[("pid", &child.id().unwrap_or_default())]);
     Ok(child)
+}
+
+/// Takes over the chaos rules of the predecessor, if there was one.
+pub(crate) fn inherit_chaos(server: &mut Server) {
+    let Ok(text) = std::env::var(CHAOS_VARIABLE) else { return };
+    let config = std::sync::Arc::clone(&server.shared.snapshot().config);
+    let entries = server.chaos.with_legacy(&text, &config, server.shared.now());
+    let changed = entries
+        .map_err(Into::into)
+        .and_then(|entries| server.change_chaos(entries, "passed on by the predecessor"));
+    if let Err(error) = changed {
+        log::event(Level::Error, "chaos rules of the predecessor are not taken over", &[("error", &error)]);
+    }
 }
 
 /// Ends when the successor ended, which it only does when it failed: one that is ready stops us first.

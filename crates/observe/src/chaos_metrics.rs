@@ -10,3 +10,10 @@ use crate::registry::WorkerMetrics;
 pub fn chaos_hits(worker: &WorkerMetrics, rule: &str) -> Arc<Counter> {
     worker.counter("headgate_chaos_hits_total", "Attempts that a chaos rule hit.", &[("rule", rule)])
 }
+
+/// Counts the ends of connections that a `slow_close` did not hold back, because too many were held already.
+#[must_use]
+pub fn chaos_closes_cut(worker: &WorkerMetrics) -> Arc<Counter> {
+    let help = "Connections that a slow_close closed at once, because too many were held already.";
+    worker.counter("headgate_chaos_slow_closes_cut_total", help, &[])
+}

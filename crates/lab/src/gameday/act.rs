@@ -183,7 +183,10 @@ impl Act {
             }
             Self::Stop { .. } => "process stands still".to_owned(),
             Self::Process { fault, .. } => in_words(*fault),
-            Self::File { path, to, .. } => format!("{} says {to}", path.display()),
+            Self::File { path, to, .. } => {
+                let words: Vec<&str> = to.split_whitespace().collect();
+                format!("{} says `{}`", path.display(), words.join(" "))
+            }
             Self::Command { run, .. } => format!("command {}", run.join(" ")),
         }
     }

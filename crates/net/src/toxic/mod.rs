@@ -44,15 +44,31 @@ pub enum Carries {
 }
 
 /// The connection with `toxics` on it, in their order. `dice` are thrown for jitter, sizes and corruption.
-/// Needs a runtime for tasks that stay on their thread.
+/// `cut` is called when a `slow_close` closes at once because too many are held already. Needs a runtime for
+/// tasks that stay on their thread.
 #[must_use]
-pub fn poison(stream: Stream, toxics: &[Toxic], carries: Carries, dice: Dice) -> Stream {
+pub fn poison(
+    stream: Stream,
+    toxics: &[Toxic],
+    carries: Carries,
+    dice: Dice,
+    cut: impl FnOnce() + 'static,
+) -> Stream {
     let (near, far) = tokio::io::duplex(BUFFER_BYTES);
     let (alive, gone) = oneshot::channel();
     let shared = Rc::<Shared>::default();
     let (toxics, ours) = (toxics.to_vec(), Rc::clone(&shared));
-    tokio::task::spawn_local(drive(Rc::new(stream), far, toxics, carries, dice, ours, gone));
+    let end = End { gone, cut };
+    tokio::task::spawn_local(drive(Rc::new(stream), far, toxics, carries, dice, ours, end));
     Stream::over(Box::new(Poisoned { near, shared, _alive: alive }))
+}
+
+/// The gateway's end of a connection.
+struct End<F> {
+    /// Ends when the gateway lets go.
+    gone: oneshot::Receiver<()>,
+    /// Called when the close that follows is not as slow as a toxic says.
+    cut: F,
 }
 
 /// Carries both directions until the connection ends, or the gateway has no more use for it.
@@ -63,8 +79,9 @@ async fn drive(
     carries: Carries,
     mut dice: Dice,
     shared: Rc<Shared>,
-    mut gone: oneshot::Receiver<()>,
+    end: End<impl FnOnce()>,
 ) {
+    let End { mut gone, cut } = end;
     let (from_gateway, to_gateway) = tokio::io::split(far);
     let mut tasks = JoinSet::new();
     let mut lane = |stream: Direction| {
@@ -82,7 +99,9 @@ async fn drive(
     };
     tokio::select! {
         () = ended => {}
-        _ = &mut gone => linger(&toxics).await,
+        _ = &mut gone => if linger(&toxics, &LINGERING, LINGERING_MAX).await == Close::Cut {
+            cut();
+        },
     }
     // Tasks end with their set, and the socket with them.
     if shared.fate() == Fate::Reset {
@@ -90,8 +109,16 @@ async fn drive(
     }
 }
 
-/// The gateway's close reaches the endpoint late, where a toxic says so.
-async fn linger(toxics: &[Toxic]) {
+/// How the gateway's close reaches the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Close {
+    AsToxicsSay,
+    /// At once, for want of room.
+    Cut,
+}
+
+/// The gateway's close reaches the endpoint late, where a toxic says so and no more than `most` are held.
+async fn linger(toxics: &[Toxic], held: &AtomicUsize, most: usize) -> Close {
     let delay: Duration = toxics
         .iter()
         .filter(|toxic| toxic.stream == Direction::Upstream)
@@ -101,12 +128,14 @@ async fn linger(toxics: &[Toxic]) {
         })
         .fold(Duration::ZERO, Duration::saturating_add);
     if delay.is_zero() {
-        return;
+        return Close::AsToxicsSay;
     }
-    if LINGERING.fetch_add(1, Ordering::Relaxed) < LINGERING_MAX {
+    let has_room = held.fetch_add(1, Ordering::Relaxed) < most;
+    if has_room {
         tokio::time::sleep(delay).await;
     }
-    LINGERING.fetch_sub(1, Ordering::Relaxed);
+    held.fetch_sub(1, Ordering::Relaxed);
+    if has_room { Close::AsToxicsSay } else { Close::Cut }
 }
 
 /// The gateway's end.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 fn poisoned(toxics: &[(Direction, ToxicKind)]) -> (impl Transport + use<>, DuplexStream) {
     let (ours, endpoint) = tokio::io::duplex(1 << 20);
     let toxics: Vec<Toxic> = toxics.iter().map(|&(stream, kind)| Toxic { stream, kind }).collect();
-    (poison(Stream::over(Box::new(ours)), &toxics, Carries::Http1, Dice::new(1)), endpoint)
+    (poison(Stream::over(Box::new(ours)), &toxics, Carries::Http1, Dice::new(1), || {}), endpoint)
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -233,4 +233,20 @@ fn what_is_broken_for_real_is_seen_as_broken() {
             tokio::time::sleep(ms(1)).await;
         }
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn closes_beyond_the_room_are_cut_and_said() {
+    let slow = [Toxic { stream: Upstream, kind: ToxicKind::SlowClose { delay: ms(60_000) } }];
+    let held = AtomicUsize::new(0);
+    let mut first = std::pin::pin!(linger(&slow, &held, 1));
+    assert!(is_pending_now(first.as_mut()).await, "it is held");
+    assert_eq!(linger(&slow, &held, 1).await, Close::Cut);
+    assert_eq!(first.await, Close::AsToxicsSay);
+    assert_eq!(held.load(Ordering::Relaxed), 0);
+}
+
+/// Whether it waits for something.
+async fn is_pending_now(mut future: Pin<&mut impl Future>) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }

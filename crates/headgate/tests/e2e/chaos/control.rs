@@ -2,6 +2,7 @@
 
 use super::rule;
 use crate::support::{Headgate, Port, Service, Wire, one_service, output};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
@@ -178,4 +179,44 @@ fn check_warns_and_explain_tells() {
     let explained = String::from_utf8(output(&["explain", file, "GET http://a.test/"]).stdout).unwrap();
     let line = explained.lines().find(|line| line.starts_with("chaos ")).unwrap();
     assert!(line.contains("half") && line.contains("50 %") && line.contains("delay"), "{line}");
+}
+
+#[test]
+fn an_added_rule_outlives_an_upgrade() {
+    let mut running = start("");
+    let body = r#"{"name":"all","for":"1h","fault":{"abort":{"status":599}}}"#;
+    assert_eq!(running.ask("POST", "/chaos", body).0, 200);
+    running.gateway.signal(Signal::USR2);
+    let event = running.gateway.event("successor started");
+    let pid = event.split_once("pid=").unwrap().1;
+    let pid: String = pid.chars().take_while(char::is_ascii_digit).collect();
+    let successor = Pid::from_raw(pid.parse().unwrap()).unwrap();
+    running.gateway.wait();
+    let (status, rules) = (running.status(), running.rules());
+    kill_process(successor, Signal::KILL).unwrap();
+    assert_eq!((status, rules.len()), (599, 1));
+    let left_ms = rules[0]["ends_in_ms"].as_u64().unwrap();
+    assert!(left_ms > 0 && left_ms <= 3_600_000, "{left_ms}");
+}
+
+#[test]
+fn a_rule_hits_health_probes_where_it_says_so() {
+    let (service, admin) = (Service::named("app"), Port::reserve());
+    let health = "health = { path = \"/\", interval = \"20ms\", healthy_after = 1, unhealthy_after = 1 }";
+    let config = format!(
+        "admin = {{ bind = \"{}\" }}\n{}",
+        admin.address,
+        one_service("", health, &[service.address])
+    );
+    let gateway = Headgate::start(&config);
+    let mut running = Running { gateway, service, admin, config };
+    let rule =
+        |probes: bool| format!(r#"{{"name":"away","probes":{probes},"fault":{{"partition":"refuse"}}}}"#);
+    assert_eq!(running.ask("POST", "/chaos", &rule(true)).0, 200);
+    assert!(running.gateway.event("an endpoint is unhealthy").contains("refused"));
+    assert_eq!(running.ask("DELETE", "/chaos", "").0, 200);
+    running.gateway.event("an endpoint is healthy again");
+    let bytes = r#"{"name":"b","probes":true,"fault":{"limit_data":{"bytes":"1B"}}}"#;
+    let (status, text) = running.ask("POST", "/chaos", bytes);
+    assert!(status == 422 && text.contains("byte faults do not befall health probes"), "{text}");
 }
