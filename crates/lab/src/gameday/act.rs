@@ -289,28 +289,40 @@ fn add(rule: &ChaosRule, admin: &Target) -> Result<(), String> {
 /// Removes a rule, unless its time was over first, and looks whether it is gone.
 fn remove(rule: &ChaosRule, admin: &Target, hits: &mut Option<u64>) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("the admin listener: {error}");
-    if let Some(found) = listed(admin, &rule.name).map_err(failed)? {
-        *hits = Some(found.max(hits.unwrap_or(0)));
+    let listed = || -> Result<Option<Listed>, String> {
+        Ok(rules(admin).map_err(failed)?.into_iter().find(|it| it.name == rule.name))
+    };
+    if let Some(found) = listed()? {
+        *hits = Some(found.hits);
     }
     let path = format!("/chaos/{}", rule.name);
     let reply = ask(admin, "DELETE", &path, "", ADMIN_PATIENCE).map_err(failed)?;
     if !matches!(reply.status, 200 | 404) {
         return Err(format!("the rule was not removed ({}): {}", reply.status, reply.text().trim()));
     }
-    match listed(admin, &rule.name).map_err(failed)? {
+    match listed()? {
         None => Ok(()),
         Some(_) => Err("the rule is still in force after it was removed".to_owned()),
     }
 }
 
-/// Hits of the rule of this name; `None` when it is not in force.
-pub(super) fn listed(admin: &Target, name: &str) -> std::io::Result<Option<u64>> {
+/// A rule in force.
+#[derive(Debug, Deserialize)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    hits: u64,
+}
+
+/// All rules in force.
+pub(super) fn rules(admin: &Target) -> std::io::Result<Vec<Listed>> {
+    #[derive(Deserialize)]
+    struct Answer {
+        rules: Vec<Listed>,
+    }
     let reply = ask(admin, "GET", "/chaos", "", ADMIN_PATIENCE)?;
-    let odd = || std::io::Error::other(format!("GET /chaos was answered {}", reply.status));
-    let listed: serde_json::Value = serde_json::from_slice(&reply.body).map_err(|_| odd())?;
-    let rules = listed["rules"].as_array().ok_or_else(odd)?;
-    let rule = rules.iter().find(|rule| rule["name"] == name);
-    Ok(rule.map(|rule| rule["hits"].as_u64().unwrap_or_default()))
+    let answer: Result<Answer, _> = serde_json::from_slice(&reply.body);
+    let odd = |_| std::io::Error::other(format!("GET /chaos was answered {}", reply.status));
+    answer.map(|answer| answer.rules).map_err(odd)
 }
 
 /// The endpoint of a target as the gateway writes it.

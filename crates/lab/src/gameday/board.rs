@@ -113,7 +113,7 @@ impl<'a> Board<'a> {
         let mut inner = self.lock();
         let faults = inner.faults;
         inner.course.push(CoursePoint {
-            at_s: offset.as_secs_f64() + moment.second as f64,
+            at_s: (offset.as_secs_f64() * 1e3).round() / 1e3 + moment.second as f64,
             stage,
             planned: moment.planned,
             answered: moment.answered,

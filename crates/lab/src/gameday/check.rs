@@ -18,6 +18,8 @@ const PROBES_MAX: usize = 32;
 const ACTIONS_MAX: usize = 100;
 const TIMES_MAX: u32 = 100;
 const ABORTS_MAX: usize = 32;
+/// Over all actions and times.
+const FAULTS_MAX: usize = 1_000;
 
 /// Mistakes, collected.
 pub(super) struct Mistakes<'f> {
@@ -67,6 +69,16 @@ pub(super) fn check(spec: &GameDaySpec, mistakes: &mut Mistakes<'_>) {
     let promise = spec.slo.success_percent;
     const PROMISE: &str = "write a percentage below 100, like 99.9";
     mistakes.check(percent(promise) && promise < 100.0, &["slo", "success_percent"], "out of range", PROMISE);
+    let stages = &spec.stages;
+    for (key, length) in [("warm_up", stages.warm_up.0), ("during", stages.during.0)] {
+        mistakes.check(length <= LENGTH_MAX, &["stages", key], "longer than 4 hours", "write less");
+    }
+    for (key, length) in [("before", stages.before.0), ("after", stages.after.0)] {
+        let at = ["stages", key];
+        const LENGTH: &str = "write from 1s to 4h";
+        let fits = (Duration::from_secs(1)..=LENGTH_MAX).contains(&length);
+        mistakes.check(fits, &at, "too short or too long", LENGTH);
+    }
     names(spec, mistakes);
     for (index, _) in spec.probes.iter().enumerate() {
         probe(spec, index, mistakes);
@@ -335,6 +347,10 @@ fn aborts(spec: &GameDaySpec, mistakes: &mut Mistakes<'_>) {
 
 /// That the drawn plan is short enough and within the cap at every moment.
 pub(super) fn check_plan(spec: &GameDaySpec, plan: &[Planned], fleet: &Fleet, mistakes: &mut Mistakes<'_>) {
+    if plan.len() > FAULTS_MAX {
+        mistakes.add(&["method"], format!("more than {FAULTS_MAX} faults"), "draw them less often");
+        return;
+    }
     for planned in plan {
         let number = planned.action.to_string();
         if planned.ends > LENGTH_MAX {

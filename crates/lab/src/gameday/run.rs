@@ -1,6 +1,6 @@
 //! A game day from its first look at the system to its outcome: before, during, after, and what they say.
 
-use super::act::{Reins, listed};
+use super::act::{PREFIX, Reins, rules};
 use super::board::Board;
 use super::check::{Mistakes, check_plan, footprint};
 use super::conductor::{Carried, Conductor};
@@ -185,16 +185,11 @@ impl GameDay {
         if !mistakes.found.is_empty() {
             return Err(GameDayError::Misfit(mistakes.found));
         }
-        for planned in &self.plan {
-            for act in super::act::acts(&self.spec, planned, self.seed) {
-                let super::act::Act::Rule(rule) = act else { continue };
-                let there = listed(admin, &rule.name).map_err(|error| unreachable(error.to_string()))?;
-                if there.is_some() {
-                    return Err(GameDayError::Leftover { rule: rule.name });
-                }
-            }
+        let left = rules(admin).map_err(|error| unreachable(error.to_string()))?;
+        match left.into_iter().find(|rule| rule.name.starts_with(PREFIX)) {
+            Some(rule) => Err(GameDayError::Leftover { rule: rule.name }),
+            None => Ok(fleet),
         }
-        Ok(fleet)
     }
 
     fn outcome(&self, all: Vec<Staged>, board: &Board<'_>, fleet: &Fleet, interrupted: bool) -> Outcome {

@@ -50,6 +50,7 @@ impl Ground<'_> {
         let (stop, bell) = (AtomicBool::new(false), Bell::default());
         let began = self.board.now();
         std::thread::scope(|scope| {
+            let over = Over { bell: &bell, board: self.board };
             let probers: Vec<_> = asked
                 .iter()
                 .filter(|probe| probe.load.is_none())
@@ -66,8 +67,11 @@ impl Ground<'_> {
                 self.board.halt("the load could not be sent".to_owned());
             }
             // A panic in it is a mistake of ours; faults were taken back on its way out.
-            let carried = conducted.join().unwrap_or_default();
-            bell.ring();
+            let carried = conducted.join().unwrap_or_else(|_| {
+                self.board.halt("the thread that carries the faults out panicked".to_owned());
+                Vec::new()
+            });
+            drop(over);
             let mut probes: Vec<ProbeResult> = probers.into_iter().filter_map(|it| it.join().ok()).collect();
             // They only look; what they saw is on the board.
             let _ = (watcher.join(), stopper.join());
@@ -193,6 +197,21 @@ fn stage_result(stage: Stage, began: Duration, summary: &Summary) -> StageResult
         p50_ms: total.from_planned.p50_us / 1e3,
         p99_ms: total.from_planned.p99_us / 1e3,
         max_ms: total.from_planned.max_us / 1e3,
+    }
+}
+
+/// Ends a stage when it is dropped, by a panic too: nobody is to wait for what does not come.
+struct Over<'a> {
+    bell: &'a Bell,
+    board: &'a Board<'a>,
+}
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.board.halt("the thread that sends the load panicked".to_owned());
+        }
+        self.bell.ring();
     }
 }
 

@@ -116,3 +116,118 @@ fn a_plan_beyond_the_cap_is_refused_with_what_is_at_fault() {
     let later = file.replace("percent = 25", "percent = 26").replace("at = \"30s\"", "at = \"38s\"");
     assert!(read(&later, None).is_ok(), "one after the other is less at once");
 }
+
+/// A course with a letter for each second: `.` good, `x` bad.
+fn course(text: &str) -> Vec<CoursePoint> {
+    let point = |(at, letter): (usize, char)| CoursePoint {
+        at_s: at as f64,
+        stage: Stage::During,
+        planned: 100,
+        answered: 100,
+        errors: 0,
+        p50_ms: 1.0,
+        p99_ms: 1.0,
+        is_good: letter == '.',
+        faults: 0,
+    };
+    text.chars().enumerate().map(point).collect()
+}
+
+fn alarm(at_s: f64, endpoint: &str, is_raised: bool) -> AlarmChange {
+    AlarmChange {
+        at_s,
+        kind: "ejected".to_owned(),
+        service: "shop".to_owned(),
+        endpoint: endpoint.to_owned(),
+        is_raised,
+        is_false: false,
+    }
+}
+
+/// A fault on ada from second 2 to second 10.
+fn carried(game_day: &GameDay) -> conductor::Carried {
+    let planned = Planned { targets: vec!["ada".to_owned()], ..game_day.plan()[0].clone() };
+    conductor::Carried {
+        planned,
+        what: Vec::new(),
+        began: Some(Duration::from_secs(2)),
+        ended: Some(Duration::from_secs(10)),
+        hits: Some(5),
+        problem: None,
+        is_rolled_back: true,
+    }
+}
+
+const ADA: &str = "127.0.0.1:3001";
+
+#[test]
+fn effects_are_read_off_the_course() {
+    let expect = "pick = 1\nexpect = { detected_within = \"2s\", mitigated_within = \"2s\" }";
+    let game_day = read(&FILE.replace("pick = 1", expect), None).unwrap();
+    let one = carried(&game_day);
+    let of = |text: &str, alarms: &[AlarmChange]| {
+        let result = effect::result(&one, &game_day.spec, &course(text), alarms);
+        (result.detected_s, result.mitigated_s, result.recovered_s)
+    };
+    assert_eq!(of("...............", &[]), (None, Some(0.0), Some(0.0)), "nobody noticed");
+    assert_eq!(of("..xx...........", &[]), (None, Some(2.0), Some(0.0)));
+    assert_eq!(of("..xx..x...x....", &[]), (None, Some(5.0), Some(1.0)), "two good seconds are none");
+    assert_eq!(of("..xxxxxxxxxx...", &[]), (None, None, Some(2.0)));
+    assert_eq!(of("..xxxxxxxxxxxxx", &[]), (None, None, None));
+    let mine = [alarm(3.5, ADA, true), alarm(13.0, ADA, false)];
+    assert_eq!(of("..xx...........", &mine), (Some(1.5), Some(2.0), Some(3.0)));
+    assert_eq!(of("..xx...........", &mine[..1]), (Some(1.5), Some(2.0), None), "it is still out");
+    assert_eq!(of("...............", &[alarm(3.5, "127.0.0.1:3003", true)]).0, None, "another one");
+    let result = effect::result(&one, &game_day.spec, &course("..xxx.........."), &mine);
+    let met: Vec<bool> = result.expectations.iter().map(|it| it.met).collect();
+    assert_eq!(met, [true, false]);
+}
+
+#[test]
+fn alarms_that_no_fault_explains_are_false() {
+    let game_day = read(FILE, None).unwrap();
+    let one = carried(&game_day);
+    let count = |alarms: &mut [AlarmChange]| {
+        effect::mark_false(alarms, &game_day.spec, std::slice::from_ref(&one), 1.0)
+    };
+    let mut alarms = [
+        alarm(0.5, "127.0.0.1:3003", true),
+        alarm(1.5, ADA, true),
+        alarm(3.0, ADA, true),
+        alarm(3.0, "127.0.0.1:3003", true),
+        alarm(14.0, ADA, true),
+        alarm(16.0, ADA, true),
+        alarm(17.0, ADA, false),
+    ];
+    assert_eq!(count(&mut alarms), 3);
+    let marked = alarms.map(|alarm| alarm.is_false);
+    assert_eq!(marked, [false, true, false, true, false, true, false]);
+}
+
+#[test]
+fn the_score_follows_its_formula() {
+    let probe = |stage, passed| ProbeResult {
+        name: "p".to_owned(),
+        stage,
+        passed,
+        asked: 1,
+        wrong: u64::from(!passed),
+        evidence: String::new(),
+    };
+    let game_day =
+        read(&FILE.replace("pick = 1", "pick = 1\nexpect.detected_within = \"1s\""), None).unwrap();
+    let fault = |is_rolled_back| {
+        let one = conductor::Carried { is_rolled_back, ..carried(&game_day) };
+        effect::result(&one, &game_day.spec, &course("..............."), &[])
+    };
+    let probes = [probe(Stage::Before, true), probe(Stage::During, false), probe(Stage::After, true)];
+    let budget = Budget { spent_percent: 40.0, ..Budget::default() };
+    let total = |verdict, faults: &[FaultResult]| score::score(verdict, &probes, faults, &budget, 1).total;
+    // Hypothesis 1/2, detection 0/1, budget 0.6, precision 1/2; the rest was not expected.
+    let expected = 100.0 * (40.0 * 0.5 + 15.0 * 0.0 + 10.0 * 0.6 + 5.0 * 0.5) / 70.0;
+    assert!((total(Verdict::NotHeld, &[fault(true)]) - expected).abs() < 1e-9);
+    let aborted = 100.0 * (10.0 * 0.6 + 5.0 * 0.5) / 70.0;
+    assert!((total(Verdict::Aborted, &[fault(true)]) - aborted).abs() < 1e-9);
+    assert_eq!(total(Verdict::NotHeld, &[fault(false)]), 0.0, "what may still be there");
+    assert_eq!(total(Verdict::NotBegun, &[]), 0.0);
+}

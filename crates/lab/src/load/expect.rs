@@ -113,12 +113,6 @@ impl Expectation {
         (bound.is_finite() && bound >= 0.0).then(|| Self { text: text.to_owned(), metric, order, bound })
     }
 
-    /// As it was written.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     /// Whether [`Self::holds_in`] can tell.
     #[must_use]
     pub fn is_per_second(&self) -> bool {
@@ -224,6 +218,30 @@ mod tests {
         }
         let p999 = Expectation::parse("p99.9<1ms").unwrap();
         assert!(matches!(p999.metric, Metric::Quantile(at) if (at - 0.999).abs() < 1e-12));
+    }
+
+    #[test]
+    fn a_single_second_is_judged_by_what_is_known_of_it() {
+        let second =
+            Moment { planned: 100, answered: 98, errors: 4, p50_us: 1e3, p99_us: 2e4, ..Moment::default() };
+        let nothing_ends = Moment { planned: 100, ..Moment::default() };
+        let idle = Moment::default();
+        for (text, expected) in [
+            ("errors<5%", [Some(true), Some(true), None]),
+            ("errors>3.9%", [Some(true), Some(false), None]),
+            ("p50<=1ms", [Some(true), Some(false), None]),
+            ("p99>1s", [Some(false), Some(true), None]),
+            ("rate>=98", [Some(true), Some(false), None]),
+            ("p99.9<1s", [None; 3]),
+        ] {
+            let one = Expectation::parse(text).unwrap();
+            assert_eq!(
+                [&second, &nothing_ends, &idle].map(|moment| one.holds_in(moment)),
+                expected,
+                "{text}"
+            );
+            assert_eq!(one.is_per_second(), expected[0].is_some(), "{text}");
+        }
     }
 
     #[test]
