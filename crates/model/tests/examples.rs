@@ -21,7 +21,7 @@ fn loads(text: &str, name: &str) {
 
 #[test]
 fn examples_load() {
-    for name in ["minimal", "tls", "weights", "sticky", "grpc", "resilience"] {
+    for name in ["minimal", "tls", "weights", "sticky", "grpc", "resilience", "gamedays/by-name"] {
         let path = root().join("examples").join(name).with_extension("toml");
         loads(&fs::read_to_string(&path).unwrap(), &path.display().to_string());
     }

@@ -39,7 +39,7 @@ impl System {
              system.admin = \"{}\"
              system.target.ada.endpoint = \"{}\"
              system.target.grace.endpoint = \"{}\"
-             load = {{ rate = 100 }}
+             load = {{ rate = 100, timeout = \"20s\" }}
              stages = {{ warm_up = \"0s\", before = \"1s\", after = \"1s\" }}
              {rest}",
             self.gateway.listener("web"),
@@ -347,7 +347,7 @@ fn a_rig_is_started_harmed_and_stopped() {
         r#"
         name = "day"
         hypothesis = "It comes back."
-        load = {{ rate = 50 }}
+        load = {{ rate = 50, timeout = "20s" }}
         stages = {{ warm_up = "0s", before = "1s", after = "1s" }}
         blast_radius = {{ requests_percent = 50 }}
         [system.rig.service.shop]
