@@ -8,12 +8,14 @@
 //! - [`breaker`]: whether to send to what keeps failing at all.
 //! - [`bulkhead`]: whether a request enters, waits or is refused.
 //! - [`chaos`]: what fault befalls an attempt, where rules ask for one.
+//! - [`evict`]: what leaves a full cache.
 //! - [`retry`]: whether, when and how often to try again.
 
 pub mod balance;
 pub mod breaker;
 pub mod bulkhead;
 pub mod chaos;
+pub mod evict;
 pub mod outlier;
 pub mod retry;
 pub mod slow_start;

@@ -1,0 +1,80 @@
+//! SIEVE (Zhang and others, NSDI 2024): a FIFO queue with one bit for each entry and a hand that goes from old to
+//! new, clears the bits it finds and evicts the first entry without one. Entries never move, so a hit is one
+//! store. Weak where everything is read twice, shortly apart: what proved useless stays as long as what is new.
+
+use super::Evict;
+use super::slab::{List, Slab};
+
+/// The policy.
+#[derive(Clone, Debug)]
+pub struct Sieve {
+    slab: Slab,
+    list: List,
+    /// Where the search for a victim goes on; none: at the oldest.
+    hand: Option<u32>,
+}
+
+impl Sieve {
+    #[must_use]
+    pub fn new(capacity: u64) -> Self {
+        Self { slab: Slab::new(capacity), list: List::default(), hand: None }
+    }
+
+    fn victim(&mut self) -> Option<u32> {
+        let mut at = self.hand.or(self.list.oldest())?;
+        while self.slab.entry(at).mark != 0 {
+            self.slab.entry_mut(at).mark = 0;
+            at = List::newer(&self.slab, at).or(self.list.oldest())?;
+        }
+        Some(at)
+    }
+
+    fn take(&mut self, slot: u32) -> u64 {
+        self.list.unlink(&mut self.slab, slot);
+        self.slab.free(slot)
+    }
+}
+
+impl Evict for Sieve {
+    fn hit(&mut self, id: u64) -> bool {
+        let Some(slot) = self.slab.find(id) else { return false };
+        self.slab.entry_mut(slot).mark = 1;
+        true
+    }
+
+    fn admit(&mut self, id: u64, size: u64, _cost: f64, evicted: &mut Vec<u64>) -> bool {
+        self.remove(id);
+        if !self.slab.can_hold(size) {
+            return false;
+        }
+        while !self.slab.has_room(size) {
+            let Some(slot) = self.victim() else { return false };
+            self.hand = List::newer(&self.slab, slot);
+            evicted.push(self.take(slot));
+        }
+        let slot = self.slab.insert(id, size);
+        self.list.push(&mut self.slab, slot);
+        true
+    }
+
+    fn remove(&mut self, id: u64) -> bool {
+        let Some(slot) = self.slab.find(id) else { return false };
+        if self.hand == Some(slot) {
+            self.hand = List::newer(&self.slab, slot);
+        }
+        self.take(slot);
+        true
+    }
+
+    fn contains(&self, id: u64) -> bool {
+        self.slab.find(id).is_some()
+    }
+
+    fn used(&self) -> u64 {
+        self.slab.used()
+    }
+
+    fn count(&self) -> usize {
+        self.slab.count()
+    }
+}
