@@ -7,12 +7,14 @@
 //! - [`gameday`]: a running system broken on purpose, with a hypothesis, a cap and a score.
 //! - [`study`]: factorial designs with repeats and seeds, whose finished runs survive an interruption.
 //! - [`rig`]: the real gateway and real services as processes on loopback.
+//! - [`replay`]: what a cache would have saved, from logs and traces of the past. Pure.
 //! - [`report`]: results for people, as one HTML file.
 //! - [`sim`]: services, nodes and gateways in virtual time, under the gateway's own policies. Pure.
 
 pub mod dns;
 pub mod gameday;
 pub mod load;
+pub mod replay;
 pub mod report;
 pub mod rig;
 pub mod sim;
