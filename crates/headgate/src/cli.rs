@@ -7,6 +7,7 @@ use crate::file::Overrides;
 use crate::gameday::GameDayOptions;
 use crate::import::Format;
 use crate::load::{self, LoadArgs};
+use crate::replay::{self, ReplayArgs};
 use crate::run::{self, RunFlags};
 use crate::say::Failure;
 use crate::service::ServiceOptions;
@@ -99,6 +100,8 @@ enum Command {
     },
     /// Send requests by a plan, and say how they were answered: a load generator.
     Load(Box<LoadArgs>),
+    /// Say what a cache would have saved, from access logs and traces of the past.
+    Replay(Box<ReplayArgs>),
     /// Put a question to the simulator or to real processes (studies), or to a running system (game days).
     #[command(subcommand)]
     Lab(Lab),
@@ -372,6 +375,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Lab(Lab::Compare { first, second }) => lab::compare(&first, &second),
         Command::Chaos { ask, admin } => change_chaos(ask, &admin),
         Command::Load(args) => return ended(load::run(&args)),
+        Command::Replay(args) => replay::run(&args),
         Command::Schema => run::schema(),
     };
     ended(result.map(|()| Exit::Done))

@@ -20,6 +20,7 @@ mod load;
 mod mistakes;
 mod parent;
 mod reload;
+mod replay;
 mod run;
 mod say;
 mod server;

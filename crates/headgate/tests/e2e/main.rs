@@ -30,6 +30,7 @@ mod load;
 mod observed;
 mod pool;
 mod reload;
+mod replay;
 mod resilience;
 mod rig;
 mod routes;
