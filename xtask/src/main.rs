@@ -21,6 +21,7 @@ usage: cargo xtask COMMAND
   bench reload          failed requests and closed WebSockets during reloads and a binary upgrade
   bench soak            minutes of slow, aborting and resetting clients and killed endpoints
   bench sim             events per second, memory and accuracy of the lab's simulator
+  bench evict           eviction policies of `headgate replay` beside libcachesim on public traces
 
 used by the above as processes of their own:
   relay LISTEN TO       byte relay that parses nothing, the floor of any proxy

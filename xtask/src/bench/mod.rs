@@ -1,6 +1,7 @@
 //! The benches: how each claim about speed, memory and reloads is measured, and against whom.
 
 mod configs;
+mod evict;
 mod generators;
 mod instructions;
 mod load;
@@ -39,6 +40,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["reload", rest @ ..] => reload::run(rest),
         ["soak", rest @ ..] => soak::run(rest),
         ["sim", rest @ ..] => sim::run(rest),
+        ["evict", rest @ ..] => evict::run(rest),
         _ => Err(options::HELP.to_owned()),
     }
 }

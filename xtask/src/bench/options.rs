@@ -5,7 +5,7 @@ use crate::Outcome;
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-usage: cargo xtask bench proxy|instructions|load|reload|soak|sim [OPTIONS]
+usage: cargo xtask bench proxy|instructions|load|reload|soak|sim|evict [OPTIONS]
 
   --rounds N              interleaved rounds (5)
   --seconds S             seconds of each measurement (3)
