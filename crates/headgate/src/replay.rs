@@ -2,16 +2,18 @@
 //! threads and prints; reading and accounting are the lab's.
 
 mod open;
+mod progress;
 
 use crate::say::{Failure, say, warn};
 use headgate_lab::replay::format::{Csv, Format, Json, Parser};
 use headgate_lab::replay::play::Savings;
 use headgate_lab::replay::read::{self, Tally};
 use headgate_lab::replay::result::{BELADY, Comparison, Size};
-use headgate_lab::replay::trace::{REQUESTS_MAX, Recorder, Trace};
+use headgate_lab::replay::trace::{OBJECTS_MAX, REQUESTS_MAX, Recorder, Trace};
 use headgate_lab::replay::{limit, play};
 use headgate_policy::evict::Kind;
-use std::io::{BufRead, IsTerminal, Write, stderr};
+use progress::Progress;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -75,8 +77,8 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     }
     if recorder.left_out > 0 {
         notes.push(format!(
-            "{} requests are left out: a replay holds {REQUESTS_MAX} requests for 50000000 objects; what it \
-             says is about the others",
+            "{} requests are left out: a replay holds {REQUESTS_MAX} requests for {OBJECTS_MAX} objects; what \
+             it says is about the others",
             recorder.left_out
         ));
     }
@@ -246,10 +248,8 @@ fn compare(trace: &Trace, args: &ReplayArgs, progress: &mut Progress) -> (Compar
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(jobs.len()) {
-            scope.spawn(work);
-        }
-        while done.load(Ordering::Relaxed) < jobs.len() {
+        let players: Vec<_> = (0..threads.min(jobs.len())).map(|_| scope.spawn(work)).collect();
+        while players.iter().any(|player| !player.is_finished()) {
             std::thread::park_timeout(Duration::from_millis(20));
             let done = done.load(Ordering::Relaxed);
             progress.show(&format!("{done} of {} combinations of policy and size played", jobs.len()));
@@ -302,34 +302,4 @@ fn remark_speed(speed: Speed) -> Result<(), Failure> {
         "played {:.2} million requests per second over all threads{slowest}",
         rate(speed.requests, speed.elapsed)
     ))
-}
-
-/// How far it is, on standard error: one line that changes on a terminal, else a line now and then.
-struct Progress {
-    terminal: bool,
-    last: Instant,
-    written: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { terminal: stderr().is_terminal(), last: Instant::now(), written: false }
-    }
-
-    fn show(&mut self, text: &str) {
-        let every = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(10) };
-        if self.last.elapsed() < every {
-            return;
-        }
-        self.last = Instant::now();
-        self.written = true;
-        // Nobody is left to be told when standard error is gone.
-        let _ = if self.terminal { write!(stderr(), "\r\x1b[K{text}") } else { writeln!(stderr(), "{text}") };
-    }
-
-    fn end(&mut self) {
-        if self.terminal && std::mem::take(&mut self.written) {
-            let _ = writeln!(stderr());
-        }
-    }
 }
