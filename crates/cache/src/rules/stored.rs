@@ -1,0 +1,206 @@
+//! The fields of a response that are stored with it (RFC 9111 section 3.1), and how a later response about the same
+//! content changes them (sections 3.2, 4.3.4 and 4.3.5).
+
+use super::condition::{is_strong, strongly_equal, weakly_equal};
+use super::directives::ResponseDirectives;
+use super::fields::{Fields, first, lines, members, write_field};
+
+/// Fields of one connection, of the proxy beside us, or of one moment.
+const NEVER_STORED: [&[u8]; 11] = [
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"proxy-authenticate",
+    b"proxy-authentication-info",
+    b"proxy-authorization",
+    // Kept as a number, and written anew for each answer.
+    b"age",
+];
+
+/// Fields that describe the content that is stored, which a 304 does not bring. The entity tag is among them: a 304
+/// to our own question answers for the content whose tag was in the question.
+const OF_THE_CONTENT: [&[u8]; 6] =
+    [b"content-encoding", b"content-length", b"content-md5", b"content-digest", b"content-range", b"etag"];
+
+fn is_one_of(name: &[u8], names: &[&[u8]]) -> bool {
+    names.iter().any(|other| name.eq_ignore_ascii_case(other))
+}
+
+/// The fields of `response` that are stored.
+fn stored_fields(response: &impl Fields) -> impl Iterator<Item = (&[u8], &[u8])> {
+    response.fields().filter(move |(name, _)| {
+        !is_one_of(name, &NEVER_STORED)
+            && !members(response, b"connection").any(|listed| listed.eq_ignore_ascii_case(name))
+            && !lines(response, b"cache-control").any(|line| ResponseDirectives::withholds(line, name))
+    })
+}
+
+/// Writes the fields of `response` that are stored, as a [`Block`](super::fields::Block).
+pub fn write_stored(response: &impl Fields, out: &mut Vec<u8>) {
+    for (name, value) in stored_fields(response) {
+        write_field(out, name, value);
+    }
+}
+
+/// Writes the fields of a stored response after `newer`, a 304 or the answer to a HEAD, has updated them: those
+/// that it brings take the place of all lines of the same name, the others stay.
+pub fn write_updated(stored: &impl Fields, newer: &impl Fields, out: &mut Vec<u8>) {
+    let brings = |name: &[u8]| !is_one_of(name, &OF_THE_CONTENT);
+    for (name, value) in stored.fields() {
+        let replaced =
+            brings(name) && stored_fields(newer).any(|(other, _)| other.eq_ignore_ascii_case(name));
+        if !replaced {
+            write_field(out, name, value);
+        }
+    }
+    for (name, value) in stored_fields(newer).filter(|(name, _)| brings(name)) {
+        write_field(out, name, value);
+    }
+}
+
+/// What to send with a request that asks whether a stored response still holds (RFC 9111 section 4.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Validators<'a> {
+    /// For `If-None-Match`, as it came.
+    pub etag: Option<&'a [u8]>,
+    /// For `If-Modified-Since`, as it came.
+    pub last_modified: Option<&'a [u8]>,
+}
+
+impl<'a> Validators<'a> {
+    pub fn of(stored: &'a impl Fields) -> Self {
+        Self { etag: first(stored, b"etag"), last_modified: first(stored, b"last-modified") }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.etag.is_none() && self.last_modified.is_none()
+    }
+}
+
+/// Whether a 304 speaks of the stored response (RFC 9111 section 4.3.4). `asked_by_it`: the request that it answers
+/// had this response's validators and no others; then it does, whatever tag it shows.
+#[must_use]
+pub fn not_modified_is_of(stored: &impl Fields, not_modified: &impl Fields, asked_by_it: bool) -> bool {
+    if asked_by_it {
+        return true;
+    }
+    let (own, its) = (Validators::of(stored), Validators::of(not_modified));
+    match its.etag {
+        Some(tag) if is_strong(tag) => own.etag.is_some_and(|own| strongly_equal(own, tag)),
+        Some(tag) => own.etag.is_some_and(|own| weakly_equal(own, tag)),
+        // Without any validator it can only be of one that has none either.
+        None => its.last_modified == own.last_modified && (its.last_modified.is_some() || own.is_empty()),
+    }
+}
+
+/// What the answer to a HEAD does to a stored response of the same target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadEffect {
+    /// Nothing: its status is another.
+    None,
+    /// Its fields are updated as by a 304.
+    Update,
+    /// It is of other content: the stored response is stale from now on.
+    Outdated,
+}
+
+/// RFC 9111 section 4.3.5.
+pub fn head_effect(
+    stored: &impl Fields,
+    stored_status: u16,
+    head: &impl Fields,
+    head_status: u16,
+) -> HeadEffect {
+    if head_status != 200 || stored_status != 200 {
+        return HeadEffect::None;
+    }
+    let agrees = |name: &[u8]| first(head, name).is_none_or(|value| first(stored, name) == Some(value));
+    if agrees(b"etag") && agrees(b"last-modified") && agrees(b"content-length") {
+        HeadEffect::Update
+    } else {
+        HeadEffect::Outdated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::tests::head;
+    use super::*;
+
+    fn stored(response: &str) -> String {
+        let mut out = Vec::new();
+        write_stored(&head(response), &mut out);
+        String::from_utf8(out).unwrap().replace("\r\n", ";")
+    }
+
+    fn updated(stored: &str, newer: &str) -> String {
+        let mut out = Vec::new();
+        write_updated(&head(stored), &head(newer), &mut out);
+        String::from_utf8(out).unwrap().replace("\r\n", ";")
+    }
+
+    #[test]
+    fn fields_of_one_connection_are_not_stored() {
+        assert_eq!(stored("Connection: a, B\nA: 1\nb: 2\nc: 3\nKeep-Alive: x\nTE: y\nAge: 3"), "c: 3;");
+        assert_eq!(
+            stored("Proxy-Authenticate: x\nProxy-Authentication-Info: y\nUpgrade: z\nSet-Cookie: a=b"),
+            "Set-Cookie: a=b;"
+        );
+    }
+
+    #[test]
+    fn withheld_fields_are_not_stored() {
+        let control = "Cache-Control: no-cache=\"a\", private=\"b, d\"";
+        assert_eq!(stored(&format!("{control}\na: 1\nB: 2\nc: 3\nd: 4")), format!("{control};c: 3;"));
+    }
+
+    #[test]
+    fn a_304_replaces_what_it_brings_and_keeps_the_rest() {
+        assert_eq!(updated("A: 1\nB: 2\nC: 3\nb: 4", "b: 5\nD: 6"), "A: 1;C: 3;b: 5;D: 6;");
+        assert_eq!(
+            updated(
+                "Set-Cookie: a=b\nContent-Type: x",
+                "Set-Cookie: a=c\nContent-Type: y\nConnection: z\nz: 1"
+            ),
+            "Set-Cookie: a=c;Content-Type: y;"
+        );
+    }
+
+    #[test]
+    fn a_304_does_not_change_what_describes_the_content() {
+        let stored = "Content-Length: 5\nContent-Encoding: gzip\nETag: \"a\"\nContent-MD5: x";
+        let newer = "Content-Length: 10\nContent-Encoding: br\nETag: \"b\"\nContent-MD5: y\nContent-Range: z";
+        assert_eq!(updated(stored, newer), format!("{};", stored.replace('\n', ";")));
+    }
+
+    #[test]
+    fn which_304_speaks_of_which_response() {
+        let of = |stored: &str, newer: &str| not_modified_is_of(&head(stored), &head(newer), false);
+        assert!(
+            of("ETag: \"a\"", "ETag: \"a\"") && !of("ETag: \"a\"", "ETag: \"b\"") && !of("", "ETag: \"b\"")
+        );
+        assert!(of("ETag: W/\"a\"", "ETag: W/\"a\"") && !of("ETag: W/\"a\"", "ETag: \"a\""));
+        assert!(of("Last-Modified: x", "Last-Modified: x") && !of("Last-Modified: x", "Last-Modified: y"));
+        assert!(of("", "") && !of("ETag: \"a\"", "") && !of("Last-Modified: x", ""));
+        assert!(not_modified_is_of(&head("ETag: \"a\""), &head("ETag: \"b\""), true));
+    }
+
+    #[test]
+    fn a_head_updates_or_outdates() {
+        let effect =
+            |stored: &str, newer: &str, status| head_effect(&head(stored), 200, &head(newer), status);
+        assert_eq!(
+            effect("ETag: \"a\"\nContent-Length: 3", "ETag: \"a\"\nContent-Length: 3", 200),
+            HeadEffect::Update
+        );
+        assert_eq!(effect("ETag: \"a\"", "Cache-Control: max-age=3", 200), HeadEffect::Update);
+        assert_eq!(effect("Content-Length: 3", "Content-Length: 4", 200), HeadEffect::Outdated);
+        assert_eq!(effect("", "ETag: \"b\"", 200), HeadEffect::Outdated);
+        assert_eq!(effect("", "", 410), HeadEffect::None);
+    }
+}
