@@ -1,7 +1,7 @@
 //! The Python packages of the interoperability tests, in a folder of their own under the target directory. Where
 //! they cannot be had, one line says so, and the tests that need them are left out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const PACKAGES: &[&str] = &["grpcio>=1.60", "websockets>=13"];
@@ -9,7 +9,7 @@ const IMPORTS: &str = "import grpc, websockets";
 
 /// Installs what is missing.
 pub(crate) fn prepare() {
-    let folder = target().join("tmp/interop");
+    let folder = crate::target().join("tmp/interop");
     let python = folder.join("bin/python");
     if runs(&python, &["-c", IMPORTS]) {
         return;
@@ -23,12 +23,6 @@ pub(crate) fn prepare() {
             PACKAGES.join(" ")
         );
     }
-}
-
-fn target() -> PathBuf {
-    // Relative to where cargo runs, as cargo itself takes it.
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| crate::root().join("target"), |dir| crate::root().join(dir))
 }
 
 fn runs(program: &Path, arguments: &[&str]) -> bool {

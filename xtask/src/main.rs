@@ -1,13 +1,14 @@
-//! The developer's one command: `cargo xtask test | tidy | bench`. No part of the product.
+//! The developer's one command: `cargo xtask test | tidy | conform | bench`. No part of the product.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its users read it at a terminal")]
 
 mod bench;
+mod conform;
 mod interop;
 mod test;
 mod tidy;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -15,6 +16,7 @@ usage: cargo xtask COMMAND
 
   test                  everything that CI runs, to the end, with a summary
   tidy                  house rules: crate arrows, purity, shape of files, packages
+  conform cache         the public suite of HTTP caches, through Headgate or another proxy
   bench proxy           Headgate beside NGINX, HAProxy and a byte relay (`cargo xtask bench --help`)
   bench instructions    user-space instructions per request, with the functions that spend them
   bench load            `headgate load` beside wrk, and oha and k6 where they are installed
@@ -37,12 +39,18 @@ pub(crate) fn root() -> &'static Path {
     own.parent().unwrap_or(own)
 }
 
+/// Where cargo builds; relative to where cargo runs, as cargo itself takes it.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
+        ["conform", rest @ ..] => conform::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["echo", listen] => bench::echo(listen),
         ["relay", listen, to] => bench::relay(listen, to),

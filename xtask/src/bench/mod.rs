@@ -24,6 +24,7 @@ use crate::Outcome;
 use options::Options;
 
 pub(crate) use load::paced_command as paced;
+pub(crate) use process::{Process, free_address};
 pub(crate) use relay::run as relay;
 pub(crate) use websocket::echo;
 
