@@ -1,4 +1,13 @@
-//! The response cache: what may be stored and used again ([`rules`]), and where it lies. It opens no sockets and
-//! knows no routes.
+//! The response cache: what may be stored and used again ([`rules`]), where it lies ([`store`]) and how it gets
+//! there while others already read it ([`fill`]). It opens no sockets and knows no routes.
 
+pub mod fill;
+pub mod fills;
+pub mod hits;
+pub mod key;
+mod ledger;
+pub mod object;
+mod purge;
 pub mod rules;
+pub mod store;
+pub mod tags;

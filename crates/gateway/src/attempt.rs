@@ -3,6 +3,7 @@
 use crate::beside::Upload;
 use crate::dial::{Dialled, dial};
 use crate::exchange::{Exchange, Failure, Finish, TargetPlan};
+use crate::invalidate;
 use crate::presence::Presence;
 use crate::record::Record;
 use crate::snapshot::{Route, Service};
@@ -203,9 +204,15 @@ async fn talk(
         return Ok(put_aside(&head, upload.is_complete()));
     }
     record.status = head.line.status;
+    if x.may_change_stored {
+        invalidate::what_changed(x, &head);
+    }
 
     let mut out = client.start_as_sent(&head);
-    transform::response_fields(x, route, attempt.set_cookie, &head, &mut out);
+    match client {
+        Downstream::Receiver { .. } => transform::stored_fields(x, route, &head, &mut out),
+        _ => transform::response_fields(x, route, attempt.set_cookie, &head, &mut out),
+    }
     let promise = promised(&head);
     if !upload.is_complete() {
         // The response comes before the request's end. Nobody can promise that this end will come, so the

@@ -7,15 +7,16 @@ use crate::view::View;
 use crate::worker::Worker;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_model::units::Tick;
-use headgate_net::buffer::Lent;
+use headgate_net::buffer::{Buffers, Lent};
 use headgate_net::deadline::Deadline;
 use headgate_net::head::RequestHead;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What the phases know of one request.
 pub(crate) struct Exchange<'c> {
-    pub worker: &'c Worker,
-    pub view: &'c View,
+    pub worker: &'c Rc<Worker>,
+    pub view: &'c Rc<View>,
     pub listener: usize,
     pub peer: &'c Peer,
     pub head: &'c RequestHead,
@@ -24,6 +25,8 @@ pub(crate) struct Exchange<'c> {
     pub pause: Duration,
     pub started: Tick,
     pub target: TargetPlan,
+    /// The response may make stored ones outdated.
+    pub may_change_stored: bool,
 }
 
 /// The two directions wait independently, so each has its deadline.
@@ -42,6 +45,19 @@ pub(crate) enum TargetPlan {
 }
 
 impl TargetPlan {
+    /// The same once more.
+    pub(crate) fn copy(&self, buffers: &Rc<Buffers>) -> Self {
+        match self {
+            Self::AsSent => Self::AsSent,
+            Self::Stripped(len) => Self::Stripped(*len),
+            Self::Rewritten(target) => {
+                let mut copy = buffers.out();
+                copy.extend_from_slice(target);
+                Self::Rewritten(copy)
+            }
+        }
+    }
+
     /// The target, in two pieces to be written one after the other.
     #[inline]
     pub(crate) fn parts<'a>(&'a self, head: &'a RequestHead) -> [&'a [u8]; 2] {

@@ -150,7 +150,7 @@ impl Connection {
             Err(fault) => return self.refuse(&fault).await,
         }
         self.requests += 1;
-        let worker = &*self.worker;
+        let worker = &self.worker;
         let line = &head.line;
         let last = spec.limits.requests > 0 && self.requests >= spec.limits.requests;
         let mut client = Downstream::H1(H1Responder {
@@ -178,6 +178,7 @@ impl Connection {
             pause: spec.timeouts.body.0,
             started: worker.now(),
             target: TargetPlan::AsSent,
+            may_change_stored: false,
         };
         let mut record = Record::default();
         let finish = match line.body {

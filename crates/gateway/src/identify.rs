@@ -5,6 +5,7 @@ use headgate_net::fields::{FieldWriter, HeadOut};
 use std::net::{IpAddr, SocketAddr};
 
 /// The other end of a client connection, in the form that every request on it needs.
+#[derive(Clone)]
 pub(crate) struct Peer {
     pub address: IpAddr,
     /// With its port; as a trusted proxy told it, if one did. None for a Unix socket.

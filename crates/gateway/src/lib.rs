@@ -12,6 +12,8 @@
 
 pub mod accept;
 mod admitted;
+mod cache;
+pub mod cache_rules;
 pub mod chaos;
 pub mod compile_error;
 pub mod listener;
@@ -33,10 +35,12 @@ mod dispatch;
 mod exchange;
 mod fallback;
 mod greet;
+mod head_fields;
 mod http1;
 mod http2;
 mod identify;
 mod inject;
+mod invalidate;
 mod outcome;
 mod phases;
 mod presence;

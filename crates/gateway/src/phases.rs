@@ -1,5 +1,6 @@
 //! Runs one request through all phases, in order, and answers with what comes of it.
 
+use crate::cache;
 use crate::dispatch::dispatch_or_fall_back;
 use crate::exchange::{Exchange, Failure, Finish, TargetPlan};
 use crate::path::has_dot_segment;
@@ -102,7 +103,14 @@ async fn phases(
         }
         Action::Service(service) => {
             x.target = plan_target(x, route, &ask, &matched)?;
-            dispatch_or_fall_back(x, route, *service, body, client, record).await
+            match &route.cache {
+                None => {
+                    // It may change what another route has stored.
+                    x.may_change_stored = x.view.snapshot.caches && !x.head.line.method.is_safe();
+                    dispatch_or_fall_back(x, route, *service, body, client, record).await
+                }
+                Some(rules) => cache::answer(x, route, rules, *service, body, client, record).await,
+            }
         }
         Action::Respond { status, body: text, content_type } => {
             let answer = Answer { status: *status, content_type, body: text, fields: &[] };

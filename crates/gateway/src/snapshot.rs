@@ -2,6 +2,7 @@
 //! once, read-only, swapped in as a whole.
 
 use crate::bulkhead::Gate;
+use crate::cache_rules::CacheRules;
 use crate::chaos::{Chaos, InForce};
 use crate::compile_error::CompileError;
 use crate::fallback::Fallback;
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub sends_proxy_headers: bool,
     pub routes: Vec<Route>,
     pub table: Table,
+    /// Some route's responses are cached.
+    pub caches: bool,
     /// Faults to inject. Compiled, those of the file; who adds rules or takes some away writes it anew.
     pub chaos: Option<Arc<Chaos>>,
 }
@@ -64,6 +67,8 @@ pub struct Route {
     pub host: Option<Box<[u8]>>,
     pub request: Edits,
     pub response: Edits,
+    /// Where its responses are cached.
+    pub cache: Option<CacheRules>,
     /// Overrides the service's total deadline; zero for none.
     pub timeout: Duration,
 }
@@ -139,6 +144,7 @@ impl Snapshot {
             let error = |message: String| CompileError { place: place(), message };
             let rule = rule(index, spec, &listener_names).map_err(error)?;
             let mut route = route(spec, &rule.pattern, &names).map_err(error)?;
+            route.cache = CacheRules::compile(spec, &config.cache);
             route.request.remove.extend(trace::fields_written(&config.trace));
             routes.push(route);
             rules.push(rule);
@@ -161,7 +167,18 @@ impl Snapshot {
             asked: Arc::default(),
         });
         let chaos = Chaos::compile(of_file);
-        Ok(Self { generation, listeners, services, sends_proxy_headers, routes, table, chaos, config })
+        let caches = routes.iter().any(|route| route.cache.is_some());
+        Ok(Self {
+            caches,
+            generation,
+            listeners,
+            services,
+            sends_proxy_headers,
+            routes,
+            table,
+            chaos,
+            config,
+        })
     }
 
     /// Index of a service by name.
@@ -301,6 +318,7 @@ fn route(spec: &RouteSpec, pattern: &Pattern, services: &BTreeMap<&str, usize>) 
         host: spec.host.as_ref().map(|host| host.as_bytes().into()),
         request: Edits::from(&spec.request_headers),
         response: Edits::from(&spec.response_headers),
+        cache: None,
         timeout: spec.timeout.0,
     })
 }

@@ -203,6 +203,20 @@ pub(crate) fn response_fields(
     write_edits(&route.response, out);
 }
 
+/// Writes the fields of a response for the cache: what the route adds for clients is added to each answer.
+#[cold]
+pub(crate) fn stored_fields(x: &Exchange<'_>, route: &Route, head: &ResponseHead, out: &mut HeadOut) {
+    let drops = Drops {
+        known: KnownSet::HOP_BY_HOP,
+        names: &route.response.remove,
+        named_by_connection: head.line.connection_names_fields,
+    };
+    copy_kept(head, &drops, out);
+    if head.value(Known::Date).is_none() {
+        out.field(b"date", &x.worker.wall.date()); // RFC 9110 section 6.6.1
+    }
+}
+
 fn write_edits(edits: &Edits, out: &mut HeadOut) {
     for (name, value) in &edits.write {
         out.field(name, value);

@@ -1,10 +1,12 @@
 //! One worker: a thread with its own runtime, sockets, pools and counters. What all workers share is in
 //! [`Shared`], and is either read-only or atomic.
 
+use crate::cache_rules::Cache;
 use crate::clock::WallClock;
 use crate::snapshot::Snapshot;
 use crate::view::{Links, View};
 use arc_swap::ArcSwap;
+use headgate_cache::hits::HitLog;
 use headgate_model::dice::Dice;
 use headgate_model::signal::SignalSender;
 use headgate_model::units::Tick;
@@ -29,6 +31,7 @@ pub struct Shared {
     generation: AtomicU64,
     changed: watch::Sender<u64>,
     pub registry: Registry,
+    pub cache: Cache,
     /// Zero of the monotonic clock.
     started: Instant,
     stopping: watch::Sender<bool>,
@@ -40,7 +43,10 @@ impl Shared {
     #[must_use]
     pub fn new(snapshot: Snapshot, registry: Registry) -> Arc<Self> {
         let generation = snapshot.generation;
+        let workers = snapshot.config.workers.unwrap_or(1);
+        let cache = Cache::new(&snapshot.config.cache, workers);
         Arc::new(Self {
+            cache,
             snapshot: ArcSwap::from_pointee(snapshot),
             generation: AtomicU64::new(generation),
             changed: watch::Sender::new(generation),
@@ -130,6 +136,8 @@ pub struct Worker {
     pub(crate) signals: Option<SignalSender>,
     pub(crate) access_log: RefCell<Option<AccessLog>>,
     pub(crate) wall: WallClock,
+    /// Hits that the cache's eviction policy has not seen yet.
+    pub(crate) hits: RefCell<HitLog>,
     view: RefCell<Rc<View>>,
     links: RefCell<Links>,
     /// Client connections that are open now.
@@ -163,6 +171,7 @@ impl Worker {
             signals: outlets.signals,
             access_log: RefCell::new(outlets.access_log),
             wall: WallClock::new(shared.now()),
+            hits: RefCell::default(),
             view: RefCell::new(Rc::new(view)),
             links: RefCell::new(links),
             connections: Cell::new(0),

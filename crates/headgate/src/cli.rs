@@ -235,6 +235,9 @@ struct Run {
     /// Accept HTTP/2 with prior knowledge, beside HTTP/1.
     #[arg(long)]
     http2: bool,
+    /// Cache responses, as RFC 9111 says for a shared cache.
+    #[arg(long, requires = "to")]
+    cache: bool,
     /// Balancing policy, for example `round_robin` or `p2c`.
     #[arg(long, requires = "to", value_name = "POLICY", value_parser = flag::policy)]
     balance: Option<BalancePolicy>,
@@ -345,6 +348,7 @@ pub(crate) fn main() -> ExitCode {
                 listen: run.listen,
                 from: run.from,
                 http2: run.http2,
+                cache: run.cache,
                 balance: run.balance,
                 overrides: Overrides {
                     workers: run.workers.map(usize::from),

@@ -9,7 +9,7 @@ use crate::supervisor;
 use headgate_control::watch::Watch;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_model::spec::{
-    Balance, BalancePolicy, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
+    Balance, BalancePolicy, CacheChoice, Config, EndpointSpec, ListenSpec, RouteSpec, ServiceSpec,
 };
 use headgate_model::{ConfigError, locate};
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ pub(crate) struct RunFlags {
     pub listen: String,
     pub from: Option<String>,
     pub http2: bool,
+    pub cache: bool,
     pub balance: Option<BalancePolicy>,
     pub with_parent: bool,
     pub overrides: Overrides,
@@ -121,6 +122,7 @@ fn from_flags(flags: &RunFlags) -> Result<Config, Failure> {
     config.routes.push(RouteSpec {
         pattern: format!("{}/*", flags.from.as_deref().unwrap_or_default()),
         service: Some("upstream".to_owned()),
+        cache: flags.cache.then_some(CacheChoice::Switch(true)),
         ..RouteSpec::default()
     });
     flags.overrides.apply(&mut config);

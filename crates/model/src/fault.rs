@@ -73,6 +73,8 @@ fault_kinds! {
     NoRoute = "no_route", Client, 404, Never;
     /// Routes match but for the method.
     MethodNotAllowed = "method_not_allowed", Client, 405, Never;
+    /// The request wants only what is cached (RFC 9111 section 5.2.1.7).
+    NotCached = "not_cached", Client, 504, Never;
     /// Every candidate endpoint is down, ejected or draining.
     NoEndpoint = "no_endpoint", Gateway, 503, Safe;
     BreakerOpen = "breaker_open", Gateway, 503, Safe;

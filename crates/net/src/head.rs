@@ -181,6 +181,12 @@ impl Method {
         }
     }
 
+    /// Whether it asks for no change (RFC 9110 section 9.2.1).
+    #[must_use]
+    pub fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
+    }
+
     /// Whether sending it twice has the effect of sending it once (RFC 9110 section 9.2.2).
     #[must_use]
     pub fn is_idempotent(self) -> bool {

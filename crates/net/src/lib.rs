@@ -17,6 +17,7 @@ pub mod kept;
 pub mod listener;
 pub mod pool;
 pub mod proxy_protocol;
+pub mod rewrite;
 pub mod socket;
 pub mod spare;
 pub mod stream;

@@ -66,12 +66,12 @@ impl Drop for UnderWay {
 /// Answers the request; false when the client gave up before it was answered.
 async fn serve(
     client: &Client,
-    view: &View,
+    view: &Rc<View>,
     listener: usize,
     request: http::Request<RecvStream>,
     stream: &ClientStream,
 ) -> bool {
-    let worker = &*client.worker;
+    let worker = &client.worker;
     let spec = &view.snapshot.listeners[listener].spec;
     let (download, upload) = (worker.deadlines.deadline(), worker.deadlines.deadline());
     let (parts, content) = request.into_parts();
@@ -110,6 +110,7 @@ async fn serve(
         pause: spec.timeouts.body.0,
         started: worker.now(),
         target: TargetPlan::AsSent,
+        may_change_stored: false,
     };
     let mut record = Record::default();
     let finished = {

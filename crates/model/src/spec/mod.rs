@@ -2,6 +2,7 @@
 //! Schema. A default stands beside its field and nowhere else.
 
 mod balance;
+mod cache;
 mod chaos;
 mod health;
 mod listen;
@@ -12,6 +13,7 @@ mod telemetry;
 mod values;
 
 pub use balance::{Balance, BalancePolicy, HashKey, Sticky};
+pub use cache::{CacheChoice, CacheSpec, EvictionPolicy, RouteCache};
 pub use chaos::{
     Abort, Bandwidth, ChaosFault, ChaosRule, Corrupt, Delay, Direction, Latency, LimitData, Normal,
     Partition, ResetPeer, Slicer, SlowClose, Tail, Timeout, Uniform,
@@ -49,6 +51,8 @@ pub struct Config {
     pub log: Option<AccessLog>,
     pub trace: TraceSpec,
     pub dns: DnsSpec,
+    /// Responses of routes with `cache` are kept here.
+    pub cache: CacheSpec,
     /// Listeners by name.
     #[serde(rename = "listen")]
     pub listeners: BTreeMap<String, ListenSpec>,

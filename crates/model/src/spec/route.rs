@@ -1,6 +1,6 @@
 //! What a route is: what it matches, what it does to the message, where it sends it.
 
-use super::Span;
+use super::{CacheChoice, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ pub struct RouteSpec {
     pub host: Option<String>,
     pub request_headers: HeaderEdits,
     pub response_headers: HeaderEdits,
+    /// Whether responses are cached: `true`, or a table that says how. Default: no.
+    pub cache: Option<CacheChoice>,
     /// Overrides the service's total deadline for this route. Zero: no override.
     pub timeout: Span<0>,
 }

@@ -230,6 +230,45 @@ where
     deserializer.deserialize_any(Visitor { expecting, from_string, table: PhantomData::<Table> })
 }
 
+/// Reads what can be written as a switch or as a table, with positions of errors as [`string_or_table`].
+pub(super) fn bool_or_table<'de, D, Table, T>(
+    deserializer: D,
+    expecting: &'static str,
+    from_bool: impl FnOnce(bool) -> T,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    Table: Deserialize<'de> + Into<T>,
+{
+    struct Visitor<F, Table> {
+        expecting: &'static str,
+        from_bool: F,
+        table: PhantomData<Table>,
+    }
+
+    impl<'de, F, Table, T> de::Visitor<'de> for Visitor<F, Table>
+    where
+        F: FnOnce(bool) -> T,
+        Table: Deserialize<'de> + Into<T>,
+    {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.expecting)
+        }
+
+        fn visit_bool<E: de::Error>(self, on: bool) -> Result<T, E> {
+            Ok((self.from_bool)(on))
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            Table::deserialize(de::value::MapAccessDeserializer::new(map)).map(Into::into)
+        }
+    }
+
+    deserializer.deserialize_any(Visitor { expecting, from_bool, table: PhantomData::<Table> })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Where body pieces go.
 
-use super::{H1Sink, H2Sink, Trailers};
+use super::{H1Sink, H2Sink, ReceiverSink, Trailers};
 use crate::deadline::Deadline;
 use headgate_model::fault::Fault;
 
@@ -8,6 +8,7 @@ use headgate_model::fault::Fault;
 pub enum Sink<'c> {
     H1(H1Sink<'c>),
     H2(H2Sink<'c>),
+    Receiver(ReceiverSink<'c>),
 }
 
 impl Sink<'_> {
@@ -20,6 +21,7 @@ impl Sink<'_> {
         match self {
             Self::H1(sink) => sink.push(piece, deadline).await,
             Self::H2(sink) => sink.push(piece, deadline).await,
+            Self::Receiver(sink) => sink.push(piece, deadline).await,
         }
     }
 
@@ -32,6 +34,7 @@ impl Sink<'_> {
         match self {
             Self::H1(sink) => sink.flush(deadline).await,
             Self::H2(sink) => sink.flush(),
+            Self::Receiver(_) => Ok(()),
         }
     }
 
@@ -44,6 +47,10 @@ impl Sink<'_> {
         match self {
             Self::H1(sink) => sink.finish(trailers, deadline).await,
             Self::H2(sink) => sink.finish(trailers),
+            Self::Receiver(sink) => {
+                sink.finish();
+                Ok(())
+            }
         }
     }
 
@@ -53,6 +60,7 @@ impl Sink<'_> {
         match self {
             Self::H1(sink) => sink.sent(),
             Self::H2(sink) => sink.sent(),
+            Self::Receiver(sink) => sink.sent(),
         }
     }
 }

@@ -6,17 +6,24 @@ mod h2;
 pub use h1::{H1Responder, ReadRequest, read_request, retain_rest};
 pub use h2::{ClientStream, H2Responder};
 
-use crate::body::Sink;
+use crate::body::{Receiver, ReceiverSink, Sink};
+use crate::buffer::Buffers;
 use crate::deadline::Deadline;
 use crate::fields::HeadOut;
 use crate::head::{Body, ResponseHead};
 use crate::stream::Stream;
 use headgate_model::fault::{Fault, FaultKind};
+use std::rc::Rc;
 
 /// Where the response of one request goes.
 pub enum Downstream<'c> {
     H1(H1Responder<'c>),
     H2(H2Responder<'c>),
+    /// Nobody outside the process.
+    Receiver {
+        receiver: &'c dyn Receiver,
+        buffers: &'c Rc<Buffers>,
+    },
 }
 
 /// What a response's head promises about its body.
@@ -36,6 +43,7 @@ impl<'c> Downstream<'c> {
         match self {
             Self::H1(client) => client.start(status, reason),
             Self::H2(_) => HeadOut::H2(Box::default()),
+            Self::Receiver { buffers, .. } => HeadOut::H1(buffers.out()),
         }
     }
 
@@ -46,6 +54,10 @@ impl<'c> Downstream<'c> {
         match self {
             Self::H1(client) => client.start_as_sent(head),
             Self::H2(_) => HeadOut::H2(Box::default()),
+            Self::Receiver { receiver, buffers } => {
+                receiver.inspect(head);
+                HeadOut::H1(buffers.out())
+            }
         }
     }
 
@@ -59,6 +71,10 @@ impl<'c> Downstream<'c> {
         match (self, head) {
             (Self::H1(client), HeadOut::H1(out)) => Ok(client.begin(out, promise)),
             (Self::H2(client), HeadOut::H2(fields)) => client.begin(*fields, promise),
+            (Self::Receiver { receiver, .. }, HeadOut::H1(fields)) => {
+                receiver.begin(promise.status, &fields, promise.body)?;
+                Ok(Sink::Receiver(ReceiverSink::new(*receiver)))
+            }
             _ => unreachable!("`start` of the same client made the head"),
         }
     }
@@ -71,6 +87,7 @@ impl<'c> Downstream<'c> {
         match self {
             Self::H1(client) => client.interim(head, deadline).await,
             Self::H2(client) => client.interim(head),
+            Self::Receiver { .. } => Ok(()),
         }
     }
 
@@ -81,7 +98,9 @@ impl<'c> Downstream<'c> {
     pub async fn switch(&mut self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
         match self {
             Self::H1(client) => client.switch(head, deadline).await,
-            Self::H2(_) => Err(Fault::new(FaultKind::Internal, "HTTP/2 streams do not switch protocols")),
+            Self::H2(_) | Self::Receiver { .. } => {
+                Err(Fault::new(FaultKind::Internal, "only an HTTP/1 connection switches protocols"))
+            }
         }
     }
 
@@ -90,7 +109,7 @@ impl<'c> Downstream<'c> {
     pub fn socket(&self) -> Option<&'c Stream> {
         match self {
             Self::H1(client) => Some(client.stream),
-            Self::H2(_) => None,
+            Self::H2(_) | Self::Receiver { .. } => None,
         }
     }
 
@@ -99,7 +118,7 @@ impl<'c> Downstream<'c> {
     pub fn keeps_alive(&self) -> bool {
         match self {
             Self::H1(client) => client.keep_alive,
-            Self::H2(_) => true,
+            Self::H2(_) | Self::Receiver { .. } => true,
         }
     }
 
@@ -107,7 +126,7 @@ impl<'c> Downstream<'c> {
     pub fn close_after(&mut self) {
         match self {
             Self::H1(client) => client.keep_alive = false,
-            Self::H2(_) => {}
+            Self::H2(_) | Self::Receiver { .. } => {}
         }
     }
 }

@@ -1,0 +1,331 @@
+//! One response on its way from the origin, to be read by many at once and perhaps stored: whoever asked first and
+//! whoever joined. The head is decided on once; content is kept from its first byte for as long as the response may
+//! be stored, else only until the slowest reader has it.
+
+use crate::key::Key;
+use crate::object::Object;
+use crate::rules::Freshness;
+use bytes::{Bytes, BytesMut};
+use headgate_model::fault::{Fault, FaultKind};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// Content that waits for the slowest reader, where it is not kept: as much as lies in a socket's buffer.
+const AHEAD_MAX: usize = 256 * 1024;
+/// Content of unknown length is gathered in allocations of this size.
+const PIECE: usize = 16 * 1024;
+/// A known length is trusted this far: beyond, memory is taken as content arrives.
+const TRUSTED_LEN: u64 = 1 << 20;
+
+/// The head of a response that is on its way.
+#[derive(Debug)]
+pub struct FillHead {
+    pub status: u16,
+    /// Lines as in [`Object::head`]; with `own`, as they go to the client.
+    pub lines: Box<[u8]>,
+    /// Length of the content, where that is known.
+    pub length: Option<u64>,
+    /// It has no content at all: 204, 304, or said by its framing.
+    pub bodiless: bool,
+    /// Headgate answers in place of an endpoint: nothing is added to it.
+    pub own: bool,
+    /// Where it may be stored: what is known of its use.
+    pub stored: Option<StoredAs>,
+}
+
+/// What readers have to know of a response that will be stored.
+#[derive(Debug)]
+pub struct StoredAs {
+    pub freshness: Freshness,
+    pub selecting: Box<[u8]>,
+}
+
+/// What became of a fill.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A response follows.
+    Head(Arc<FillHead>),
+    /// What was stored is still right: use that. `updated` by a 304.
+    Object {
+        object: Arc<Object>,
+        updated: bool,
+    },
+    Failed(Fault),
+}
+
+/// A response on its way.
+#[derive(Debug)]
+pub struct Fill {
+    pub key: Key,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    outcome: Option<Outcome>,
+    pieces: VecDeque<Bytes>,
+    /// Pieces that were let go, before the first of `pieces`.
+    gone: usize,
+    /// Bytes in `pieces`.
+    waiting: usize,
+    /// All content is kept.
+    kept: bool,
+    ended: Option<Result<(), Fault>>,
+    readers: Vec<Option<Place>>,
+    waiting_writer: Option<Waker>,
+}
+
+/// Where a reader is.
+#[derive(Debug, Default)]
+struct Place {
+    /// Index of its next piece.
+    next: usize,
+    /// It waits.
+    waker: Option<Waker>,
+}
+
+impl State {
+    fn wake_readers(&mut self) {
+        for waker in self.readers.iter_mut().flatten().filter_map(|place| place.waker.take()) {
+            waker.wake();
+        }
+    }
+
+    fn wait(&mut self, reader: usize, cx: &Context<'_>) {
+        if let Some(place) = &mut self.readers[reader] {
+            place.waker = Some(cx.waker().clone());
+        }
+    }
+
+    /// Lets go what every reader has, unless it is kept.
+    fn trim(&mut self) {
+        if self.kept {
+            return;
+        }
+        let slowest = self.readers.iter().flatten().map(|place| place.next).min();
+        let slowest = slowest.unwrap_or(self.gone + self.pieces.len());
+        while self.gone < slowest
+            && let Some(piece) = self.pieces.pop_front()
+        {
+            self.gone += 1;
+            self.waiting -= piece.len();
+        }
+        if self.waiting < AHEAD_MAX
+            && let Some(writer) = self.waiting_writer.take()
+        {
+            writer.wake();
+        }
+    }
+}
+
+impl Fill {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads along, from the first byte. None when it has already let content go, or `most` read already.
+    pub fn join(self: &Arc<Self>, most: usize) -> Option<Reader> {
+        let mut state = self.state();
+        if state.gone > 0 || state.readers.iter().flatten().count() >= most {
+            return None;
+        }
+        let free = state.readers.iter().position(Option::is_none);
+        let place = free.unwrap_or_else(|| {
+            state.readers.push(None);
+            state.readers.len() - 1
+        });
+        state.readers[place] = Some(Place::default());
+        drop(state);
+        Some(Reader { fill: Arc::clone(self), place })
+    }
+}
+
+/// One who reads along.
+#[derive(Debug)]
+pub struct Reader {
+    fill: Arc<Fill>,
+    place: usize,
+}
+
+impl Reader {
+    /// Ready when it is known what becomes of the response.
+    pub fn poll_outcome(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let mut state = self.fill.state();
+        if let Some(outcome) = &state.outcome {
+            return Poll::Ready(outcome.clone());
+        }
+        state.wait(self.place, cx);
+        Poll::Pending
+    }
+
+    /// Whether the next piece, or the end, is there already.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let state = self.fill.state();
+        let next = state.readers[self.place].as_ref().map_or(0, |place| place.next);
+        state.ended.is_some() || next < state.gone + state.pieces.len()
+    }
+
+    /// The next piece of content; None at its end.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
+        let mut state = self.fill.state();
+        let next = state.readers[self.place].as_ref().map_or(0, |place| place.next);
+        // Its own place is what keeps the piece from being let go.
+        if let Some(piece) = next.checked_sub(state.gone).and_then(|at| state.pieces.get(at)) {
+            let piece = piece.clone();
+            state.readers[self.place] = Some(Place { next: next + 1, waker: None });
+            state.trim();
+            return Poll::Ready(Ok(Some(piece)));
+        }
+        if let Some(ended) = &state.ended {
+            return Poll::Ready(ended.clone().map(|()| None));
+        }
+        state.wait(self.place, cx);
+        Poll::Pending
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.fill.state();
+        state.readers[self.place] = None;
+        state.trim();
+        // Nobody may be left to write for.
+        if let Some(writer) = state.waiting_writer.take() {
+            writer.wake();
+        }
+    }
+}
+
+/// The one who writes. Dropped before the end it fails the fill, so that no reader waits for ever.
+#[derive(Debug)]
+pub struct Writer {
+    fill: Arc<Fill>,
+    /// Room for the next pieces.
+    room: BytesMut,
+    written: u64,
+}
+
+impl Writer {
+    /// Of a new fill.
+    #[must_use]
+    pub fn new(key: Key) -> Self {
+        let fill = Fill { key, state: Mutex::new(State { kept: true, ..State::default() }) };
+        Self { fill: Arc::new(fill), room: BytesMut::new(), written: 0 }
+    }
+
+    #[must_use]
+    pub fn fill(&self) -> &Arc<Fill> {
+        &self.fill
+    }
+
+    /// Says what becomes of the response. Of one that is not stored, content is let go once it was read.
+    pub fn decide(&mut self, outcome: Outcome) {
+        let kept = match &outcome {
+            Outcome::Head(head) => {
+                if let Some(length) =
+                    head.length.filter(|length| head.stored.is_some() && *length <= TRUSTED_LEN)
+                {
+                    self.room = BytesMut::with_capacity(length as usize);
+                }
+                head.stored.is_some()
+            }
+            Outcome::Object { .. } | Outcome::Failed(_) => true,
+        };
+        let mut state = self.fill.state();
+        if !matches!(outcome, Outcome::Head(_)) {
+            state.ended = Some(Ok(()));
+        }
+        state.outcome = Some(outcome);
+        state.kept = kept;
+        state.wake_readers();
+    }
+
+    /// Ready when there is room for another piece.
+    ///
+    /// # Errors
+    /// When nobody reads what is not kept either.
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let mut state = self.fill.state();
+        if state.kept {
+            return Poll::Ready(Ok(()));
+        }
+        if state.readers.iter().flatten().next().is_none() {
+            let fault = Fault::new(FaultKind::ClientClosed, "nobody waits for this response any more");
+            return Poll::Ready(Err(fault));
+        }
+        if state.waiting < AHEAD_MAX {
+            return Poll::Ready(Ok(()));
+        }
+        state.waiting_writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Takes a piece of content.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.written += piece.len() as u64;
+        let mut rest = piece;
+        let mut state = self.fill.state();
+        while !rest.is_empty() {
+            if self.room.capacity() == 0 {
+                self.room.reserve(rest.len().max(PIECE));
+            }
+            let (now, later) = rest.split_at(rest.len().min(self.room.capacity()));
+            self.room.extend_from_slice(now);
+            rest = later;
+            let piece = self.room.split().freeze();
+            state.waiting += piece.len();
+            state.pieces.push_back(piece);
+        }
+        state.wake_readers();
+    }
+
+    /// Bytes of content so far.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// The response is not stored after all: from here on content is only passed on.
+    pub fn let_go(&self) {
+        let mut state = self.fill.state();
+        state.kept = false;
+        state.trim();
+    }
+
+    /// All content so far, if it was kept.
+    #[must_use]
+    pub fn content(&self) -> Option<Vec<Bytes>> {
+        let state = self.fill.state();
+        state.kept.then(|| state.pieces.iter().cloned().collect())
+    }
+
+    /// The content is complete.
+    pub fn finish(&self) {
+        self.end(Ok(()));
+    }
+
+    /// The response broke off, or never came.
+    pub fn fail(&self, fault: Fault) {
+        self.end(Err(fault));
+    }
+
+    fn end(&self, result: Result<(), Fault>) {
+        let mut state = self.fill.state();
+        if state.ended.is_some() {
+            return;
+        }
+        if let (None, Err(fault)) = (&state.outcome, &result) {
+            state.outcome = Some(Outcome::Failed(fault.clone()));
+        }
+        state.ended = Some(result);
+        state.wake_readers();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.end(Err(Fault::new(FaultKind::Internal, "the response was given up on its way")));
+    }
+}

@@ -1,0 +1,312 @@
+//! Sends a client what is stored or on its way: whole, a part of it, or the word that it has not changed.
+
+use super::answer::{Lookup, next_piece};
+use crate::exchange::{Failure, Finish};
+use crate::head_fields::HeadFields;
+use crate::presence::Presence;
+use crate::record::Record;
+use crate::respond::reason;
+use headgate_cache::fill::{FillHead, Reader};
+use headgate_cache::object::Object;
+use headgate_cache::rules::{
+    Answer, Block, ByteRange, CacheStatus, Fields, Forwarded, Freshness, Ranges, evaluate, first,
+    if_range_holds, in_not_modified, ranges, write_content_range, write_unsatisfied_range,
+};
+use headgate_net::deadline::Deadline;
+use headgate_net::downstream::{Downstream, Promise};
+use headgate_net::fields::{FieldWriter, HeadOut, decimal};
+use headgate_net::head::{Body, Method};
+
+/// What `Cache-Status` says besides.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Told {
+    pub hit: bool,
+    pub forwarded: Option<Forwarded>,
+    pub forwarded_status: Option<u16>,
+    pub collapsed: bool,
+}
+
+/// What of a response the client gets.
+enum Extent {
+    Whole,
+    NotModified,
+    Range(ByteRange),
+    Unsatisfiable,
+}
+
+/// A response that is stored or being stored, as far as its head goes.
+struct Known<'a> {
+    status: u16,
+    lines: &'a [u8],
+    freshness: Option<&'a Freshness>,
+    length: Option<u64>,
+    bodiless: bool,
+}
+
+impl Known<'_> {
+    /// What the request's conditions and ranges leave of it.
+    fn extent(&self, look: &Lookup<'_, '_>) -> Extent {
+        let asked = &look.asked;
+        if !asked.conditional && !asked.range {
+            return Extent::Whole;
+        }
+        let Some(freshness) = self.freshness else { return Extent::Whole };
+        let (request, stored) = (HeadFields(look.x.head), Block(self.lines));
+        if asked.conditional
+            && evaluate(&request, &stored, self.status, freshness.received_ms) == Answer::NotModified
+        {
+            return Extent::NotModified;
+        }
+        let ranged = asked.range && look.x.head.line.method == Method::Get && self.status == 200;
+        let (Some(length), Some(range)) = (self.length, first(&request, b"range").filter(|_| ranged)) else {
+            return Extent::Whole;
+        };
+        if !if_range_holds(&request, &stored, freshness.received_ms) {
+            return Extent::Whole;
+        }
+        match ranges(range, length) {
+            Ranges::Ignore => Extent::Whole,
+            Ranges::Unsatisfiable => Extent::Unsatisfiable,
+            // Several ranges: the whole is allowed, and one answer that everybody understands.
+            Ranges::Parts(parts) => parts.single().map_or(Extent::Whole, Extent::Range),
+        }
+    }
+}
+
+/// Answers with a stored response.
+#[inline]
+pub(super) async fn deliver_object(
+    look: &Lookup<'_, '_>,
+    object: &Object,
+    told: Told,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Result<Finish, Failure> {
+    let timer = look.x.timers.download;
+    timer.set(look.x.pause);
+    let length = object.content.len();
+    let known = Known {
+        status: object.status,
+        lines: &object.head,
+        freshness: Some(&object.freshness),
+        length: Some(length),
+        bodiless: object.bodiless,
+    };
+    let extent = if let Some(part) = &object.part { stored_part(look, part) } else { known.extent(look) };
+    let (from, to) = match &extent {
+        Extent::Whole => (0, length),
+        Extent::NotModified | Extent::Unsatisfiable => (0, 0),
+        Extent::Range(range) => (range.first, range.last + 1),
+    };
+    let (from, to) = match &object.part {
+        // Its content begins where its range does.
+        Some(part) if !matches!(extent, Extent::Whole) => {
+            (from - part.range.range.first, (to - part.range.range.first).min(length))
+        }
+        _ => (from, to),
+    };
+    let (head, promise) = head(look, &known, &extent, (from, to), told, client, record);
+    let mut sink = client.begin(head, &promise)?;
+    for piece in object.content.slices(from, to) {
+        sink.push(piece, timer).await.map_err(Failure::committed)?;
+    }
+    sink.finish(None, timer).await.map_err(Failure::committed)?;
+    record.bytes_out = sink.sent();
+    Ok(Finish::Done)
+}
+
+/// What a stored part gives this request: all of it where it was asked for in the same words.
+fn stored_part(look: &Lookup<'_, '_>, part: &headgate_cache::object::Part) -> Extent {
+    let request = HeadFields(look.x.head);
+    let range = first(&request, b"range").unwrap_or_default();
+    match part.range.answers(range) {
+        Some(within) if *part.asked != *range => Extent::Range(within),
+        _ => Extent::Whole,
+    }
+}
+
+/// Answers with a response that is still coming.
+pub(super) async fn deliver_stream(
+    look: &Lookup<'_, '_>,
+    fill: &FillHead,
+    reader: &mut Reader,
+    mut watched: Presence<'_>,
+    told: Told,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Result<Finish, Failure> {
+    let timer = look.x.timers.download;
+    timer.set(look.x.pause);
+    if fill.own {
+        return deliver_own(look, fill, reader, watched, client, record).await;
+    }
+    let known = Known {
+        status: fill.status,
+        lines: &fill.lines,
+        freshness: fill.stored.as_ref().map(|stored| &stored.freshness),
+        length: fill.length,
+        bodiless: fill.bodiless,
+    };
+    let extent = known.extent(look);
+    let (from, to) = match &extent {
+        Extent::Whole => (0, u64::MAX),
+        Extent::NotModified | Extent::Unsatisfiable => (0, 0),
+        Extent::Range(range) => (range.first, range.last + 1),
+    };
+    let (head, promise) = head(look, &known, &extent, (from, to), told, client, record);
+    let mut sink = client.begin(head, &promise)?;
+    let result = pass_on(look, reader, &mut watched, &mut sink, (from, to), timer).await;
+    record.bytes_out = sink.sent();
+    result.map_err(Failure::committed)?;
+    record.ended = look.x.worker.now();
+    Ok(Finish::Done)
+}
+
+/// Passes the bytes from `from` up to `to` of a fill on, each piece as soon as it is there.
+async fn pass_on(
+    look: &Lookup<'_, '_>,
+    reader: &mut Reader,
+    watched: &mut Presence<'_>,
+    sink: &mut headgate_net::body::Sink<'_>,
+    (from, to): (u64, u64),
+    timer: &Deadline,
+) -> Result<(), headgate_model::fault::Fault> {
+    let mut at = 0;
+    while at < to {
+        if !reader.is_ready() {
+            timer.set(look.x.pause);
+            sink.flush(timer).await?;
+        }
+        let Some(piece) = next_piece(reader, watched).await? else { break };
+        let (start, end) = (at, at + piece.len() as u64);
+        at = end;
+        let (first, last) = (from.max(start), to.min(end));
+        if first < last {
+            timer.set(look.x.pause);
+            // Offsets within one piece fit its length.
+            sink.push(&piece[(first - start) as usize..(last - start) as usize], timer).await?;
+        }
+    }
+    timer.set(look.x.pause);
+    sink.finish(None, timer).await
+}
+
+/// Answers as Headgate does in place of an endpoint.
+async fn deliver_own(
+    look: &Lookup<'_, '_>,
+    fill: &FillHead,
+    reader: &mut Reader,
+    mut watched: Presence<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Result<Finish, Failure> {
+    let mut head = client.start(fill.status, reason(fill.status).as_bytes());
+    write_lines(&fill.lines, &mut head);
+    record.status = fill.status;
+    let body = body(fill.bodiless, fill.length);
+    let mut sink = client.begin(head, &Promise { status: fill.status, body, declared_length: None })?;
+    let timer = look.x.timers.download;
+    pass_on(look, reader, &mut watched, &mut sink, (0, u64::MAX), timer).await.map_err(Failure::committed)?;
+    record.bytes_out = sink.sent();
+    Ok(Finish::Done)
+}
+
+fn body(bodiless: bool, length: Option<u64>) -> Body {
+    match length {
+        _ if bodiless => Body::None,
+        Some(length) => Body::Length(length),
+        None => Body::Chunked,
+    }
+}
+
+/// Writes the head of the answer and says what its framing promises.
+#[inline]
+fn head(
+    look: &Lookup<'_, '_>,
+    known: &Known<'_>,
+    extent: &Extent,
+    (from, to): (u64, u64),
+    told: Told,
+    client: &Downstream<'_>,
+    record: &mut Record,
+) -> (HeadOut, Promise) {
+    let status = match extent {
+        Extent::Whole => known.status,
+        Extent::NotModified => 304,
+        Extent::Range(_) => 206,
+        Extent::Unsatisfiable => 416,
+    };
+    record.status = status;
+    let mut head = client.start(status, reason(status).as_bytes());
+    let mut content_range = Vec::new();
+    let promise = match extent {
+        Extent::Whole => {
+            write_lines(known.lines, &mut head);
+            Promise { status, body: body(known.bodiless, known.length), declared_length: None }
+        }
+        Extent::NotModified => {
+            write_some(known.lines, &mut head, in_not_modified);
+            Promise { status, body: Body::None, declared_length: None }
+        }
+        Extent::Range(range) => {
+            write_some(known.lines, &mut head, |name| !name.eq_ignore_ascii_case(b"content-range"));
+            let complete = if known.status == 200 { known.length } else { None };
+            write_content_range(&mut content_range, *range, complete);
+            head.field(b"content-range", &content_range);
+            Promise { status, body: Body::Length(to - from), declared_length: None }
+        }
+        Extent::Unsatisfiable => {
+            write_unsatisfied_range(&mut content_range, known.length.unwrap_or(0));
+            head.field(b"content-range", &content_range);
+            Promise { status, body: Body::Length(0), declared_length: None }
+        }
+    };
+    if let Some(freshness) = known.freshness {
+        // What was just asked for is as old as the origin says, and says so itself where that is not nothing.
+        let age = freshness.age_s(look.now_ms);
+        if told.hit || told.collapsed || age > 0 {
+            head.field(b"age", decimal(u64::from(age), &mut [0; 20]));
+        }
+    }
+    cache_status(look, known, told, &mut head);
+    for (name, value) in &look.route.response.write {
+        head.field(name, value);
+    }
+    (head, promise)
+}
+
+fn cache_status(look: &Lookup<'_, '_>, known: &Known<'_>, told: Told, head: &mut HeadOut) {
+    let name = &look.x.view.snapshot.config.cache.status_name.0;
+    if name.is_empty() {
+        return;
+    }
+    let status = CacheStatus {
+        hit: told.hit,
+        forwarded: told.forwarded,
+        forwarded_status: told.forwarded_status,
+        stored: !told.hit && known.freshness.is_some(),
+        collapsed: told.collapsed,
+        ttl_s: known.freshness.map(|freshness| freshness.ttl_s(look.now_ms)),
+        key: None,
+        detail: None,
+    };
+    let mut text = look.x.worker.buffers.out();
+    status.write(name, &mut text);
+    head.field(b"cache-status", &text);
+}
+
+/// Writes stored lines as they are.
+#[inline]
+fn write_lines(lines: &[u8], head: &mut HeadOut) {
+    match head {
+        HeadOut::H1(out) => out.extend_from_slice(lines),
+        HeadOut::H2(_) => write_some(lines, head, |_| true),
+    }
+}
+
+fn write_some(lines: &[u8], head: &mut HeadOut, keeps: impl Fn(&[u8]) -> bool) {
+    let block = Block(lines);
+    for (name, value) in block.fields().filter(|(name, _)| keeps(name)) {
+        head.field(name, value);
+    }
+}

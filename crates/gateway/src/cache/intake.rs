@@ -1,0 +1,313 @@
+//! Takes the response of a fetch in: decides by the rules whether it is stored, updates what was stored, or is only
+//! passed on; and gives it to the fill that clients read.
+
+use super::fetch::Fetch;
+use crate::head_fields::HeadFields;
+use crate::snapshot::Route;
+use headgate_cache::fill::{FillHead, Outcome, StoredAs, Writer};
+use headgate_cache::object::{Content, Draft, Object, Part};
+use headgate_cache::rules::{
+    self, Block, Failure, Fields, Target, answers_itself, may_store, write_selecting, write_stored,
+    write_updated,
+};
+use headgate_model::fault::{Blame, Fault};
+use headgate_model::units::Tick;
+use headgate_net::body::Receiver;
+use headgate_net::head::{Body, ResponseHead};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Content up to this length is put into one piece when it is complete.
+const ONE_PIECE: u64 = 4 << 20;
+
+/// One response on its way in.
+pub(super) struct Intake<'f> {
+    fetch: &'f Fetch,
+    started: Tick,
+    inner: RefCell<Inner>,
+}
+
+struct Inner {
+    writer: Writer,
+    verdict: Verdict,
+}
+
+/// What becomes of the response.
+enum Verdict {
+    /// Its head has not come, or it is Headgate's own.
+    Open,
+    /// It is passed on.
+    Pass,
+    /// It is stored when it is complete.
+    Store(Box<Draft>),
+    /// What was stored is used; the rest of the response does not matter.
+    Stored { object: Arc<Object>, updated: bool },
+}
+
+impl<'f> Intake<'f> {
+    pub(super) fn new(fetch: &'f Fetch, started: Tick, writer: Writer) -> Self {
+        Self { fetch, started, inner: RefCell::new(Inner { writer, verdict: Verdict::Open }) }
+    }
+
+    fn route(&self) -> &Route {
+        &self.fetch.view.snapshot.routes[self.fetch.route]
+    }
+
+    fn unix_ms(&self, at: Tick) -> u64 {
+        self.fetch.worker.wall.unix_us(at) / 1_000
+    }
+
+    /// The fetch has ended and the response with it.
+    pub(super) fn end(&self) {
+        self.inner.borrow().writer.finish();
+    }
+
+    /// The fetch has failed: what is stored may make good for it.
+    pub(super) fn fail(&self, fault: Fault) {
+        let inner = &mut *self.inner.borrow_mut();
+        if matches!(inner.verdict, Verdict::Open)
+            && fault.kind.blame() != Blame::Client
+            && let Some(object) = self.makes_good(Failure::Unreachable)
+        {
+            inner.writer.decide(Outcome::Object { object, updated: false });
+            return;
+        }
+        inner.writer.fail(fault);
+    }
+
+    fn makes_good(&self, failure: Failure) -> Option<Arc<Object>> {
+        let stored = self.fetch.stored.as_ref()?;
+        let settings = &self.route().cache.as_ref()?.settings;
+        let now_ms = self.unix_ms(self.fetch.worker.now());
+        let asked = &self.fetch.asked.directives;
+        let serves = stored.freshness.serves_failure(asked, failure, settings.stale_if_unreachable_s, now_ms);
+        serves.then(|| Arc::clone(stored))
+    }
+
+    fn judge(&self, head: &ResponseHead) -> Verdict {
+        let status = head.line.status;
+        let fields = HeadFields(head);
+        if let (304, Some(stored)) = (status, &self.fetch.stored) {
+            return self.update(stored, &fields);
+        }
+        if matches!(status, 500 | 502 | 503 | 504)
+            && let Some(object) = self.makes_good(Failure::ServerError)
+        {
+            return Verdict::Stored { object, updated: false };
+        }
+        let draft = self.draft(head, &fields);
+        if let (None, Some(stored)) = (&draft, &self.fetch.stored) {
+            // What the origin says now is not for storing, and what it said before is no longer true.
+            self.fetch.worker.shared.cache.store.remove(&self.inner.borrow().writer.fill().key, stored);
+        }
+        draft.map_or(Verdict::Pass, |draft| Verdict::Store(Box::new(draft)))
+    }
+
+    /// A 304: what was stored is as good as new.
+    fn update(
+        &self,
+        stored: &Arc<Object>,
+        fields: &HeadFields<'_, headgate_net::head::StatusLine>,
+    ) -> Verdict {
+        let Some(rules) = &self.route().cache else { return Verdict::Pass };
+        let store = &self.fetch.worker.shared.cache.store;
+        let key = Arc::clone(&self.inner.borrow().writer.fill().key);
+        let mut lines = Vec::with_capacity(stored.head.len() + 128);
+        write_updated(&Block(&stored.head), fields, &mut lines);
+        let now = self.fetch.worker.now();
+        let updated = rules::Exchange {
+            method: b"GET",
+            asked: &self.fetch.asked,
+            answers_itself: false,
+            status: stored.status,
+            response: &Block(&lines),
+            requested_ms: self.unix_ms(self.started),
+            received_ms: self.unix_ms(now),
+        };
+        let storing = may_store(&updated, &rules.settings);
+        let freshness = match &storing {
+            Ok(storing) => storing.freshness,
+            // It may be used for this answer all the same, and no longer.
+            Err(_) => stored.freshness,
+        };
+        let draft = Draft {
+            status: stored.status,
+            head: lines.into(),
+            content: stored.content.clone(),
+            bodiless: stored.bodiless,
+            part: stored.part.clone(),
+            freshness,
+            selecting: stored.selecting.clone(),
+            fetch_ms: now.since(self.started).as_millis() as u32,
+            tags: stored.tags.clone(),
+            born: self.fetch.born,
+        };
+        let object = if storing.is_ok() {
+            store.insert(&key, draft)
+        } else {
+            store.remove(&key, stored);
+            Err(Box::new(draft))
+        };
+        let object = object.unwrap_or_else(|draft| Arc::new(Object::loose(*draft)));
+        Verdict::Stored { object, updated: true }
+    }
+
+    /// The response as it is stored, its content still missing; None when it is not to be stored.
+    fn draft(
+        &self,
+        head: &ResponseHead,
+        fields: &HeadFields<'_, headgate_net::head::StatusLine>,
+    ) -> Option<Draft> {
+        let rules = self.route().cache.as_ref()?;
+        let worker = &self.fetch.worker;
+        let now = worker.now();
+        let request = &self.fetch.head;
+        let target = Target {
+            scheme: b"http",
+            authority: request.host(),
+            path: request.path(),
+            query: request.query(),
+        };
+        let exchange = rules::Exchange {
+            method: request.method(),
+            asked: &self.fetch.asked,
+            answers_itself: answers_itself(&target, fields),
+            status: head.line.status,
+            response: fields,
+            requested_ms: self.unix_ms(self.started),
+            received_ms: self.unix_ms(now),
+        };
+        let storing = may_store(&exchange, &rules.settings).ok()?;
+        let too_long = |length| length > rules.max_object;
+        if matches!(head.line.body, Body::Length(length) if too_long(length)) {
+            return None;
+        }
+        let mut selecting = Vec::new();
+        if !write_selecting(fields, &self.fetch.fields(), &mut selecting) {
+            return None;
+        }
+        let mut names = tag_names(fields);
+        names.extend(self.fetch.everybodys.iter().map(|tag| &tag[..]));
+        let tags = worker.shared.cache.store.tags(names.iter().copied()).ok()?;
+        let range = rules::first(&self.fetch.fields(), b"range").map(Box::from);
+        let part = match storing.part {
+            Some(part) => Some(Part { range: part, asked: range? }),
+            None => None,
+        };
+        Some(Draft {
+            status: head.line.status,
+            head: Box::default(),
+            content: Content::default(),
+            bodiless: head.line.body == Body::None,
+            part,
+            freshness: storing.freshness,
+            selecting: selecting.into(),
+            fetch_ms: now.since(self.started).as_millis() as u32,
+            tags,
+            born: self.fetch.born,
+        })
+    }
+}
+
+/// Names under which a response may be purged: `Surrogate-Key` between spaces, `Cache-Tag` between commas.
+fn tag_names(response: &impl Fields) -> Vec<&[u8]> {
+    let spaced = rules::lines(response, b"surrogate-key").flat_map(|line| line.split(|&byte| byte == b' '));
+    let listed = rules::lines(response, b"cache-tag").flat_map(|line| line.split(|&byte| byte == b','));
+    spaced.chain(listed).map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()).collect()
+}
+
+impl Receiver for Intake<'_> {
+    fn inspect(&self, head: &ResponseHead) {
+        let verdict = self.judge(head);
+        let inner = &mut *self.inner.borrow_mut();
+        if matches!(verdict, Verdict::Pass) && self.fetch.is_shared() {
+            // Who asked meanwhile asks for itself, and so does who asks soon.
+            let fills = &self.fetch.worker.shared.cache.fills;
+            fills.set_apart(&inner.writer.fill().key, self.unix_ms(self.fetch.worker.now()));
+            self.fetch.leave(&inner.writer);
+        }
+        inner.verdict = verdict;
+    }
+
+    fn begin(&self, status: u16, fields: &[u8], body: Body) -> Result<(), Fault> {
+        let Inner { writer, verdict } = &mut *self.inner.borrow_mut();
+        let mut head = FillHead {
+            status,
+            lines: fields.into(),
+            length: match body {
+                Body::Length(length) => Some(length),
+                Body::None => Some(0),
+                Body::Chunked | Body::UntilClose => None,
+            },
+            bodiless: body == Body::None,
+            own: false,
+            stored: None,
+        };
+        match verdict {
+            Verdict::Open => {
+                self.fetch.leave(writer);
+                head.own = true;
+            }
+            Verdict::Pass => {}
+            Verdict::Store(draft) => {
+                let mut lines = Vec::with_capacity(fields.len());
+                write_stored(&Block(fields), &mut lines);
+                draft.head = lines.into();
+                head.lines = draft.head.clone();
+                head.stored =
+                    Some(StoredAs { freshness: draft.freshness, selecting: draft.selecting.clone() });
+            }
+            Verdict::Stored { object, updated } => {
+                writer.decide(Outcome::Object { object: Arc::clone(object), updated: *updated });
+                return Ok(());
+            }
+        }
+        writer.decide(Outcome::Head(Arc::new(head)));
+        Ok(())
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let inner = self.inner.borrow();
+        match inner.verdict {
+            Verdict::Stored { .. } => Poll::Ready(Ok(())),
+            _ => inner.writer.poll_room(cx),
+        }
+    }
+
+    fn push(&self, piece: &[u8]) {
+        let Inner { writer, verdict } = &mut *self.inner.borrow_mut();
+        if matches!(verdict, Verdict::Stored { .. }) {
+            return;
+        }
+        writer.push(piece);
+        let most = self.route().cache.as_ref().map_or(0, |rules| rules.max_object);
+        if matches!(verdict, Verdict::Store(_)) && writer.written() > most {
+            self.fetch.leave(writer);
+            writer.let_go();
+            *verdict = Verdict::Pass;
+        }
+    }
+
+    fn finish(&self) {
+        let Inner { writer, verdict } = &mut *self.inner.borrow_mut();
+        if let Verdict::Store(draft) = std::mem::replace(verdict, Verdict::Pass)
+            && let Some(pieces) = writer.content()
+        {
+            let mut draft = *draft;
+            draft.content = Content::joined(pieces, ONE_PIECE);
+            let whole = match draft.part.take() {
+                None => true,
+                Some(part) => {
+                    draft.part = part.range.clipped(draft.content.len()).map(|range| Part { range, ..part });
+                    draft.part.is_some()
+                }
+            };
+            if whole {
+                // Refused by the policy, or purged meanwhile: it was passed on all the same.
+                let _ = self.fetch.worker.shared.cache.store.insert(&writer.fill().key, draft);
+            }
+        }
+        writer.finish();
+    }
+}

@@ -1,0 +1,109 @@
+//! The cache of the process, and what of it a route uses, compiled for the hot path.
+
+use headgate_cache::fills::Fills;
+use headgate_cache::rules::{QueryRules, SetCookie, Settings};
+use headgate_cache::store::Store;
+use headgate_model::spec::{CacheSpec, EvictionPolicy, RouteCache, RouteSpec};
+use headgate_policy::balance::hash::hash;
+use headgate_policy::evict::Kind;
+
+/// What all workers share: stored responses, and those on their way.
+pub struct Cache {
+    pub store: Store,
+    pub fills: Fills,
+}
+
+impl Cache {
+    #[must_use]
+    pub fn new(spec: &CacheSpec, workers: usize) -> Self {
+        Self { store: Store::new(kind(spec.eviction), spec.memory.0, workers), fills: Fills::default() }
+    }
+}
+
+fn kind(policy: EvictionPolicy) -> Kind {
+    match policy {
+        EvictionPolicy::Fifo => Kind::Fifo,
+        EvictionPolicy::Lru => Kind::Lru,
+        EvictionPolicy::Lfu => Kind::Lfu,
+        EvictionPolicy::Sieve => Kind::Sieve,
+        EvictionPolicy::S3Fifo => Kind::S3Fifo,
+        EvictionPolicy::TinyLfu => Kind::TinyLfu,
+        EvictionPolicy::Gdsf => Kind::Gdsf,
+    }
+}
+
+/// A route's use of the cache.
+pub struct CacheRules {
+    pub(crate) settings: Settings,
+    pub(crate) obey_requests: bool,
+    pub(crate) query: QueryRules,
+    pub(crate) identity: Option<Identity>,
+    /// Bytes of content.
+    pub(crate) max_object: u64,
+    pub(crate) early_refresh: f64,
+    /// Keeps apart what routes make of the same target.
+    pub(crate) space: [u8; 8],
+}
+
+/// Whose response it is.
+pub(crate) enum Identity {
+    /// A header field, in lower case.
+    Header(Box<[u8]>),
+    Cookie(Box<[u8]>),
+}
+
+impl CacheRules {
+    pub(crate) fn compile(route: &RouteSpec, cache: &CacheSpec) -> Option<Self> {
+        let RouteCache {
+            ttl,
+            obey_requests,
+            ignore_query,
+            only_query,
+            sort_query,
+            identity,
+            max_object,
+            store_cookies,
+            stale_if_unreachable,
+            early_refresh,
+        } = route.cache.as_ref()?.settings()?;
+        let seconds = |span: std::time::Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+        let identity = identity.and_then(|text| {
+            let (kind, name) = text.split_once(':')?;
+            let name = name.as_bytes();
+            Some(match kind {
+                "cookie" => Identity::Cookie(name.into()),
+                _ => Identity::Header(name.to_ascii_lowercase().into()),
+            })
+        });
+        Some(Self {
+            settings: Settings {
+                default_ttl_s: ttl.map(|ttl| seconds(ttl.0)),
+                set_cookie: if store_cookies { SetCookie::Explicit } else { SetCookie::Refuse },
+                stale_if_unreachable_s: seconds(stale_if_unreachable.0),
+                ..Settings::default()
+            },
+            obey_requests,
+            query: QueryRules { sort: sort_query, drop: ignore_query, keep: only_query },
+            identity,
+            max_object: max_object.map_or(cache.max_object.0, |bytes| bytes.0),
+            early_refresh,
+            space: space(route),
+        })
+    }
+}
+
+/// The tag of what different clients have under one target, by the key's part that they share. No client can name it:
+/// a field holds no zero byte.
+pub(crate) fn everybodys(shared_key: &[u8]) -> [u8; 9] {
+    let mut tag = [0; 9];
+    // Two targets with one hash are purged together.
+    tag[1..].copy_from_slice(&hash(shared_key).to_le_bytes());
+    tag
+}
+
+/// The same for as long as the route makes the same of a target; names and methods do not matter.
+fn space(route: &RouteSpec) -> [u8; 8] {
+    let RouteSpec { pattern, headers, query, service, strip, rewrite, host, request_headers, .. } = route;
+    let text = format!("{:?}", (pattern, headers, query, service, strip, rewrite, host, request_headers));
+    hash(text.as_bytes()).to_le_bytes()
+}
