@@ -96,7 +96,7 @@ impl Freshness {
     }
 
     fn age_ms(&self, now_ms: u64) -> u64 {
-        u64::from(self.initial_age_s) * 1_000 + now_ms.saturating_sub(self.received_ms)
+        (u64::from(self.initial_age_s) * 1_000).saturating_add(now_ms.saturating_sub(self.received_ms))
     }
 
     fn lifetime_ms(&self) -> u64 {
@@ -215,5 +215,189 @@ impl Freshness {
     pub fn refresh_early(&self, fetch_ms: u32, beta: f64, unit: f64, now_ms: u64) -> bool {
         let Some(left_ms) = self.lifetime_ms().checked_sub(self.age_ms(now_ms)) else { return false };
         f64::from(fetch_ms) * beta * -(1.0 - unit).ln() >= left_ms as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headgate_model::dice::Dice;
+
+    /// Stored at zero, with this `Cache-Control` and age.
+    fn stored(line: &str, initial_age_s: u32) -> Freshness {
+        let mut said = ResponseDirectives::default();
+        said.add(line.as_bytes());
+        Freshness::new(&said, 0, initial_age_s, said.s_maxage.or(said.max_age).unwrap_or(0))
+    }
+
+    fn asked(line: &str) -> RequestDirectives {
+        let mut asked = RequestDirectives::default();
+        asked.add(line.as_bytes());
+        asked
+    }
+
+    /// What becomes of a request with `request` at `now_s`.
+    fn judge(response: &str, request: &str, now_s: u64) -> Use {
+        stored(response, 0).judge(&asked(request), now_s * 1_000)
+    }
+
+    #[test]
+    fn fresh_until_its_lifetime_is_over() {
+        assert_eq!(judge("max-age=2", "", 1), Use::Fresh);
+        assert_eq!(judge("max-age=2", "", 2), Use::Revalidate(Why::Stale));
+        assert_eq!(stored("max-age=600", 30).age_s(3_500), 33);
+        assert_eq!(stored("max-age=600", 30).ttl_s(3_500), 567);
+        assert_eq!(stored("max-age=600", 700).judge(&asked(""), 0), Use::Revalidate(Why::Stale));
+        assert_eq!(stored("max-age=1", u32::MAX).age_s(u64::MAX), MAX_SECONDS);
+    }
+
+    #[test]
+    fn no_cache_is_asked_for_each_time() {
+        assert_eq!(judge("max-age=60, no-cache", "", 0), Use::Revalidate(Why::NoCache));
+        assert_eq!(judge("max-age=60, no-cache", "max-stale", 0), Use::Revalidate(Why::NoCache));
+    }
+
+    #[test]
+    fn a_request_may_want_it_fresher() {
+        for (request, now_s, verdict) in [
+            ("no-cache", 0, Use::Revalidate(Why::Request)),
+            ("no-store", 0, Use::Revalidate(Why::Request)),
+            ("max-age=0", 0, Use::Revalidate(Why::Request)),
+            ("max-age=10", 9, Use::Fresh),
+            ("max-age=10", 10, Use::Revalidate(Why::Request)),
+            ("min-fresh=40", 10, Use::Fresh),
+            ("min-fresh=40", 21, Use::Revalidate(Why::Request)),
+            ("nothing-to-see-here", 10, Use::Fresh),
+        ] {
+            assert_eq!(judge("max-age=60", request, now_s), verdict, "{request} after {now_s} s");
+        }
+    }
+
+    #[test]
+    fn a_request_may_take_it_stale() {
+        assert_eq!(judge("max-age=10", "max-stale=20", 29), Use::MaxStale);
+        assert_eq!(judge("max-age=10", "max-stale=20", 31), Use::Revalidate(Why::Stale));
+        assert_eq!(judge("max-age=10", "max-stale", 1_000_000), Use::MaxStale);
+        assert_eq!(judge("max-age=10", "max-stale, max-age=15", 20), Use::Revalidate(Why::Stale));
+        for forbids in ["must-revalidate", "proxy-revalidate", "s-maxage=10"] {
+            assert_eq!(
+                judge(&format!("max-age=10, {forbids}"), "max-stale", 11),
+                Use::Revalidate(Why::Stale)
+            );
+        }
+    }
+
+    #[test]
+    fn only_if_cached_never_asks() {
+        assert_eq!(judge("max-age=10", "only-if-cached", 9), Use::Fresh);
+        assert_eq!(judge("max-age=10", "only-if-cached", 11), Use::OnlyIfCached);
+        assert_eq!(judge("max-age=10", "only-if-cached, no-cache", 1), Use::OnlyIfCached);
+    }
+
+    #[test]
+    fn stale_while_revalidate_is_a_window_behind_the_lifetime() {
+        let response = "max-age=10, stale-while-revalidate=5";
+        assert_eq!(judge(response, "", 14), Use::StaleWhileRevalidate);
+        assert_eq!(judge(response, "", 15), Use::Revalidate(Why::Stale));
+        assert_eq!(judge(response, "max-age=3", 14), Use::Revalidate(Why::Stale));
+        assert_eq!(judge(&format!("{response}, s-maxage=10"), "", 14), Use::StaleWhileRevalidate);
+        assert_eq!(judge(&format!("{response}, must-revalidate"), "", 14), Use::Revalidate(Why::Stale));
+    }
+
+    #[test]
+    fn immutable_spares_a_reload_but_not_a_no_cache() {
+        assert_eq!(judge("max-age=10, immutable", "max-age=0", 5), Use::Fresh);
+        assert_eq!(judge("max-age=10, immutable", "max-age=0", 11), Use::Revalidate(Why::Stale));
+        assert_eq!(judge("max-age=10, immutable", "no-cache", 5), Use::Revalidate(Why::Request));
+    }
+
+    #[test]
+    fn a_failing_origin_is_covered_where_that_is_allowed() {
+        let serves = |response: &str, request: &str, failure| {
+            stored(response, 0).serves_failure(&asked(request), failure, 100, 50_000)
+        };
+        let (gone, broken) = (Failure::Unreachable, Failure::ServerError);
+        assert!(serves("max-age=2", "", gone) && !serves("max-age=2", "", broken));
+        assert!(serves("max-age=2, stale-if-error=60", "", broken));
+        assert!(!serves("max-age=2, stale-if-error=40", "", broken));
+        assert!(serves("max-age=2", "stale-if-error=60", broken) && !serves("max-age=2", "no-cache", gone));
+        assert!(
+            serves("s-maxage=2, stale-if-error=60", "", broken)
+                && !serves("s-maxage=2", "stale-if-error=60", gone)
+        );
+        for forbids in ["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage=2"] {
+            assert!(!serves(&format!("max-age=2, {forbids}"), "", gone), "{forbids}");
+        }
+        assert!(!serves("max-age=2, stale-if-error=60, must-revalidate", "", gone));
+        assert!(!stored("max-age=2", 0).serves_failure(&asked(""), gone, 0, 3_000));
+    }
+
+    #[test]
+    fn an_expired_one_is_stale_at_once_and_may_still_serve() {
+        let mut stored = stored("max-age=100, stale-while-revalidate=10", 0);
+        stored.expire(20_500);
+        assert!(!stored.is_fresh(20_500));
+        assert_eq!(stored.judge(&asked(""), 21_000), Use::StaleWhileRevalidate);
+        stored.expire(90_000);
+        assert_eq!(stored.lifetime_s, 20, "it does not become fresh again");
+    }
+
+    #[test]
+    fn early_refresh_grows_towards_the_end() {
+        let stored = stored("max-age=60", 0);
+        let share = |now_s: u64| {
+            let dice = &mut Dice::new(now_s);
+            let early = (0..10_000).filter(|_| stored.refresh_early(2_000, 1.0, dice.unit(), now_s * 1_000));
+            early.count() as f64 / 10_000.0
+        };
+        // The chance at `t` before the end is e^(-t / fetch time).
+        assert_eq!(share(0), 0.0);
+        assert!((share(56) - (-2.0f64).exp()).abs() < 0.02, "{}", share(56));
+        assert!((share(58) - (-1.0f64).exp()).abs() < 0.02, "{}", share(58));
+        assert_eq!(share(60), 1.0);
+        assert!(!stored.refresh_early(2_000, 1.0, 0.999_999, 61_000), "that is no longer early");
+    }
+
+    #[test]
+    fn nothing_is_served_that_is_neither_fresh_nor_allowed() {
+        for seed in 0..50_000 {
+            let dice = &mut Dice::new(seed);
+            let mut pick = |words: &[&str]| {
+                let mut line = String::new();
+                for word in words {
+                    if dice.below(3) == 0 {
+                        line += &format!(
+                            "{word}{}, ",
+                            if word.ends_with('=') { dice.below(20).to_string() } else { String::new() }
+                        );
+                    }
+                }
+                line
+            };
+            let response = pick(&[
+                "max-age=",
+                "s-maxage=",
+                "stale-while-revalidate=",
+                "no-cache",
+                "must-revalidate",
+                "immutable",
+            ]);
+            let request =
+                pick(&["max-age=", "max-stale=", "max-stale", "min-fresh=", "no-cache", "only-if-cached"]);
+            let (age, now_ms) = (dice.below(8) as u32, dice.below(30_000));
+            let stored = stored(&response, age);
+            let verdict = stored.judge(&asked(&request), now_ms);
+            let fresh = now_ms + u64::from(age) * 1_000 < u64::from(stored.lifetime_s) * 1_000;
+            let unasked = matches!(verdict, Use::Fresh | Use::MaxStale | Use::StaleWhileRevalidate);
+            let context = format!("seed {seed}: {response} / {request} / {verdict:?}");
+            assert!(
+                !(unasked && (response.contains("no-cache") || request.contains("no-cache"))),
+                "{context}"
+            );
+            assert!(!(verdict == Use::Fresh && !fresh), "{context}");
+            assert!(!(unasked && !fresh && response.contains("must-revalidate")), "{context}");
+            assert!(!(verdict == Use::OnlyIfCached && !request.contains("only-if-cached")), "{context}");
+            assert_eq!(stored.is_fresh(now_ms), fresh, "{context}");
+        }
     }
 }

@@ -127,3 +127,74 @@ fn remove_dot_segments(path: &[u8], out: &mut Vec<u8>) {
         out.push(b'/');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::tests::head;
+    use super::*;
+
+    const TARGET: Target<'_> =
+        Target { scheme: b"http", authority: b"shop.example", path: b"/a/b", query: Some(b"q=1") };
+
+    fn further(response: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        further_targets(&TARGET, &head(response), &mut |path, query| {
+            let query = query.map(|query| format!("?{}", String::from_utf8_lossy(query))).unwrap_or_default();
+            found.push(format!("{}{query}", String::from_utf8_lossy(path)));
+        });
+        found
+    }
+
+    #[test]
+    fn unsafe_and_unknown_methods_that_succeed() {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "get"] {
+            assert!(invalidates(method.as_bytes(), 200) && invalidates(method.as_bytes(), 303), "{method}");
+            assert!(!invalidates(method.as_bytes(), 500) && !invalidates(method.as_bytes(), 404), "{method}");
+        }
+        assert!(!invalidates(b"GET", 200) && !invalidates(b"HEAD", 200) && !invalidates(b"OPTIONS", 200));
+    }
+
+    #[test]
+    fn references_are_resolved_against_the_target() {
+        for (reference, path) in [
+            ("/c", "/c"),
+            ("/c?x=1#part", "/c?x=1"),
+            ("c", "/a/c"),
+            ("./c/../d", "/a/d"),
+            ("../../c", "/c"),
+            ("..", "/"),
+            (".", "/a/"),
+            ("?x", "/a/b?x"),
+            ("", "/a/b?q=1"),
+            ("#part", "/a/b?q=1"),
+            ("//shop.example/c", "/c"),
+            ("http://SHOP.example:80/c", "/c"),
+            ("HTTP://shop.example", "/"),
+            ("http://shop.example?x", "/?x"),
+        ] {
+            assert_eq!(further(&format!("Location: {reference}")), [path], "{reference}");
+        }
+    }
+
+    #[test]
+    fn nobody_invalidates_what_is_elsewhere() {
+        for reference in [
+            "https://shop.example/c",
+            "//other.example/c",
+            "http://shop.example:8080/c",
+            "mailto:a",
+            "http:c",
+            "x:/c",
+        ] {
+            assert_eq!(further(&format!("Content-Location: {reference}")), [""; 0], "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_post_that_answers_for_its_own_target() {
+        let itself = |value: &str| answers_itself(&TARGET, &head(&format!("Content-Location: {value}")));
+        assert!(itself("/a/b?q=1") && itself("http://shop.example/a/b?q=1") && itself("b?q=1"));
+        assert!(!itself("/a/b") && !itself("/a/c?q=1") && !itself("http://other.example/a/b?q=1"));
+        assert!(!answers_itself(&TARGET, &head("")));
+    }
+}

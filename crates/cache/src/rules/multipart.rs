@@ -48,3 +48,24 @@ impl Boundary {
         out.extend_from_slice(b"--\r\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_separated_and_closed() {
+        let boundary = Boundary::new(0x1f);
+        let mut out = Vec::new();
+        boundary.write_type(&mut out);
+        boundary.write_part(&mut out, Some(b"text/plain"), ByteRange { first: 0, last: 1 }, 10);
+        boundary.write_part(&mut out, None, ByteRange { first: 4, last: 9 }, 10);
+        boundary.write_end(&mut out);
+        let text = String::from_utf8(out).unwrap().replace(&format!("f1{}", "0".repeat(30)), "B");
+        assert_eq!(
+            text,
+            "multipart/byteranges; boundary=B\r\n--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n\
+             \r\n--B\r\nContent-Range: bytes 4-9/10\r\n\r\n\r\n--B--\r\n"
+        );
+    }
+}

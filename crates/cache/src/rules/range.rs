@@ -179,10 +179,14 @@ impl ContentRange {
         Some(Self { range: ByteRange { last, ..self.range }, ..self })
     }
 
-    /// The bytes that `range`, the value of a request's `Range` field, asks for, when it asks for one range and this
+    /// The bytes of this part that answer a request with `range`, the value of its `Range` field: all of them when
+    /// the part came for the same text, `asked_with`; else what the request asks for, when that is one range and this
     /// part has all of it.
     #[must_use]
-    pub fn answers(&self, range: &[u8]) -> Option<ByteRange> {
+    pub fn answer(&self, asked_with: &[u8], range: &[u8]) -> Option<ByteRange> {
+        if asked_with == range {
+            return Some(self.range);
+        }
         let mut specs = specs(range)?;
         let (spec, None) = (specs.next()?, specs.next()) else { return None };
         let asked = match (spec, self.complete) {
@@ -207,4 +211,147 @@ pub fn write_content_range(out: &mut Vec<u8>, range: ByteRange, complete: Option
 /// Writes the value of `Content-Range` for a 416.
 pub fn write_unsatisfied_range(out: &mut Vec<u8>, complete: u64) {
     let _ = write!(out, "bytes */{complete}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::tests::head;
+    use super::*;
+    use headgate_model::dice::Dice;
+
+    fn parts(range: &str, length: u64) -> Option<Vec<(u64, u64)>> {
+        match ranges(range.as_bytes(), length) {
+            Ranges::Parts(parts) => {
+                Some(parts.as_slice().iter().map(|range| (range.first, range.last)).collect())
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_rfc() {
+        for (range, expected) in [
+            ("bytes=0-499", vec![(0, 499)]),
+            ("bytes=500-999", vec![(500, 999)]),
+            ("bytes=-500", vec![(9_500, 9_999)]),
+            ("bytes=9500-", vec![(9_500, 9_999)]),
+            ("Bytes=0-0,-1", vec![(0, 0), (9_999, 9_999)]),
+            ("bytes= 0-999, 4500-5499, -1000", vec![(0, 999), (4_500, 5_499), (9_000, 9_999)]),
+            ("bytes=0-99999999999999999999999", vec![(0, 9_999)]),
+            ("bytes=-99999999999999999999999", vec![(0, 9_999)]),
+            ("bytes=5-6, 20000-", vec![(5, 6)]),
+        ] {
+            assert_eq!(parts(range, 10_000), Some(expected), "{range}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_is_ignored() {
+        for range in [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=,",
+            "items=0-1",
+            "bytes=1-0",
+            "bytes=a-",
+            "bytes=-",
+            "bytes=0-1;",
+            "bytes 0-1",
+        ] {
+            assert_eq!(ranges(range.as_bytes(), 100), Ranges::Ignore, "{range}");
+        }
+    }
+
+    #[test]
+    fn ranges_behind_the_end_are_unsatisfiable() {
+        for (range, length) in [
+            ("bytes=100-", 100),
+            ("bytes=-0", 100),
+            ("bytes=0-", 0),
+            ("bytes=-1", 0),
+            ("bytes=100-200, 300-", 100),
+        ] {
+            assert_eq!(ranges(range.as_bytes(), length), Ranges::Unsatisfiable, "{range}");
+        }
+    }
+
+    #[test]
+    fn many_and_overlapping_ranges_are_ignored() {
+        let many: Vec<String> = (0..17).map(|at| format!("{at}-{at}")).collect();
+        assert_eq!(ranges(format!("bytes={}", many.join(",")).as_bytes(), 1_000), Ranges::Ignore);
+        assert_eq!(
+            parts(&format!("bytes={}", many[..16].join(",")), 1_000).map(|parts| parts.len()),
+            Some(16)
+        );
+        assert_eq!(ranges(b"bytes=0-,0-", 1_000), Ranges::Ignore);
+    }
+
+    #[test]
+    fn ranges_lie_within_the_content_whatever_is_asked() {
+        for seed in 0..20_000 {
+            let dice = &mut Dice::new(seed);
+            let length = dice.below(30);
+            let text: Vec<u8> =
+                (0..dice.below(14)).map(|_| b"0123456789-, "[dice.below(13) as usize]).collect();
+            let Ranges::Parts(parts) = ranges(&[b"bytes=", &text[..]].concat(), length) else { continue };
+            let ranges = parts.as_slice();
+            assert!(
+                !ranges.is_empty()
+                    && ranges.iter().all(|range| range.first <= range.last && range.last < length)
+            );
+            assert!(ranges.iter().map(ByteRange::len).sum::<u64>() <= length, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn content_range_is_read_as_it_is_written() {
+        let part = ContentRange::parse(b"bytes 4-9/10").unwrap();
+        assert_eq!((part.range.first, part.range.last, part.complete), (4, 9, Some(10)));
+        let mut out = Vec::new();
+        write_content_range(&mut out, part.range, None);
+        assert_eq!(out, b"bytes 4-9/*");
+        assert_eq!(ContentRange::parse(&out).map(|part| part.complete), Some(None));
+        for value in [
+            "bytes 4-9/9",
+            "bytes 9-4/10",
+            "bytes */10",
+            "bytes 4-/10",
+            "bytes -4/10",
+            "items 4-9/10",
+            "bytes 4-9",
+        ] {
+            assert_eq!(ContentRange::parse(value.as_bytes()), None, "{value}");
+        }
+        assert_eq!(ContentRange::of(&head("Content-Type: multipart/byteranges; boundary=x")), None);
+    }
+
+    #[test]
+    fn a_part_answers_what_lies_in_it() {
+        let part = ContentRange::parse(b"bytes 4-9/20").unwrap();
+        let answer =
+            |range: &str| part.answer(b"bytes=4-9", range.as_bytes()).map(|range| (range.first, range.last));
+        assert_eq!(answer("bytes=6-8"), Some((6, 8)));
+        assert_eq!(answer("bytes=4-9"), Some((4, 9)));
+        for range in
+            ["bytes=3-5", "bytes=6-10", "bytes=6-", "bytes=-1", "bytes=5-6,7-8", "items=5-6", "bytes=20-"]
+        {
+            assert_eq!(answer(range), None, "{range}");
+        }
+        let end = ContentRange::parse(b"bytes 15-19/20").unwrap();
+        assert_eq!(end.answer(b"", b"bytes=-2").map(|range| range.first), Some(18));
+        assert_eq!(end.answer(b"", b"bytes=16-").map(|range| range.last), Some(19));
+    }
+
+    #[test]
+    fn a_part_is_what_came_not_what_was_announced() {
+        // As the public suite's origin does: six bytes announced, five sent.
+        let part = ContentRange::parse(b"bytes 4-9/10").unwrap().clipped(5).unwrap();
+        assert_eq!(part.answer(b"bytes=-5", b"bytes=-5"), Some(ByteRange { first: 4, last: 8 }));
+        assert_eq!(part.answer(b"bytes=-5", b"bytes=6-8"), Some(ByteRange { first: 6, last: 8 }));
+        assert_eq!(part.answer(b"bytes=-5", b"bytes=-1"), None);
+        assert_eq!(part.answer(b"bytes=-5", b"bytes=6-"), None);
+        assert_eq!(part.clipped(0), None);
+        assert_eq!(part.clipped(100), Some(part));
+    }
 }

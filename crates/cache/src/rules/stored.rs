@@ -2,6 +2,7 @@
 //! content changes them (sections 3.2, 4.3.4 and 4.3.5).
 
 use super::condition::{is_strong, strongly_equal, weakly_equal};
+use super::date;
 use super::directives::ResponseDirectives;
 use super::fields::{Fields, first, lines, members, write_field};
 
@@ -39,27 +40,36 @@ fn stored_fields(response: &impl Fields) -> impl Iterator<Item = (&[u8], &[u8])>
     })
 }
 
-/// Writes the fields of `response` that are stored, as a [`Block`](super::fields::Block).
-pub fn write_stored(response: &impl Fields, out: &mut Vec<u8>) {
+/// Writes the fields of `response` that are stored, as a [`Block`](super::fields::Block), with `Date` when it has
+/// none (RFC 9110 section 6.6.1). `received_ms`: milliseconds since 1970.
+pub fn write_stored(response: &impl Fields, received_ms: u64, out: &mut Vec<u8>) {
     for (name, value) in stored_fields(response) {
         write_field(out, name, value);
+    }
+    write_missing_date(response, received_ms, out);
+}
+
+fn write_missing_date(response: &impl Fields, received_ms: u64, out: &mut Vec<u8>) {
+    if !stored_fields(response).any(|(name, _)| name.eq_ignore_ascii_case(b"date")) {
+        write_field(out, b"Date", &date::write(received_ms / 1_000));
     }
 }
 
 /// Writes the fields of a stored response after `newer`, a 304 or the answer to a HEAD, has updated them: those
-/// that it brings take the place of all lines of the same name, the others stay.
-pub fn write_updated(stored: &impl Fields, newer: &impl Fields, out: &mut Vec<u8>) {
+/// that it brings take the place of all lines of the same name, the others stay. Its `Date` is as in [`write_stored`].
+pub fn write_updated(stored: &impl Fields, newer: &impl Fields, received_ms: u64, out: &mut Vec<u8>) {
     let brings = |name: &[u8]| !is_one_of(name, &OF_THE_CONTENT);
     for (name, value) in stored.fields() {
         let replaced =
             brings(name) && stored_fields(newer).any(|(other, _)| other.eq_ignore_ascii_case(name));
-        if !replaced {
+        if !replaced && !name.eq_ignore_ascii_case(b"date") {
             write_field(out, name, value);
         }
     }
     for (name, value) in stored_fields(newer).filter(|(name, _)| brings(name)) {
         write_field(out, name, value);
     }
+    write_missing_date(newer, received_ms, out);
 }
 
 /// What to send with a request that asks whether a stored response still holds (RFC 9111 section 4.3.1).
@@ -134,14 +144,14 @@ mod tests {
 
     fn stored(response: &str) -> String {
         let mut out = Vec::new();
-        write_stored(&head(response), &mut out);
-        String::from_utf8(out).unwrap().replace("\r\n", ";")
+        write_stored(&head(&format!("{response}\nDate: now")), 0, &mut out);
+        String::from_utf8(out).unwrap().replace("\r\n", ";").replace("Date: now;", "")
     }
 
     fn updated(stored: &str, newer: &str) -> String {
         let mut out = Vec::new();
-        write_updated(&head(stored), &head(newer), &mut out);
-        String::from_utf8(out).unwrap().replace("\r\n", ";")
+        write_updated(&head(stored), &head(&format!("{newer}\nDate: now")), 0, &mut out);
+        String::from_utf8(out).unwrap().replace("\r\n", ";").replace("Date: now;", "")
     }
 
     #[test]
@@ -151,6 +161,16 @@ mod tests {
             stored("Proxy-Authenticate: x\nProxy-Authentication-Info: y\nUpgrade: z\nSet-Cookie: a=b"),
             "Set-Cookie: a=b;"
         );
+    }
+
+    #[test]
+    fn a_date_is_added_where_none_came() {
+        let text = |out: Vec<u8>| String::from_utf8(out).unwrap();
+        let (mut stored, mut updated) = (Vec::new(), Vec::new());
+        write_stored(&head("A: 1"), 784_111_777_000, &mut stored);
+        assert_eq!(text(stored), "A: 1\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        write_updated(&head("Date: then\nA: 1"), &head("B: 2"), 784_111_777_000, &mut updated);
+        assert_eq!(text(updated), "A: 1\r\nB: 2\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
     }
 
     #[test]

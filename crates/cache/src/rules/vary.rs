@@ -11,7 +11,9 @@ const MAX_UNORDERED: usize = 64;
 
 /// Stands for a field that the request did not have: no value of a field can hold it. An absent field and an
 /// empty one are two things.
-const ABSENT: &[u8] = b"\0";
+const ABSENT: &[u8] = b"\x01";
+/// Stands between the parts of a stored value; the same holds for it.
+const BETWEEN: u8 = 0;
 
 /// What `Vary` of a response says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub fn write_selecting(response: &impl Fields, request: &impl Fields, out: &mut 
         }
         for (at, part) in parts(request, name).enumerate() {
             if at > 0 {
-                value.push(b',');
+                value.push(BETWEEN);
             }
             value.extend_from_slice(part);
         }
@@ -101,59 +103,30 @@ fn form(name: &[u8]) -> Form {
 /// The parts of a request field that are compared: its lines, or the members of its list.
 fn parts<'a>(request: &'a impl Fields, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     let exact = form(name) == Form::Exact;
-    lines(request, name).flat_map(move |line| split(line, exact))
-}
-
-fn split(value: &[u8], exact: bool) -> impl Iterator<Item = &[u8]> {
-    let whole = (exact && !value.is_empty()).then_some(value);
-    whole.into_iter().chain(Members::new(if exact { b"" } else { value }))
+    lines(request, name).flat_map(move |line| {
+        let whole = (exact && !line.is_empty()).then_some(line);
+        whole.into_iter().chain(Members::new(if exact { b"" } else { line }))
+    })
 }
 
 fn same(name: &[u8], stored: &[u8], request: &impl Fields) -> bool {
-    if lines(request, name).next().is_none() {
-        return stored == ABSENT;
+    if stored == ABSENT || lines(request, name).next().is_none() {
+        return stored == ABSENT && lines(request, name).next().is_none();
     }
-    if stored == ABSENT {
-        return false;
-    }
-    let form = form(name);
-    let stored = || split(stored, form == Form::Exact);
+    let stored = || stored.split(|&byte| byte == BETWEEN).filter(|part| !part.is_empty());
     let now = || parts(request, name);
-    match form {
-        Form::Exact => {
-            let mut stored = stored();
-            let whole = stored.next().unwrap_or_default();
-            // Lines are stored with a comma between them.
-            joined_is(whole, now())
-        }
-        Form::List => stored().eq(now()),
-        Form::Set | Form::CaselessSet => {
-            let equal = |one: &[u8], other: &[u8]| {
-                if form == Form::Set { one == other } else { same_member(one, other) }
-            };
-            if stored().zip(now()).all(|(one, other)| equal(one, other)) && stored().count() == now().count()
-            {
-                return true;
-            }
-            let small = stored().count() <= MAX_UNORDERED && now().count() <= MAX_UNORDERED;
-            small
-                && stored().all(|one| now().any(|other| equal(one, other)))
-                && now().all(|one| stored().any(|other| equal(one, other)))
-        }
+    let equal: fn(&[u8], &[u8]) -> bool = match form(name) {
+        Form::Exact | Form::List => return stored().eq(now()),
+        Form::Set => |one, other| one == other,
+        Form::CaselessSet => same_member,
+    };
+    if stored().count() == now().count() && stored().zip(now()).all(|(one, other)| equal(one, other)) {
+        return true;
     }
-}
-
-/// Whether `whole` is the parts with a comma between each two.
-fn joined_is<'a>(whole: &[u8], parts: impl Iterator<Item = &'a [u8]>) -> bool {
-    let mut rest = whole;
-    for (at, part) in parts.enumerate() {
-        let comma: &[u8] = if at > 0 { b"," } else { b"" };
-        match rest.strip_prefix(comma).and_then(|rest| rest.strip_prefix(part)) {
-            Some(after) => rest = after,
-            None => return false,
-        }
-    }
-    rest.is_empty()
+    let small = stored().count() <= MAX_UNORDERED && now().count() <= MAX_UNORDERED;
+    small
+        && stored().all(|one| now().any(|other| equal(one, other)))
+        && now().all(|one| stored().any(|other| equal(one, other)))
 }
 
 /// Without regard to case and to white space around `;` and `=`.
@@ -197,4 +170,128 @@ fn weighted(member: &[u8]) -> (&[u8], u32) {
         _ => 0,
     };
     (range, thousandths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::tests::head;
+    use super::*;
+
+    fn answers(names: &str, stored_for: &str, request: &str) -> bool {
+        let mut selecting = Vec::new();
+        assert!(write_selecting(&head(&format!("Vary: {names}")), &head(stored_for), &mut selecting));
+        matches(&selecting, &head(request), None)
+    }
+
+    #[test]
+    fn a_star_anywhere_answers_nobody() {
+        for names in ["*", "*, *", ", *", "*, Foo", "Foo, *", "a b", "Foo\nVary: *"] {
+            assert_eq!(vary(&head(&format!("Vary: {names}"))), Vary::Never, "{names}");
+        }
+        assert_eq!(vary(&head("Vary:\nVary: ,")), Vary::Nothing);
+        assert_eq!(vary(&head("Vary: a\nvary: b")), Vary::Fields);
+        assert_eq!(vary(&head(&format!("Vary: {}", "a,".repeat(17)))), Vary::Never);
+    }
+
+    #[test]
+    fn all_named_fields_agree_and_others_do_not_matter() {
+        assert!(answers("Foo, Bar", "Foo: 1\nBar: abc\nOther: 2", "bar: abc\nfoo: 1\nOther: 3"));
+        assert!(!answers("Foo, Bar", "Foo: 1\nBar: abc", "Foo: 2\nBar: abc"));
+        assert!(!answers("Foo", "Foo: a", "Foo: A"));
+        assert!(answers("", "Foo: 1", "Foo: 2"));
+    }
+
+    #[test]
+    fn an_absent_field_agrees_with_an_absent_one_only() {
+        assert!(answers("Foo, Bar", "Foo: 1", "Foo: 1"));
+        for name in ["Foo", "Accept-Encoding", "Cookie"] {
+            assert!(!answers(name, &format!("{name}: 1"), ""), "{name}");
+            assert!(!answers(name, "", &format!("{name}: 1")), "{name}");
+            assert!(!answers(name, "", &format!("{name}:")), "{name}");
+            assert!(!answers(name, &format!("{name}:"), ""), "{name}");
+            assert!(answers(name, &format!("{name}:"), &format!("{name}:")), "{name}");
+        }
+    }
+
+    #[test]
+    fn lines_and_white_space_between_members_do_not_matter() {
+        assert!(
+            answers("Foo", "Foo: 1, 2", "Foo: 1\nFoo: 2") && answers("Foo", "Foo: 1\nFoo: 2", "Foo: 1,2")
+        );
+        assert!(answers("Foo", "Foo: 1,2", "Foo:  1, 2 "));
+        assert!(!answers("Foo", "Foo: 1, 2", "Foo: 2, 1"));
+        assert!(!answers("Foo", "Foo: \"1, 2\"", "Foo: \"1,2\""));
+    }
+
+    #[test]
+    fn languages_and_codings_are_sets_without_case() {
+        for request in ["en, de", "de, en", "eN, De", " en ,   de", "de\nAccept-Language: en"] {
+            assert!(answers(
+                "accept-language",
+                "Accept-Language: en, de",
+                &format!("Accept-Language: {request}")
+            ));
+        }
+        assert!(!answers("accept-language", "Accept-Language: en, de", "Accept-Language: en"));
+        assert!(!answers("accept-language", "Accept-Language: en", "Accept-Language: en, de"));
+        assert!(!answers("accept-language", "Accept-Language: en, de", "Accept-Language: en, fr"));
+        assert!(answers(
+            "Accept-Encoding",
+            "Accept-Encoding: gzip;q=0.5, br",
+            "Accept-Encoding: BR, gzip; q=0.5"
+        ));
+        assert!(
+            answers("Accept", "Accept: a/b, c/d", "Accept: c/d,a/b")
+                && !answers("Accept", "Accept: a/b", "Accept: A/b")
+        );
+    }
+
+    #[test]
+    fn cookies_are_compared_as_they_stand() {
+        assert!(answers("Cookie", "Cookie: a=1, 2", "Cookie: a=1, 2"));
+        assert!(!answers("Cookie", "Cookie: a=1, 2", "Cookie: a=1,2"));
+        assert!(answers("Cookie", "Cookie: a\nCookie: b", "Cookie: a\nCookie: b"));
+        assert!(!answers("Cookie", "Cookie: a\nCookie: b", "Cookie: a"));
+    }
+
+    #[test]
+    fn what_is_in_the_preferred_language_answers() {
+        let mut selecting = Vec::new();
+        assert!(write_selecting(
+            &head("Vary: Accept-Language"),
+            &head("Accept-Language: en, de"),
+            &mut selecting
+        ));
+        let answers =
+            |request: &str| matches(&selecting, &head(&format!("Accept-Language: {request}")), Some(b"de"));
+        for request in ["fr;q=0.5, de;q=1.0", "DE", "fr;q=0.999, de", "de;q=0.001"] {
+            assert!(answers(request), "{request}");
+        }
+        for request in ["fr, de", "de;q=0", "de;q=0.5, fr;q=0.6", "de-AT", "de;q=2", "*"] {
+            assert!(!answers(request), "{request}");
+        }
+    }
+
+    #[test]
+    fn too_much_to_select_by_is_not_written() {
+        let mut out = b"before".to_vec();
+        let request = head(&format!("Foo: {}", "x".repeat(MAX_SELECTING_BYTES)));
+        assert!(!write_selecting(&head("Vary: Foo"), &request, &mut out));
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn every_request_is_answered_by_what_was_stored_for_it() {
+        for seed in 0..20_000 {
+            let dice = &mut headgate_model::dice::Dice::new(seed);
+            let names = ["Foo", "Cookie", "Accept", "Accept-Language"];
+            let mut text = String::new();
+            for _ in 0..dice.below(4) {
+                let value: String =
+                    (0..dice.below(9)).map(|_| char::from(b"ab,;=q \"\\"[dice.below(9) as usize])).collect();
+                text += &format!("{}: {value}\n", names[dice.below(4) as usize]);
+            }
+            assert!(answers("Foo, Cookie, Accept, Accept-Language", &text, &text), "seed {seed}: {text}");
+        }
+    }
 }
