@@ -92,9 +92,12 @@ impl CacheRules {
     }
 }
 
+/// A tag of Headgate's own.
+pub(crate) type Tag = [u8; 9];
+
 /// The tag of what different clients have under one target, by the key's part that they share. No client can name it:
 /// a field holds no zero byte.
-pub(crate) fn everybodys(shared_key: &[u8]) -> [u8; 9] {
+pub(crate) fn everybodys(shared_key: &[u8]) -> Tag {
     let mut tag = [0; 9];
     // Two targets with one hash are purged together.
     tag[1..].copy_from_slice(&hash(shared_key).to_le_bytes());

@@ -2,7 +2,7 @@
 
 use super::deliver::{Told, deliver_object, deliver_stream};
 use super::fetch::Fetch;
-use crate::cache_rules::{Cache, CacheRules, Identity, everybodys};
+use crate::cache_rules::{Cache, CacheRules, Identity, Tag, everybodys};
 use crate::client;
 use crate::dispatch::dispatch_or_fall_back;
 use crate::exchange::{Exchange, Failure, Finish};
@@ -34,7 +34,7 @@ pub(super) struct Lookup<'a, 'c> {
     pub service: usize,
     pub key: Lent<Vec<u8>>,
     /// The tag of what all clients have under this target, where each has its own.
-    pub everybodys: Option<[u8; 9]>,
+    pub everybodys: Option<Tag>,
     pub asked: Asked,
     pub now_ms: u64,
 }
@@ -94,7 +94,7 @@ pub(crate) async fn answer(
 
 /// The key of a request; None when it names nobody where each client has responses of its own.
 #[inline]
-fn key(x: &Exchange<'_>, rules: &CacheRules) -> Option<(Lent<Vec<u8>>, Option<[u8; 9]>)> {
+fn key(x: &Exchange<'_>, rules: &CacheRules) -> Option<(Lent<Vec<u8>>, Option<Tag>)> {
     let mut key = x.worker.buffers.out();
     key.extend_from_slice(&rules.space);
     key.push(if client::is_encrypted(x.peer, x.head) { b's' } else { b'p' });
@@ -129,9 +129,7 @@ impl Lookup<'_, '_> {
             let part_fits = match &object.part {
                 None => true,
                 Some(part) => {
-                    to_get
-                        && range
-                            .is_some_and(|range| *part.asked == *range || part.range.answers(range).is_some())
+                    to_get && range.is_some_and(|range| part.range.answer(&part.asked, range).is_some())
                 }
             };
             part_fits && self.selects(&object.selecting, &object.head)

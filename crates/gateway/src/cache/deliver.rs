@@ -119,7 +119,7 @@ pub(super) async fn deliver_object(
 fn stored_part(look: &Lookup<'_, '_>, part: &headgate_cache::object::Part) -> Extent {
     let request = HeadFields(look.x.head);
     let range = first(&request, b"range").unwrap_or_default();
-    match part.range.answers(range) {
+    match part.range.answer(&part.asked, range) {
         Some(within) if *part.asked != *range => Extent::Range(within),
         _ => Extent::Whole,
     }

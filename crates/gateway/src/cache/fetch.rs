@@ -3,6 +3,7 @@
 
 use super::answer::Lookup;
 use super::intake::Intake;
+use crate::cache_rules::Tag;
 use crate::dispatch::dispatch_or_fall_back;
 use crate::exchange::{Exchange, TargetPlan, Timers};
 use crate::head_fields::HeadFields;
@@ -40,7 +41,7 @@ pub(super) struct Fetch {
     pub stored: Option<Arc<Object>>,
     /// Others may join, so it is known by its key.
     shared: bool,
-    pub everybodys: Option<[u8; 9]>,
+    pub everybodys: Option<Tag>,
     /// When it was asked for, on the purge clock.
     pub born: u64,
 }
@@ -83,7 +84,12 @@ impl Fetch {
             service: look.service,
             target: x.target.copy(&worker.buffers),
             pause: x.pause,
-            asked: look.asked,
+            // The question is the cache's own where something stored is asked about.
+            asked: if stored.is_some() {
+                Asked { range: false, conditional: false, ..look.asked }
+            } else {
+                look.asked
+            },
             stored: stored.map(Arc::clone),
             shared,
             everybodys: look.everybodys,

@@ -7,7 +7,7 @@ use crate::snapshot::Route;
 use headgate_cache::fill::{FillHead, Outcome, StoredAs, Writer};
 use headgate_cache::object::{Content, Draft, Object, Part};
 use headgate_cache::rules::{
-    self, Block, Failure, Fields, Target, answers_itself, may_store, write_selecting, write_stored,
+    self, Block, Failure, Fields, Target, answers_itself, may_keep, may_store, write_selecting, write_stored,
     write_updated,
 };
 use headgate_model::fault::{Blame, Fault};
@@ -114,8 +114,9 @@ impl<'f> Intake<'f> {
         let store = &self.fetch.worker.shared.cache.store;
         let key = Arc::clone(&self.inner.borrow().writer.fill().key);
         let mut lines = Vec::with_capacity(stored.head.len() + 128);
-        write_updated(&Block(&stored.head), fields, &mut lines);
         let now = self.fetch.worker.now();
+        let received_ms = self.unix_ms(now);
+        write_updated(&Block(&stored.head), fields, received_ms, &mut lines);
         let updated = rules::Exchange {
             method: b"GET",
             asked: &self.fetch.asked,
@@ -123,9 +124,9 @@ impl<'f> Intake<'f> {
             status: stored.status,
             response: &Block(&lines),
             requested_ms: self.unix_ms(self.started),
-            received_ms: self.unix_ms(now),
+            received_ms,
         };
-        let storing = may_store(&updated, &rules.settings);
+        let storing = may_keep(&updated, fields, &rules.settings);
         let freshness = match &storing {
             Ok(storing) => storing.freshness,
             // It may be used for this answer all the same, and no longer.
@@ -252,7 +253,7 @@ impl Receiver for Intake<'_> {
             Verdict::Pass => {}
             Verdict::Store(draft) => {
                 let mut lines = Vec::with_capacity(fields.len());
-                write_stored(&Block(fields), &mut lines);
+                write_stored(&Block(fields), draft.freshness.received_ms, &mut lines);
                 draft.head = lines.into();
                 head.lines = draft.head.clone();
                 head.stored =
