@@ -24,7 +24,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const TOML: &str = "application/toml";
 
-const PATHS: [(&str, Page, &str); 8] = [
+const PATHS: [(&str, Page, &str); 9] = [
     ("/", Page::Index, "this list"),
     ("/metrics", Page::Metrics, "metrics in the Prometheus text format"),
     ("/healthz", Page::Alive, "200 while the process is alive"),
@@ -32,6 +32,11 @@ const PATHS: [(&str, Page, &str); 8] = [
     ("/top", Page::Top, "rates and percentiles of the last second, as JSON; headgate top draws them"),
     ("/config", Page::Config, "the configuration in force, without secrets"),
     ("/reload", Page::Reload, "loads the configuration again; 422 with what is wrong with it"),
+    (
+        "/cache/purge",
+        Page::Purge,
+        "takes responses out of the cache: POST {\"url\": ...}, or prefix, tag, everything; soft makes them stale",
+    ),
     (
         "/chaos",
         Page::Chaos,
@@ -48,6 +53,7 @@ enum Page {
     Top,
     Config,
     Reload,
+    Purge,
     Chaos,
     /// One chaos rule.
     ChaosRule,
@@ -56,7 +62,7 @@ enum Page {
 impl Page {
     fn methods(self) -> &'static [Method] {
         match self {
-            Self::Reload => &[Method::POST],
+            Self::Reload | Self::Purge => &[Method::POST],
             Self::Chaos => &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
             Self::ChaosRule => &[Method::DELETE],
             _ => &[Method::GET, Method::HEAD],
@@ -91,6 +97,7 @@ impl Desk {
         // It is never closed; without a permit the exposition would only be unbounded.
         let place = Arc::clone(&self.scrapes).acquire_owned().await.ok();
         self.admin.process.refresh();
+        self.admin.state.refresh_metrics();
         let mut text = String::new();
         exposition::write(&self.admin.registry.gather(), &mut text);
         respond(StatusCode::OK, exposition::CONTENT_TYPE, Bytes::from_owner(Scrape { text, _place: place }))
@@ -155,6 +162,7 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Answer {
         Page::Top => desk.top().await,
         Page::Config => desk.config(),
         Page::Reload => reload(&**state, request.into_body()).await,
+        Page::Purge => purge(&**state, request.into_body()).await,
         Page::Chaos | Page::ChaosRule => chaos(&**state, request).await,
     }
 }
@@ -181,6 +189,18 @@ async fn chaos(state: &dyn State, request: Request<Incoming>) -> Answer {
         Ok(Err(ChaosRefusal::Faulty(why))) => say(StatusCode::UNPROCESSABLE_ENTITY, &why),
         Ok(Err(ChaosRefusal::Failed(why))) => say(StatusCode::INTERNAL_SERVER_ERROR, &why),
         Err(_) => say(StatusCode::INTERNAL_SERVER_ERROR, "the rules were not changed; see the log"),
+    }
+}
+
+async fn purge(state: &dyn State, body: Incoming) -> Answer {
+    let text = match collect(body).await {
+        Ok(text) => text,
+        Err(refusal) => return refuse(&refusal),
+    };
+    match tokio::spawn(state.purge(text)).await {
+        Ok(Ok(done)) => say(StatusCode::OK, &done),
+        Ok(Err(why)) => say(StatusCode::UNPROCESSABLE_ENTITY, &why),
+        Err(_) => say(StatusCode::INTERNAL_SERVER_ERROR, "the purge failed; see the log"),
     }
 }
 

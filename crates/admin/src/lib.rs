@@ -42,6 +42,13 @@ pub trait State: Send + Sync {
     /// a request may name, beside IP addresses and `localhost`.
     fn config(&self) -> Arc<Config>;
 
+    /// Takes responses out of the cache, as a JSON text says. A line that says what was done, or what is wrong with
+    /// the text.
+    fn purge(&self, text: Vec<u8>) -> Reload;
+
+    /// Brings metrics up to date that nobody counts as things happen; called before each scrape.
+    fn refresh_metrics(&self);
+
     /// Shows or changes the chaos rules. What is begun is run to its end.
     fn chaos(&self, ask: ChaosAsk) -> ChaosChange;
 }

@@ -52,6 +52,15 @@ impl State for World {
         Arc::new(Config { workers: Some(3), admin: Some(admin), ..Config::default() })
     }
 
+    fn purge(&self, text: Vec<u8>) -> Reload {
+        Box::pin(async move {
+            let text = String::from_utf8(text).unwrap();
+            if text == "odd" { Err(text) } else { Ok(format!("purged {text}")) }
+        })
+    }
+
+    fn refresh_metrics(&self) {}
+
     fn chaos(&self, ask: ChaosAsk) -> ChaosChange {
         Box::pin(async move {
             match ask {

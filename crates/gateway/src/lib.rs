@@ -18,6 +18,7 @@ pub mod chaos;
 pub mod compile_error;
 pub mod listener;
 pub mod path;
+pub mod purge;
 pub mod route;
 pub mod snapshot;
 pub mod upstream_tls;

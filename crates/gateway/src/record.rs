@@ -11,6 +11,7 @@ use headgate_model::units::Tick;
 use headgate_net::body::Source;
 use headgate_net::head::Known;
 use headgate_observe::access_log::{AccessLog, AccessRecord};
+use headgate_observe::cache_metrics::CacheResult;
 use std::net::{IpAddr, SocketAddr};
 
 /// One request's outcome.
@@ -36,6 +37,8 @@ pub(crate) struct Record {
     pub reused: bool,
     /// A chaos rule acted on an attempt.
     pub injected: bool,
+    /// How the cache answered, where the route has one.
+    pub cache: Option<CacheResult>,
     /// The connection became a tunnel.
     pub upgraded: bool,
     /// Bytes of content sent to the client.
@@ -51,6 +54,11 @@ impl Record {
         let duration_us = ended.since(started).as_micros() as u64;
         let route = self.route.map_or(&view.unrouted, |route| &view.routes[route]);
         route.record(self.status, duration_us);
+        if let Some(result) = self.cache
+            && let Some(metrics) = self.route.and_then(|route| view.caches[route].as_ref())
+        {
+            metrics.record(result, self.bytes_out);
+        }
     }
 
     /// Counts the bytes and writes the access record.

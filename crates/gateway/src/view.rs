@@ -15,6 +15,7 @@ use headgate_net::kept::PoolLimits;
 use headgate_net::pool::Pool;
 use headgate_net::spare::Spares;
 use headgate_net::upstream::H2Pool;
+use headgate_observe::cache_metrics::RouteCacheMetrics;
 use headgate_observe::counter::Counter;
 use headgate_observe::registry::WorkerMetrics;
 use headgate_observe::request_metrics::{EndpointMetrics, ListenerMetrics, RouteMetrics};
@@ -31,6 +32,8 @@ pub(crate) struct View {
     pub listeners: Vec<Rc<ListenerView>>,
     pub services: Vec<ServiceView>,
     pub routes: Vec<RouteMetrics>,
+    /// Of each route whose responses are cached.
+    pub caches: Vec<Option<RouteCacheMetrics>>,
     /// Counts requests that match no route.
     pub unrouted: RouteMetrics,
     pub tracing: Option<Tracing>,
@@ -120,10 +123,15 @@ impl View {
             RouteMetrics::new(metrics, &route.name, service)
         });
         let routes = routes.collect();
+        let caches = snapshot
+            .routes
+            .iter()
+            .map(|route| route.cache.as_ref().map(|_| RouteCacheMetrics::new(metrics, &route.name)));
+        let caches = caches.collect();
         let unrouted = RouteMetrics::new(metrics, "none", "");
         let tracing = Tracing::new(&snapshot.config.trace);
         let chaos = snapshot.chaos.as_ref().map(|chaos| ChaosView::new(chaos, metrics));
-        Self { snapshot, listeners, services, routes, unrouted, tracing, chaos }
+        Self { snapshot, listeners, services, routes, caches, unrouted, tracing, chaos }
     }
 
     fn find(&self, name: &str) -> Option<(&Service, &ServiceView)> {

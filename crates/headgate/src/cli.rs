@@ -7,12 +7,13 @@ use crate::file::Overrides;
 use crate::gameday::GameDayOptions;
 use crate::import::Format;
 use crate::load::{self, LoadArgs};
+use crate::purge::PurgeAsk;
 use crate::replay::{self, ReplayArgs};
 use crate::run::{self, RunFlags};
 use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
-use crate::{chaos, demo, dns, explain, flag, gameday, import, lab, reload, say};
+use crate::{chaos, demo, dns, explain, flag, gameday, import, lab, purge, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_lab::rig::ReplicaSpec;
 use headgate_lab::workload::Distribution;
@@ -105,6 +106,27 @@ enum Command {
     /// Put a question to the simulator or to real processes (studies), or to a running system (game days).
     #[command(subcommand)]
     Lab(Lab),
+    /// Take responses out of the cache of a running Headgate.
+    #[command(group = ArgGroup::new("purged").required(true).args(["url", "prefix", "tag", "everything"]))]
+    Purge {
+        /// One URL, in all its variants: `shop.example/items/7`; with a scheme for that scheme only.
+        url: Option<String>,
+        /// All URLs that begin so, from the host on.
+        #[arg(long, value_name = "URL")]
+        prefix: Option<String>,
+        /// What bears this tag in `Surrogate-Key` or `Cache-Tag`.
+        #[arg(long)]
+        tag: Option<String>,
+        /// All that is stored.
+        #[arg(long)]
+        everything: bool,
+        /// Only make it stale: it is asked for again, and serves while the service fails.
+        #[arg(long)]
+        soft: bool,
+        /// The admin listener to ask.
+        #[arg(long, default_value = ADMIN, value_name = "ADDRESS")]
+        admin: String,
+    },
     /// Show or change the faults that a running Headgate injects.
     Chaos {
         #[command(subcommand)]
@@ -378,6 +400,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Lab(Lab::GamedayGuard) => gameday::guard(),
         Command::Lab(Lab::Compare { first, second }) => lab::compare(&first, &second),
         Command::Chaos { ask, admin } => change_chaos(ask, &admin),
+        Command::Purge { url, prefix, tag, everything, soft, admin } => {
+            purge::purge(&admin, &PurgeAsk { url, prefix, tag, everything, soft })
+        }
         Command::Load(args) => return ended(load::run(&args)),
         Command::Replay(args) => replay::run(&args),
         Command::Schema => run::schema(),

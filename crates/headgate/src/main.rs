@@ -19,6 +19,7 @@ mod lab;
 mod load;
 mod mistakes;
 mod parent;
+mod purge;
 mod reload;
 mod replay;
 mod run;

@@ -5,6 +5,7 @@ use crate::admin_listener::{self, AdminListener};
 use crate::chaos_control;
 use crate::file::{ConfigFile, located};
 use crate::mistakes::one_line;
+use crate::purge;
 use crate::say::Failure;
 use crate::server::{Server, seed};
 use crate::spare_memory;
@@ -21,6 +22,7 @@ use headgate_gateway::upstream_tls::UpstreamTls;
 use headgate_gateway::worker::Shared;
 use headgate_model::dice::Dice;
 use headgate_model::spec::Config;
+use headgate_observe::cache_metrics::{StoreFigures, StoreMetrics};
 use headgate_observe::log::{self, Level};
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::WorkerMetrics;
@@ -47,6 +49,7 @@ pub(crate) struct Running {
     admin: Arc<Mutex<AdminListener>>,
     shared: Arc<Shared>,
     metrics: Arc<Mutex<ConfigMetrics>>,
+    stored: StoreMetrics,
     /// A stop was asked for, and new connections are still taken.
     leaving: Arc<AtomicBool>,
 }
@@ -67,6 +70,27 @@ impl State for Running {
 
     fn config(&self) -> Arc<Config> {
         Arc::clone(&self.shared.snapshot().config)
+    }
+
+    fn purge(&self, text: Vec<u8>) -> Reload {
+        let shared = self.shared();
+        Box::pin(async move {
+            // It may look at every key.
+            let purged = tokio::task::spawn_blocking(move || purge::answer(&shared, &text)).await;
+            purged.unwrap_or_else(|panic| Err(format!("the purge failed: {panic}")))
+        })
+    }
+
+    fn refresh_metrics(&self) {
+        let cache = &self.shared.cache;
+        let fill = cache.store.fill();
+        self.stored.set(&StoreFigures {
+            bytes: fill.bytes,
+            objects: fill.objects,
+            fills: cache.fills.count() as u64,
+            evicted: fill.evicted,
+            refused: fill.refused,
+        });
     }
 
     fn chaos(&self, ask: ChaosAsk) -> ChaosChange {
@@ -214,6 +238,7 @@ pub(crate) fn run(
         server: Arc::new(Mutex::new(Some(server))),
         admin: Arc::new(Mutex::new(admin)),
         metrics: Arc::new(Mutex::new(ConfigMetrics::new(&cells))),
+        stored: StoreMetrics::new(&cells),
         leaving: Arc::default(),
         shared,
     };

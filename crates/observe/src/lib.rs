@@ -7,6 +7,7 @@
 //! On a worker's path there is no lock, no allocation, no formatting and no read-modify-write atomic.
 
 pub mod access_log;
+pub mod cache_metrics;
 pub mod chaos_metrics;
 pub mod counter;
 pub mod exposition;

@@ -21,6 +21,7 @@ use headgate_net::body::Source;
 use headgate_net::buffer::Lent;
 use headgate_net::downstream::Downstream;
 use headgate_net::head::{Body, Known, Method};
+use headgate_observe::cache_metrics::CacheResult;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -50,6 +51,7 @@ pub(crate) async fn answer(
     client: &mut Downstream<'_>,
     record: &mut Record,
 ) -> Result<Finish, Failure> {
+    record.cache = Some(CacheResult::Bypass);
     let Some((key, everybodys)) = key(x, rules) else {
         return Box::pin(dispatch_or_fall_back(x, route, service, body, client, record)).await;
     };
@@ -72,6 +74,7 @@ pub(crate) async fn answer(
         };
         match verdict {
             Use::Fresh | Use::MaxStale => {
+                record.cache = Some(CacheResult::Hit);
                 cache.store.note_hit(&look.key, object, &mut worker.hits.borrow_mut());
                 if look.is_due_early(object) {
                     refresh(&look, object, record);
@@ -80,6 +83,7 @@ pub(crate) async fn answer(
                 return deliver_object(&look, object, told, client, record).await;
             }
             Use::StaleWhileRevalidate => {
+                record.cache = Some(CacheResult::Stale);
                 cache.store.note_hit(&look.key, object, &mut worker.hits.borrow_mut());
                 refresh(&look, object, record);
                 let told = Told { hit: true, ..Told::default() };
@@ -249,10 +253,14 @@ async fn lead(
     match outcome {
         Outcome::Failed(fault) => Err(fault.into()),
         Outcome::Object { object, updated } => {
+            record.cache = Some(if updated { CacheResult::Revalidated } else { CacheResult::Stale });
             let told = Told { forwarded_status: updated.then_some(304), ..told };
             deliver_object(look, &object, told, client, record).await
         }
-        Outcome::Head(head) => deliver_stream(look, &head, &mut reader, watched, told, client, record).await,
+        Outcome::Head(head) => {
+            record.cache = Some(if head.stored.is_some() { CacheResult::Miss } else { CacheResult::Pass });
+            deliver_stream(look, &head, &mut reader, watched, told, client, record).await
+        }
     }
 }
 
@@ -265,6 +273,7 @@ async fn join(
     record: &mut Record,
 ) -> Result<Option<Finish>, Failure> {
     let told = Told { collapsed: true, ..told };
+    record.cache = Some(CacheResult::Collapsed);
     let timer = look.x.timers.download;
     timer.set(look.x.view.snapshot.config.cache.collapse_wait.0);
     let mut watched = Presence::new(client.socket(), look.x.timers.upload);

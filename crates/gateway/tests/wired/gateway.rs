@@ -1,6 +1,7 @@
 //! A real gateway on loopback: worker threads with listeners on ports of the kernel's choice.
 
 use headgate_gateway::accept::accept;
+use headgate_gateway::purge::Purge;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_gateway::worker::{Outlets, Shared, Worker};
 use headgate_model::address::BindAddress;
@@ -63,6 +64,17 @@ impl Gateway {
         let snapshot =
             Snapshot::compile(config("", rest), &Discovered::new(), Some(&self.shared.snapshot())).unwrap();
         self.shared.publish(snapshot);
+    }
+
+    /// Takes out of the cache, as an operator would.
+    pub(crate) fn purge(&self, what: &Purge, soft: bool) -> Result<Option<usize>, String> {
+        self.shared.purge(what, soft).map_err(|error| error.to_string())
+    }
+
+    /// Bytes and number of the stored responses.
+    pub(crate) fn stored(&self) -> (u64, u64) {
+        let fill = self.shared.cache.store.fill();
+        (fill.bytes, fill.objects)
     }
 
     /// Says what a name leads to, as discovery would.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod bulkhead;
+mod cache;
 mod failure;
 mod gateway;
 mod identity;

@@ -1,0 +1,112 @@
+//! The cells of the response cache: what became of requests, by route, and what the memory holds. This file counts
+//! and decides nothing.
+
+use std::sync::Arc;
+
+use crate::counter::{Counter, Gauge};
+use crate::registry::WorkerMetrics;
+
+const REQUESTS: &str = "headgate_cache_requests_total";
+
+/// How a request of a cached route was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CacheResult {
+    /// From a fresh stored response.
+    Hit,
+    /// From a stale one, while it is fetched again or because it could not be.
+    Stale,
+    /// From a stored one that the service said is still right.
+    Revalidated,
+    /// From the fetch of another request.
+    Collapsed,
+    /// From the service; the response was stored, or is being.
+    Miss,
+    /// From the service, and the response is not for storing.
+    Pass,
+    /// Past the cache: it does not answer such requests.
+    Bypass,
+}
+
+/// In the order of [`CacheResult`].
+const RESULTS: &[&str; 7] = &["hit", "stale", "revalidated", "collapsed", "miss", "pass", "bypass"];
+
+impl CacheResult {
+    /// The metric label and log value.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        RESULTS[self as usize]
+    }
+}
+
+/// What a worker counts for one route whose responses are cached.
+#[derive(Clone, Debug)]
+pub struct RouteCacheMetrics {
+    by_result: Arc<[Counter]>,
+    bytes: Arc<Counter>,
+}
+
+impl RouteCacheMetrics {
+    #[must_use]
+    pub fn new(worker: &WorkerMetrics, route: &str) -> Self {
+        let help = "Requests of routes with a cache, by how they were answered.";
+        let by_result = worker.counters(REQUESTS, help, &[("route", route)], ("result", RESULTS));
+        let help = "Bytes of content that were answered without asking the service for them.";
+        Self { by_result, bytes: worker.counter("headgate_cache_hit_bytes_total", help, &[("route", route)]) }
+    }
+
+    /// Counts one request and the bytes of content that it got.
+    pub fn record(&self, result: CacheResult, bytes: u64) {
+        self.by_result[result as usize].inc();
+        if matches!(result, CacheResult::Hit | CacheResult::Stale | CacheResult::Revalidated) {
+            self.bytes.add(bytes);
+        }
+    }
+}
+
+/// What the memory of the cache holds, as of the last [`StoreMetrics::set`].
+#[derive(Clone, Debug)]
+pub struct StoreMetrics {
+    bytes: Arc<Gauge>,
+    objects: Arc<Gauge>,
+    fills: Arc<Gauge>,
+    evicted: Arc<Gauge>,
+    refused: Arc<Gauge>,
+}
+
+/// The figures of [`StoreMetrics`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreFigures {
+    pub bytes: u64,
+    pub objects: u64,
+    pub fills: u64,
+    pub evicted: u64,
+    pub refused: u64,
+}
+
+impl StoreMetrics {
+    /// Only once per registry, because a gauge shows the sum over all who set it.
+    #[must_use]
+    pub fn new(cells: &WorkerMetrics) -> Self {
+        let gauge = |name, help| cells.gauge(name, help, &[]);
+        Self {
+            bytes: gauge("headgate_cache_bytes", "Bytes that stored responses take, with their bookkeeping."),
+            objects: gauge("headgate_cache_objects", "Responses that are stored."),
+            fills: gauge("headgate_cache_fills", "Responses on their way into the cache."),
+            evicted: gauge("headgate_cache_evicted", "Responses that left for others since the start."),
+            refused: gauge(
+                "headgate_cache_refused",
+                "Responses that were not taken since the start: too large, not wanted, or purged on their way.",
+            ),
+        }
+    }
+
+    pub fn set(&self, figures: &StoreFigures) {
+        let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.bytes, figures.bytes);
+        set(&self.objects, figures.objects);
+        set(&self.fills, figures.fills);
+        set(&self.evicted, figures.evicted);
+        set(&self.refused, figures.refused);
+    }
+}
