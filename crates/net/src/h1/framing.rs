@@ -11,6 +11,8 @@ use std::net::Ipv6Addr;
 struct Lengths {
     content_length: Option<u64>,
     chunked: bool,
+    /// Of a response: a coding that nobody knows.
+    unknown_coding: bool,
 }
 
 #[derive(Default)]
@@ -71,8 +73,8 @@ pub(super) fn request(bytes: &[u8], fields: &[Field], line: &mut RequestLine) ->
         Lengths { chunked: true, .. } if line.version == Version::Http10 => {
             return Err(Fault::new(KIND, "Transfer-Encoding in an HTTP/1.0 request (RFC 9112 section 6.1)"));
         }
-        Lengths { chunked: true, content_length: Some(_) } => return Err(Fault::new(KIND, BOTH_LENGTHS)),
-        Lengths { chunked: true, content_length: None } => Body::Chunked,
+        Lengths { chunked: true, content_length: Some(_), .. } => return Err(Fault::new(KIND, BOTH_LENGTHS)),
+        Lengths { chunked: true, content_length: None, .. } => Body::Chunked,
         Lengths { content_length: Some(length), .. } => Body::Length(length),
         Lengths { content_length: None, .. } => Body::None,
     };
@@ -108,21 +110,22 @@ pub(super) fn response(
     for field in fields {
         match field.known {
             Known::ContentLength => content_length(field.value.of(bytes), &mut lengths, KIND)?,
-            Known::TransferEncoding => transfer_encoding(field.value.of(bytes), &mut lengths, KIND)?,
+            Known::TransferEncoding => response_coding(field.value.of(bytes), &mut lengths)?,
             Known::Connection => connection(field.value.of(bytes), &mut options, KIND)?,
             Known::Upgrade => has_upgrade |= field.value.len > 0,
             _ => {}
         }
     }
-    if lengths.chunked && lengths.content_length.is_some() {
+    let coded = lengths.chunked || lengths.unknown_coding;
+    if coded && lengths.content_length.is_some() {
         return Err(Fault::new(KIND, BOTH_LENGTHS));
     }
-    if lengths.chunked && line.version == Version::Http10 {
+    if coded && line.version == Version::Http10 {
         return Err(Fault::new(KIND, "Transfer-Encoding in an HTTP/1.0 response (RFC 9112 section 6.1)"));
     }
     // None of these can have content, yet this one announces some: whatever follows may be that content or
     // the next response.
-    let announces_content = lengths.chunked || lengths.content_length.is_some_and(|length| length > 0);
+    let announces_content = coded || lengths.content_length.is_some_and(|length| length > 0);
     match line.status {
         100..=199 if announces_content => {
             return Err(Fault::new(KIND, "an interim response with content (RFC 9110 section 15.2)"));
@@ -246,6 +249,24 @@ fn transfer_encoding(value: &[u8], lengths: &mut Lengths, kind: FaultKind) -> Re
         ));
     }
     lengths.chunked = true;
+    Ok(())
+}
+
+/// In a response a coding that nobody knows leaves the end of the connection as the end of the body (RFC 9112
+/// section 6.3, rule 4); nothing can follow it that could be taken for something else. Codings that change the
+/// content are refused, because it goes on without them.
+fn response_coding(value: &[u8], lengths: &mut Lengths) -> Result<(), Fault> {
+    const CHANGE_CONTENT: [&[u8]; 7] =
+        [b"identity", b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress", b"br"];
+    let is_known = CHANGE_CONTENT.iter().any(|coding| value.eq_ignore_ascii_case(coding));
+    let is_word = !value.is_empty() && value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    let like_chunked = value.windows(b"chunk".len()).any(|part| part.eq_ignore_ascii_case(b"chunk"));
+    if !is_word || is_known || like_chunked || lengths.chunked || lengths.unknown_coding {
+        // A second one is refused there.
+        lengths.chunked |= lengths.unknown_coding;
+        return transfer_encoding(value, lengths, FaultKind::BadResponse);
+    }
+    lengths.unknown_coding = true;
     Ok(())
 }
 
