@@ -100,6 +100,7 @@ impl Record {
             upstream_reused: self.reused,
             upgraded: self.upgraded,
             injected: self.injected,
+            cache: self.cache,
             method: x.head.method(),
             host: x.head.host(),
             path: x.head.target(),

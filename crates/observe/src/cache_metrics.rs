@@ -32,6 +32,9 @@ pub enum CacheResult {
 const RESULTS: &[&str; 7] = &["hit", "stale", "revalidated", "collapsed", "miss", "pass", "bypass"];
 
 impl CacheResult {
+    pub const ALL: [Self; 7] =
+        [Self::Hit, Self::Stale, Self::Revalidated, Self::Collapsed, Self::Miss, Self::Pass, Self::Bypass];
+
     /// The metric label and log value.
     #[must_use]
     pub fn label(self) -> &'static str {

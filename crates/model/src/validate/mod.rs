@@ -1,6 +1,7 @@
 //! What the types cannot say: names that exist, texts that parse, numbers in their range, and settings
 //! that make sense together. Everything that is wrong is found in one pass, each at its own place.
 
+mod cache;
 mod chaos;
 mod listener;
 mod policy;
@@ -27,6 +28,7 @@ pub(crate) fn validate(config: &Config, root: &Place<'_>, source: &Source<'_>) -
     }
     policy::fallback_targets(config, root, &mut report);
     route::check(config, root, &mut report);
+    cache::check(config, root, &mut report);
     chaos::check(config, root, &mut report);
     report.errors
 }

@@ -57,6 +57,7 @@ fields! {
     UpstreamReused = "upstream_reused",
     Upgraded = "upgraded",
     Injected = "injected",
+    Cache = "cache",
 }
 
 impl Field {
@@ -101,6 +102,7 @@ impl Field {
             Self::UpstreamReused => Value::Flag(record.upstream_reused),
             Self::Upgraded => Value::Flag(record.upgraded),
             Self::Injected => Value::Flag(record.injected),
+            Self::Cache => record.cache.map_or(Value::Absent, |result| Value::Word(result.label())),
         }
     }
 }

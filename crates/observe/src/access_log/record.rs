@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::cache_metrics::CacheResult;
 use headgate_model::fault::FaultKind;
 
 /// Bytes that are kept of each text of a record; the rest is cut, and the field is marked.
@@ -44,6 +45,8 @@ pub struct AccessRecord<'a> {
     pub upgraded: bool,
     /// A chaos rule acted on an attempt.
     pub injected: bool,
+    /// How the cache answered; none where the route has no cache.
+    pub cache: Option<CacheResult>,
     pub method: &'a [u8],
     pub host: &'a [u8],
     /// With the query.
@@ -69,7 +72,9 @@ impl<'a> AccessRecord<'a> {
             | u8::from(self.upstream_reused) << 1
             | u8::from(self.upgraded) << 2
             | u8::from(self.trace_id.is_some()) << 3
-            | u8::from(self.injected) << 4;
+            | u8::from(self.injected) << 4
+            // Three bits; zero stands for no cache.
+            | self.cache.map_or(0, |result| result as u8 + 1) << 5;
         // Zero stands for no fault.
         let fault = self.fault.map_or(0, |kind| kind as u8 + 1);
 
@@ -126,6 +131,7 @@ impl<'a> AccessRecord<'a> {
             upstream_reused: bits & 2 != 0,
             upgraded: bits & 4 != 0,
             injected: bits & 16 != 0,
+            cache: (bits >> 5).checked_sub(1).and_then(|i| CacheResult::ALL.get(usize::from(i))).copied(),
             method,
             host,
             path,
@@ -221,6 +227,7 @@ mod tests {
             fault in proptest::option::of(0..FaultKind::ALL.len()),
             trace_id: Option<[u8; 16]>,
             flags: [bool; 4],
+            cache in proptest::option::of(0..CacheResult::ALL.len()),
             texts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), SLICES),
         ) {
             let [start_unix_us, duration_us, upstream_us, bytes_in, bytes_out] = numbers;
@@ -232,6 +239,7 @@ mod tests {
                 fault: fault.map(|i| FaultKind::ALL[i]),
                 trace_id,
                 tls: flags[0], upstream_reused: flags[1], upgraded: flags[2], injected: flags[3],
+                cache: cache.map(|i| CacheResult::ALL[i]),
                 method: &texts[0], host: &texts[1], path: &texts[2], protocol: &texts[3], user_agent: &texts[4],
                 referer: &texts[5], route: &texts[6], service: &texts[7], endpoint: &texts[8],
                 request_id: &texts[9],

@@ -1,0 +1,53 @@
+//! Checks of the cache, and of what routes want of it.
+
+use super::Report;
+use crate::place::Place;
+use crate::spec::{CacheChoice, Config, RouteCache};
+
+/// A cache below this holds next to nothing.
+const MEMORY_MIN: u64 = 1 << 20;
+
+pub(super) fn check(config: &Config, root: &Place<'_>, report: &mut Report<'_>) {
+    let (cache, at) = (&config.cache, root.get("cache"));
+    if cache.memory.0 < MEMORY_MIN {
+        report.error(
+            &at.get("memory"),
+            "too small: at least \"1MiB\"; to cache nothing leave `cache` out of the routes",
+        );
+    }
+    let max_object = at.get("max_object");
+    if max_object.exists() && cache.max_object.0 > cache.memory.0 {
+        report.error(&max_object, "larger than `memory`: no such response could be stored");
+    }
+    report.positive(cache.collapse_wait, &at.get("collapse_wait"));
+    report.at_least_one(cache.collapse_max.0, &at.get("collapse_max"));
+    if !cache.status_name.0.is_empty() {
+        report.token(&cache.status_name.0, "name", &at.get("status_name"));
+    }
+    for (index, route) in config.routes.iter().enumerate() {
+        let at = root.get("route").at(index).get("cache");
+        if at.exists() && route.service.is_none() {
+            report.error(&at, "`cache` has no effect without `service`");
+        }
+        if let Some(CacheChoice::Full(settings)) = &route.cache {
+            check_route(settings, &at, report);
+        }
+    }
+}
+
+fn check_route(settings: &RouteCache, at: &Place<'_>, report: &mut Report<'_>) {
+    if settings.only_query.is_some() && !settings.ignore_query.is_empty() {
+        let message = "`only_query` names all parameters that count; what else is ignored follows from it";
+        report.error(&at.get("ignore_query"), message);
+    }
+    report.range(settings.early_refresh, 0.0..=10.0, &at.get("early_refresh"));
+    if let Some(identity) = &settings.identity {
+        let place = at.get("identity");
+        match identity.split_once(':') {
+            Some(("header" | "cookie", name)) => report.token(name, "name", &place),
+            _ => {
+                report.error_with(&place, "not an identity", "write \"header:x-user\" or \"cookie:session\"")
+            }
+        }
+    }
+}
