@@ -101,6 +101,11 @@ impl Object {
         }
     }
 
+    /// Makes it stale: it is used again when the origin has confirmed it.
+    pub fn outdate(&self) {
+        self.outdated.store(true, Ordering::Relaxed);
+    }
+
     /// Whether a soft purge made it stale.
     #[must_use]
     pub fn is_outdated(&self) -> bool {

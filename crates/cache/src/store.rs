@@ -178,7 +178,7 @@ impl Store {
         let Some(entry) = map.get(key) else { return 0 };
         for object in &entry.variants {
             if soft {
-                object.outdated.store(true, Ordering::Relaxed);
+                object.outdate();
             } else {
                 ledger.remove(object.id);
             }

@@ -62,6 +62,8 @@ pub(crate) async fn answer(
         x.may_change_stored = true;
         return Box::pin(dispatch_or_fall_back(x, route, service, body, client, record)).await;
     }
+    // Where a HEAD goes to the service, its answer says something about what is stored.
+    x.may_change_stored = line.method == Method::Head;
     let worker = x.worker;
     let cache = &worker.shared.cache;
     let now_ms = worker.wall.unix_us(x.started) / 1_000;

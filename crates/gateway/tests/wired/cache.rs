@@ -264,6 +264,27 @@ fn a_change_makes_what_is_stored_outdated() {
 }
 
 #[test]
+fn a_head_shows_that_what_is_stored_is_outdated() {
+    for (tag, asked) in [("\"v1\"", 3), ("\"v2\"", 4)] {
+        let upstream = Upstream::start(move |head| {
+            if head.starts_with("HEAD") {
+                return format!(
+                    "HTTP/1.1 200 X\r\nconnection: close\r\ncontent-length: 7\r\netag: {tag}\r\n\r\n"
+                );
+            }
+            reply("cache-control: max-age=600\r\netag: \"v1\"\r\n", "content")
+        });
+        let gateway = gateway(&upstream);
+        get(gateway.address, "/a");
+        send(gateway.address, "HEAD", "/a", "cache-control: no-cache\r\n");
+        assert_eq!(upstream.seen(), 2);
+        send(gateway.address, "HEAD", "/a", "cache-control: no-cache\r\n");
+        get(gateway.address, "/a");
+        assert_eq!(upstream.seen(), asked, "{tag}");
+    }
+}
+
+#[test]
 fn a_change_through_another_route_counts_too() {
     let upstream = Upstream::start(|_| reply(FRESH, "content"));
     let address = upstream.address;
