@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// the eviction policy, allocator overhead.
 const OVERHEAD: u64 = 512;
 
+/// Bytes that a tag of an object costs: a name may be its alone.
+const TAG_SIZE: u64 = 128;
+
 /// A stored response. What a revalidation changes makes another object that shares the content.
 #[derive(Debug)]
 pub struct Object {
@@ -55,7 +58,8 @@ pub struct Draft {
 impl Draft {
     /// Bytes that it will take, under a key of `key_len` bytes.
     pub(crate) fn size(&self, key_len: usize) -> u64 {
-        OVERHEAD + self.content.len + (self.head.len() + self.selecting.len() + key_len) as u64
+        let texts = self.head.len() + self.selecting.len() + key_len;
+        OVERHEAD + self.content.len + texts as u64 + TAG_SIZE * self.tags.len() as u64
     }
 }
 

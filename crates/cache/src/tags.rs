@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tags known at once. What would need another one is not stored.
-pub const TAGS_MAX: usize = 1 << 20;
+pub const TAGS_MAX: usize = 1 << 18;
 /// Tags of one response. A response that names more is not stored: it could not be purged by the others.
 pub const TAGS_PER_OBJECT: usize = 128;
 /// Longest tag in bytes.

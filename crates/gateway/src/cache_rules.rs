@@ -6,17 +6,40 @@ use headgate_cache::store::Store;
 use headgate_model::spec::{CacheSpec, EvictionPolicy, RouteCache, RouteSpec};
 use headgate_policy::balance::hash::hash;
 use headgate_policy::evict::Kind;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What all workers share: stored responses, and those on their way.
 pub struct Cache {
     pub store: Store,
     pub fills: Fills,
+    /// Bytes that responses on their way in hold to be stored.
+    filling: AtomicU64,
+    filling_max: u64,
 }
 
 impl Cache {
     #[must_use]
     pub fn new(spec: &CacheSpec, workers: usize) -> Self {
-        Self { store: Store::new(kind(spec.eviction), spec.memory.0, workers), fills: Fills::default() }
+        Self {
+            store: Store::new(kind(spec.eviction), spec.memory.0, workers),
+            fills: Fills::default(),
+            filling: AtomicU64::new(0),
+            filling_max: spec.memory.0 / 4,
+        }
+    }
+
+    /// Whether another response, or more of one, may be held to be stored. What was taken has to be given back.
+    pub(crate) fn hold(&self, bytes: u64) -> bool {
+        let before = self.filling.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before + bytes <= self.filling_max;
+        if !fits {
+            self.give_back(bytes);
+        }
+        fits
+    }
+
+    pub(crate) fn give_back(&self, bytes: u64) {
+        self.filling.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 

@@ -2,6 +2,7 @@
 //! passed on; and gives it to the fill that clients read.
 
 use super::fetch::Fetch;
+use crate::cache_rules::Cache;
 use crate::head_fields::HeadFields;
 use crate::snapshot::Route;
 use headgate_cache::fill::{FillHead, Outcome, StoredAs, Writer};
@@ -31,6 +32,8 @@ pub(super) struct Intake<'f> {
 struct Inner {
     writer: Writer,
     verdict: Verdict,
+    /// Bytes taken of what all fills may hold.
+    held: u64,
 }
 
 /// What becomes of the response.
@@ -47,11 +50,15 @@ enum Verdict {
 
 impl<'f> Intake<'f> {
     pub(super) fn new(fetch: &'f Fetch, started: Tick, writer: Writer) -> Self {
-        Self { fetch, started, inner: RefCell::new(Inner { writer, verdict: Verdict::Open }) }
+        Self { fetch, started, inner: RefCell::new(Inner { writer, verdict: Verdict::Open, held: 0 }) }
     }
 
     fn route(&self) -> &Route {
         &self.fetch.view.snapshot.routes[self.fetch.route]
+    }
+
+    fn cache(&self) -> &Cache {
+        &self.fetch.worker.shared.cache
     }
 
     fn unix_ms(&self, at: Tick) -> u64 {
@@ -99,7 +106,7 @@ impl<'f> Intake<'f> {
         let draft = self.draft(head, &fields);
         if let (None, Some(stored)) = (&draft, &self.fetch.stored) {
             // What the origin says now is not for storing, and what it said before is no longer true.
-            self.fetch.worker.shared.cache.store.remove(&self.inner.borrow().writer.fill().key, stored);
+            self.cache().store.remove(&self.inner.borrow().writer.fill().key, stored);
         }
         draft.map_or(Verdict::Pass, |draft| Verdict::Store(Box::new(draft)))
     }
@@ -111,7 +118,7 @@ impl<'f> Intake<'f> {
         fields: &HeadFields<'_, headgate_net::head::StatusLine>,
     ) -> Verdict {
         let Some(rules) = &self.route().cache else { return Verdict::Pass };
-        let store = &self.fetch.worker.shared.cache.store;
+        let store = &self.cache().store;
         let key = Arc::clone(&self.inner.borrow().writer.fill().key);
         let mut lines = Vec::with_capacity(stored.head.len() + 128);
         let now = self.fetch.worker.now();
@@ -190,7 +197,7 @@ impl<'f> Intake<'f> {
         }
         let mut names = tag_names(fields);
         names.extend(self.fetch.everybodys.iter().map(|tag| &tag[..]));
-        let tags = worker.shared.cache.store.tags(names.iter().copied()).ok()?;
+        let tags = self.cache().store.tags(names.iter().copied()).ok()?;
         let range = rules::first(&self.fetch.fields(), b"range").map(Box::from);
         let part = match storing.part {
             Some(part) => Some(Part { range: part, asked: range? }),
@@ -211,6 +218,12 @@ impl<'f> Intake<'f> {
     }
 }
 
+impl Drop for Intake<'_> {
+    fn drop(&mut self) {
+        self.cache().give_back(self.inner.borrow().held);
+    }
+}
+
 /// Names under which a response may be purged: `Surrogate-Key` between spaces, `Cache-Tag` between commas.
 fn tag_names(response: &impl Fields) -> Vec<&[u8]> {
     let spaced = rules::lines(response, b"surrogate-key").flat_map(|line| line.split(|&byte| byte == b' '));
@@ -220,11 +233,18 @@ fn tag_names(response: &impl Fields) -> Vec<&[u8]> {
 
 impl Receiver for Intake<'_> {
     fn inspect(&self, head: &ResponseHead) {
-        let verdict = self.judge(head);
+        let mut verdict = self.judge(head);
         let inner = &mut *self.inner.borrow_mut();
+        if let (Verdict::Store(_), Body::Length(length)) = (&verdict, head.line.body) {
+            if self.cache().hold(length) {
+                inner.held = length;
+            } else {
+                verdict = Verdict::Pass;
+            }
+        }
         if matches!(verdict, Verdict::Pass) && self.fetch.is_shared() {
             // Who asked meanwhile asks for itself, and so does who asks soon.
-            let fills = &self.fetch.worker.shared.cache.fills;
+            let fills = &self.cache().fills;
             fills.set_apart(&inner.writer.fill().key, self.unix_ms(self.fetch.worker.now()));
             self.fetch.leave(&inner.writer);
         }
@@ -232,7 +252,7 @@ impl Receiver for Intake<'_> {
     }
 
     fn begin(&self, status: u16, fields: &[u8], body: Body) -> Result<(), Fault> {
-        let Inner { writer, verdict } = &mut *self.inner.borrow_mut();
+        let Inner { writer, verdict, .. } = &mut *self.inner.borrow_mut();
         let mut head = FillHead {
             status,
             lines: fields.into(),
@@ -277,13 +297,18 @@ impl Receiver for Intake<'_> {
     }
 
     fn push(&self, piece: &[u8]) {
-        let Inner { writer, verdict } = &mut *self.inner.borrow_mut();
+        let Inner { writer, verdict, held } = &mut *self.inner.borrow_mut();
         if matches!(verdict, Verdict::Stored { .. }) {
             return;
         }
         writer.push(piece);
         let most = self.route().cache.as_ref().map_or(0, |rules| rules.max_object);
-        if matches!(verdict, Verdict::Store(_)) && writer.written() > most {
+        let more = writer.written().saturating_sub(*held);
+        if matches!(verdict, Verdict::Store(_)) && more > 0 {
+            if writer.written() <= most && self.cache().hold(more) {
+                *held += more;
+                return;
+            }
             self.fetch.leave(writer);
             writer.let_go();
             *verdict = Verdict::Pass;
@@ -291,7 +316,7 @@ impl Receiver for Intake<'_> {
     }
 
     fn finish(&self) {
-        let Inner { writer, verdict } = &mut *self.inner.borrow_mut();
+        let Inner { writer, verdict, .. } = &mut *self.inner.borrow_mut();
         if let Verdict::Store(draft) = std::mem::replace(verdict, Verdict::Pass)
             && let Some(pieces) = writer.content()
         {
@@ -306,7 +331,7 @@ impl Receiver for Intake<'_> {
             };
             if whole {
                 // Refused by the policy, or purged meanwhile: it was passed on all the same.
-                let _ = self.fetch.worker.shared.cache.store.insert(&writer.fill().key, draft);
+                let _ = self.cache().store.insert(&writer.fill().key, draft);
             }
         }
         writer.finish();
