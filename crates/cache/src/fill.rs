@@ -329,3 +329,125 @@ impl Drop for Writer {
         self.end(Err(Fault::new(FaultKind::Internal, "the response was given up on its way")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headgate_model::dice::Dice;
+    use std::task::Waker;
+
+    fn head(stored: bool, length: Option<u64>) -> Outcome {
+        let stored = stored.then(|| StoredAs { freshness: freshness(), selecting: Box::default() });
+        Outcome::Head(Arc::new(FillHead {
+            status: 200,
+            lines: Box::default(),
+            length,
+            bodiless: false,
+            own: false,
+            stored,
+        }))
+    }
+
+    fn freshness() -> Freshness {
+        Freshness {
+            received_ms: 0,
+            initial_age_s: 0,
+            lifetime_s: 60,
+            stale_while_revalidate_s: 0,
+            stale_if_error_s: 0,
+            when_stale: crate::rules::WhenStale::Allowed,
+            always_revalidate: false,
+            immutable: false,
+        }
+    }
+
+    fn cx() -> Context<'static> {
+        Context::from_waker(Waker::noop())
+    }
+
+    /// All that is there now, and whether the end was.
+    fn drain(reader: &mut Reader) -> (Vec<u8>, bool) {
+        let mut content = Vec::new();
+        loop {
+            match reader.poll_piece(&mut cx()) {
+                Poll::Ready(Ok(Some(piece))) => content.extend_from_slice(&piece),
+                Poll::Ready(Ok(None)) => return (content, true),
+                Poll::Ready(Err(fault)) => panic!("{fault}"),
+                Poll::Pending => return (content, false),
+            }
+        }
+    }
+
+    #[test]
+    fn every_reader_gets_every_byte_however_the_turns_fall() {
+        for seed in 0..300 {
+            let dice = &mut Dice::new(seed);
+            let content: Vec<u8> = (0..dice.below(200_000)).map(|at| at as u8).collect();
+            let length = (dice.below(2) == 0).then_some(content.len() as u64);
+            let mut writer = Writer::new(Key::from(&b"k"[..]));
+            writer.decide(head(true, length));
+            let mut readers: Vec<(Reader, Vec<u8>)> = Vec::new();
+            let mut rest = &content[..];
+            while !rest.is_empty() {
+                if dice.below(3) == 0 {
+                    readers.push((writer.fill().join(100).unwrap(), Vec::new()));
+                }
+                let (now, later) = rest.split_at(rest.len().min(1 + dice.below(40_000) as usize));
+                writer.push(now);
+                rest = later;
+                for (reader, got) in &mut readers {
+                    if dice.below(2) == 0 {
+                        got.extend(drain(reader).0);
+                    }
+                }
+            }
+            writer.finish();
+            readers.push((writer.fill().join(100).unwrap(), Vec::new()));
+            for (reader, got) in &mut readers {
+                let (more, ended) = drain(reader);
+                got.extend(more);
+                assert!(ended && *got == content, "seed {seed}");
+            }
+            assert_eq!(writer.content().unwrap().concat(), content, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_stored_waits_for_its_slowest_reader() {
+        let mut writer = Writer::new(Key::from(&b"k"[..]));
+        let mut slow = writer.fill().join(2).unwrap();
+        let mut quick = writer.fill().join(2).unwrap();
+        assert!(writer.fill().join(2).is_none(), "two read already");
+        writer.decide(head(false, None));
+        let piece = vec![7; 64 * 1024];
+        let mut written = 0;
+        while writer.poll_room(&mut cx()).is_ready() {
+            writer.push(&piece);
+            written += piece.len();
+            drain(&mut quick);
+        }
+        assert!((AHEAD_MAX..=2 * AHEAD_MAX).contains(&written), "{written}");
+        assert_eq!(drain(&mut slow).0.len(), written);
+        assert!(writer.poll_room(&mut cx()).is_ready());
+        assert!(writer.content().is_none());
+        drop((slow, quick));
+        assert!(matches!(writer.poll_room(&mut cx()), Poll::Ready(Err(_))), "nobody is left");
+        assert!(writer.fill().join(2).is_none(), "the beginning is gone");
+    }
+
+    #[test]
+    fn a_writer_that_is_gone_leaves_nobody_waiting() {
+        let mut writer = Writer::new(Key::from(&b"k"[..]));
+        let mut reader = writer.fill().join(1).unwrap();
+        assert!(reader.poll_outcome(&mut cx()).is_pending());
+        writer.decide(head(true, None));
+        writer.push(b"half");
+        drop(writer);
+        assert!(matches!(reader.poll_piece(&mut cx()), Poll::Ready(Ok(Some(_)))));
+        assert!(matches!(reader.poll_piece(&mut cx()), Poll::Ready(Err(_))), "half is not the whole");
+        let writer = Writer::new(Key::from(&b"k"[..]));
+        let reader = writer.fill().join(1).unwrap();
+        drop(writer);
+        assert!(matches!(reader.poll_outcome(&mut cx()), Poll::Ready(Outcome::Failed(_))));
+    }
+}

@@ -244,3 +244,140 @@ pub enum Found {
     OtherVariant,
     Nothing,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Content;
+    use crate::rules::{Freshness, WhenStale};
+    use bytes::Bytes;
+    use headgate_model::dice::Dice;
+
+    fn draft(store: &Store, len: usize, selecting: &str, tags: &[&[u8]]) -> Draft {
+        Draft {
+            status: 200,
+            head: Box::default(),
+            content: Content::new(vec![Bytes::from(vec![0; len])]),
+            bodiless: false,
+            part: None,
+            freshness: Freshness {
+                received_ms: 0,
+                initial_age_s: 0,
+                lifetime_s: 60,
+                stale_while_revalidate_s: 0,
+                stale_if_error_s: 0,
+                when_stale: WhenStale::Allowed,
+                always_revalidate: false,
+                immutable: false,
+            },
+            selecting: selecting.as_bytes().into(),
+            fetch_ms: 1,
+            tags: store.tags(tags.iter().copied()).unwrap(),
+            born: store.born(),
+        }
+    }
+
+    fn key(number: u64) -> Key {
+        format!("key {number}").into_bytes().into()
+    }
+
+    fn has(store: &Store, key: &[u8]) -> bool {
+        matches!(store.find(key, |_| true), Found::Object(_))
+    }
+
+    /// Keys in the table, and objects under them.
+    fn table(store: &Store) -> (usize, usize) {
+        let map = store.map.pin();
+        (map.len(), map.values().map(|entry| entry.variants.len()).sum())
+    }
+
+    #[test]
+    fn table_and_ledger_agree_under_every_policy() {
+        for kind in Kind::ALL {
+            let store = Store::new(kind, 1 << 20, 1);
+            let mut log = HitLog::default();
+            let mut dice = Dice::new(7);
+            for _ in 0..5_000 {
+                let (key, other) = (key(dice.below(300)), key(dice.below(300)));
+                let selecting = format!("a: {}\r\n", dice.below(3));
+                match store.find(&key, |object| *object.selecting == *selecting.as_bytes()) {
+                    Found::Object(object) => store.note_hit(&key, &object, &mut log),
+                    _ => {
+                        let len = dice.below(20_000) as usize;
+                        let _ = store.insert(&key, draft(&store, len, &selecting, &[]));
+                    }
+                }
+                if dice.below(50) == 0 {
+                    store.purge_key(&other, false);
+                }
+            }
+            let fill = store.fill();
+            assert_eq!(table(&store).1 as u64, fill.objects, "{kind:?}");
+            assert!(fill.bytes <= 1 << 20 && fill.bytes > 1 << 19, "{kind:?}: {}", fill.bytes);
+            assert!(fill.evicted > 100, "{kind:?}");
+            store.purge_matching(|_| true, false);
+            assert_eq!((table(&store), store.fill().objects), ((0, 0), 0), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn many_threads_lose_nothing_and_purge_for_good() {
+        let store = Store::new(Kind::S3Fifo, 64 << 20, 8);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut log = HitLog::default();
+                    let mut dice = Dice::new(thread);
+                    for _ in 0..5_000 {
+                        let key = key(dice.below(500));
+                        match store.find(&key, |_| true) {
+                            Found::Object(object) => store.note_hit(&key, &object, &mut log),
+                            _ => drop(store.insert(&key, draft(store, 100, "", &[b"t"]))),
+                        }
+                        match dice.below(200) {
+                            0 => drop(store.purge_key(&key, false)),
+                            1 => store.purge_tag(b"t", false),
+                            2 => drop(store.purge_matching(|key| key.ends_with(b"7"), false)),
+                            _ => {}
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(table(&store).1 as u64, store.fill().objects);
+        let late = draft(&store, 100, "", &[b"t"]);
+        store.purge_tag(b"t", false);
+        for number in 0..500 {
+            assert!(!has(&store, &key(number)));
+        }
+        assert!(store.insert(&key(1), late).is_err(), "it was on its way");
+        assert!(store.insert(&key(1), draft(&store, 100, "", &[b"t"])).is_ok());
+        assert!(has(&store, &key(1)));
+    }
+
+    #[test]
+    fn of_many_purges_the_oldest_are_remembered_as_one() {
+        let store = Store::new(Kind::Lru, 1 << 20, 1);
+        let (old, other) = (draft(&store, 1, "", &[]), draft(&store, 1, "", &[]));
+        store.purge_key(&key(0), false);
+        for number in 1..10 {
+            store.purge_key(&key(number), false);
+        }
+        assert!(store.insert(&key(100), other).is_ok(), "nobody purged that");
+        for number in 10..1_000 {
+            store.purge_key(&key(number), false);
+        }
+        assert!(store.insert(&key(0), old).is_err());
+    }
+
+    #[test]
+    fn variants_of_one_key_are_limited() {
+        let store = Store::new(Kind::Lru, 1 << 20, 1);
+        for number in 0..100 {
+            store.insert(&key(0), draft(&store, 1, &format!("a: {number}\r\n"), &[])).unwrap();
+        }
+        assert_eq!(table(&store), (1, VARIANTS_MAX));
+        assert_eq!(store.fill().objects, VARIANTS_MAX as u64);
+    }
+}
