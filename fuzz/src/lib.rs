@@ -1,6 +1,7 @@
 //! Every parser that reads what others wrote, as a function of bytes that panics when a promise is broken. A
 //! fuzzing engine drives them, or `cargo test` with the seeds and random changes of them.
 
+pub mod cache_fields;
 pub mod chunked;
 pub mod config;
 pub mod forwarded;
@@ -40,6 +41,7 @@ targets! {
     config,
     imports,
     log_format,
+    cache_fields,
 }
 
 const LIMITS: HeadLimits = HeadLimits { head_bytes: usize::MAX, fields: 20, target_bytes: 512 };

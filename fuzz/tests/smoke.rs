@@ -94,4 +94,5 @@ smokes! {
     config,
     imports,
     log_format,
+    cache_fields,
 }

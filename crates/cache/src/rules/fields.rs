@@ -94,7 +94,7 @@ fn member_len(value: &[u8]) -> usize {
 }
 
 /// Bytes of the quoted string that `text` begins with, quotes counted; None when it does not end.
-pub(super) fn quoted_len(text: &[u8]) -> Option<usize> {
+fn quoted_len(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
         match text.get(at)? {

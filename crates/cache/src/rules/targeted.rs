@@ -3,7 +3,7 @@
 //! not parse counts as absent. `Surrogate-Control` is older and has the syntax of `Cache-Control`.
 
 use super::directives::{Directive, ResponseDirectives, directives};
-use super::fields::{Fields, lines, quoted_len};
+use super::fields::{Fields, lines};
 
 /// What the first of the fields in `names` that is valid and not empty says; None when there is none.
 pub(super) fn targeted(response: &impl Fields, names: &[impl AsRef<[u8]>]) -> Option<ResponseDirectives> {
@@ -126,21 +126,7 @@ fn bare_item(text: &[u8]) -> Option<&[u8]> {
             let places = count(fraction, u8::is_ascii_digit);
             ((1..=12).contains(&whole) && (1..=3).contains(&places)).then_some(&fraction[places..])
         }
-        b'"' => {
-            let (string, rest) = text.split_at(quoted_len(text)?);
-            let escapes_fit = string[1..string.len() - 1].split(|&byte| byte == b'\\').skip(1);
-            // Behind each backslash stands `"` or a second backslash; of two, the split leaves an empty piece.
-            let mut backslash = false;
-            for piece in escapes_fit {
-                match (backslash, piece.first()) {
-                    (true, _) => backslash = false,
-                    (false, None) => backslash = true,
-                    (false, Some(b'"')) => {}
-                    (false, Some(_)) => return None,
-                }
-            }
-            string.iter().all(|byte| matches!(byte, b' '..=b'~')).then_some(rest)
-        }
+        b'"' => string(text),
         b':' => {
             let end = text[1..].iter().position(|&byte| byte == b':')?;
             let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
@@ -152,6 +138,20 @@ fn bare_item(text: &[u8]) -> Option<&[u8]> {
             Some(&text[count(text, part)..])
         }
         _ => None,
+    }
+}
+
+/// A string, in which a backslash stands before `"` and backslashes only.
+fn string(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text.strip_prefix(b"\"")?;
+    loop {
+        rest = match rest {
+            [b'"', after @ ..] => return Some(after),
+            [b'\\', b'"' | b'\\', after @ ..] => after,
+            [b'\\', ..] => return None,
+            [b' '..=b'~', after @ ..] => after,
+            _ => return None,
+        };
     }
 }
 
