@@ -207,4 +207,38 @@ mod tests {
         assert_eq!(parse(b"Wed, 31 Dec 1969 23:59:59 GMT", NOW), Some(0));
         assert_eq!(parse(b"Sat, 01 Jan 0000 00:00:00 GMT", NOW), Some(0));
     }
+
+    #[test]
+    fn an_independent_parser_reads_the_same() {
+        let seconds = |text: &str| {
+            let time = httpdate::parse_http_date(text).ok()?;
+            time.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs())
+        };
+        let (mut both, mut changed) = (0, 0);
+        for seed in 0..100_000 {
+            let dice = &mut Dice::new(seed);
+            let mut text = write(dice.below(LAST)).to_vec();
+            if dice.below(2) == 0 {
+                // The same moment as asctime has it.
+                let date = String::from_utf8(text).unwrap();
+                let day = date[5..7].trim_start_matches('0');
+                text =
+                    format!("{} {} {day:>2} {} {}", &date[..3], &date[8..11], &date[17..25], &date[12..16])
+                        .into();
+            }
+            if dice.below(2) == 0 {
+                let at = dice.below(text.len() as u64) as usize;
+                text[at] = b"0123456789 :,JanGMT"[dice.below(19) as usize];
+                changed += 1;
+            }
+            let Ok(text) = String::from_utf8(text) else { continue };
+            let (ours, theirs) = (parse(text.as_bytes(), NOW), seconds(&text));
+            // It checks the day of the week, we do not; a date before 1970 is none to it.
+            if let Some(theirs) = theirs {
+                assert_eq!(ours, Some(theirs), "seed {seed}: {text}");
+                both += 1;
+            }
+        }
+        assert!(both > 50_000 && changed > 40_000, "{both} {changed}");
+    }
 }

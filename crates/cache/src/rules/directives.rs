@@ -273,4 +273,45 @@ mod tests {
         };
         assert_eq!(directives, expected);
     }
+
+    /// Without quotes a line is what splitting says; only `max-age`, `no-store` and `private` are looked at.
+    fn plainly(line: &str) -> ResponseDirectives {
+        let mut said = ResponseDirectives::default();
+        for part in line.split(',').map(str::trim) {
+            let (name, argument) =
+                part.split_once('=').map_or((part, None), |(name, text)| (name, Some(text)));
+            let text =
+                argument.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+            match name.trim_end().to_ascii_lowercase().as_str() {
+                "no-store" => said.no_store = true,
+                "private" => {
+                    let names = argument.filter(|_| name == name.trim_end()).unwrap_or_default().trim();
+                    let qualified = !names.is_empty() && is_token(names.as_bytes());
+                    said.private |= !qualified;
+                    said.withholds_fields |= qualified;
+                }
+                "max-age" if said.max_age.is_none() => {
+                    let seconds =
+                        text.filter(|_| name == name.trim_end()).map_or(0, |text| text.parse().unwrap());
+                    said.max_age = Some(seconds);
+                }
+                _ => {}
+            }
+        }
+        said
+    }
+
+    #[test]
+    fn lines_without_quotes_say_what_splitting_them_says() {
+        const WORDS: [&str; 12] =
+            ["max-age", "MAX-age", "no-store", "private", "x", "=", "=", ",", ",", " ", "7", "15"];
+        for seed in 0..50_000 {
+            let dice = &mut headgate_model::dice::Dice::new(seed);
+            let line: String = (0..dice.below(12)).map(|_| WORDS[dice.below(12) as usize]).collect();
+            if line.bytes().filter(u8::is_ascii_digit).count() > 8 {
+                continue;
+            }
+            assert_eq!(response(&line), plainly(&line), "seed {seed}: {line}");
+        }
+    }
 }

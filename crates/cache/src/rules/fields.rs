@@ -13,12 +13,6 @@ impl<F: Fields> Fields for &F {
     }
 }
 
-impl Fields for [(&[u8], &[u8])] {
-    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.iter().copied()
-    }
-}
-
 /// Fields as they are stored: lines `name: value CRLF`, one behind the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a>(pub &'a [u8]);
