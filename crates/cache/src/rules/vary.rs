@@ -110,32 +110,49 @@ fn parts<'a>(request: &'a impl Fields, name: &'a [u8]) -> impl Iterator<Item = &
 }
 
 fn same(name: &[u8], stored: &[u8], request: &impl Fields) -> bool {
-    if stored == ABSENT || lines(request, name).next().is_none() {
-        return stored == ABSENT && lines(request, name).next().is_none();
+    let absent = || lines(request, name).next().is_none();
+    if stored == ABSENT {
+        return absent();
     }
-    let stored = || stored.split(|&byte| byte == BETWEEN).filter(|part| !part.is_empty());
+    let before = || stored.split(|&byte| byte == BETWEEN).filter(|part| !part.is_empty());
     let now = || parts(request, name);
-    let equal: fn(&[u8], &[u8]) -> bool = match form(name) {
-        Form::Exact | Form::List => return stored().eq(now()),
-        Form::Set => |one, other| one == other,
+    let form = form(name);
+    let equal: fn(&[u8], &[u8]) -> bool = match form {
         Form::CaselessSet => same_member,
+        Form::Exact | Form::List | Form::Set => |one, other| one == other,
     };
-    if stored().count() == now().count() && stored().zip(now()).all(|(one, other)| equal(one, other)) {
-        return true;
+    // Nearly always: the same values in the same order.
+    if all_equal(before(), now(), equal) {
+        return !stored.is_empty() || !absent();
     }
-    let small = stored().count() <= MAX_UNORDERED && now().count() <= MAX_UNORDERED;
+    if matches!(form, Form::Exact | Form::List) {
+        return false;
+    }
+    let small = before().count() <= MAX_UNORDERED && now().count() <= MAX_UNORDERED;
     small
-        && stored().all(|one| now().any(|other| equal(one, other)))
-        && now().all(|one| stored().any(|other| equal(one, other)))
+        && before().all(|one| now().any(|other| equal(one, other)))
+        && now().all(|one| before().any(|other| equal(one, other)))
+}
+
+fn all_equal<'a>(
+    mut one: impl Iterator<Item = &'a [u8]>,
+    mut other: impl Iterator<Item = &'a [u8]>,
+    equal: fn(&[u8], &[u8]) -> bool,
+) -> bool {
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(one), Some(other)) if equal(one, other) => {}
+            _ => return false,
+        }
+    }
 }
 
 /// Without regard to case and to white space around `;` and `=`.
 fn same_member(one: &[u8], other: &[u8]) -> bool {
     let plain = |byte: &&u8| !matches!(byte, b' ' | b'\t');
-    one.iter()
-        .filter(plain)
-        .map(u8::to_ascii_lowercase)
-        .eq(other.iter().filter(plain).map(u8::to_ascii_lowercase))
+    let letters = |text| <[u8]>::iter(text).filter(plain).map(u8::to_ascii_lowercase);
+    one == other || letters(one).eq(letters(other))
 }
 
 /// Whether `language` is what the request prefers to all others: then a server that has it sends it.
