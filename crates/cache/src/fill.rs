@@ -24,6 +24,8 @@ pub struct FillHead {
     pub status: u16,
     /// Lines as in [`Object::head`]; with `own`, as they go to the client.
     pub lines: Box<[u8]>,
+    /// The lines for whoever asked, where they have fields that are for nobody else.
+    pub lines_once: Option<Box<[u8]>>,
     /// Length of the content, where that is known.
     pub length: Option<u64>,
     /// It has no content at all: 204, 304, or said by its framing.
@@ -341,6 +343,7 @@ mod tests {
         Outcome::Head(Arc::new(FillHead {
             status: 200,
             lines: Box::default(),
+            lines_once: None,
             length,
             bodiless: false,
             own: false,

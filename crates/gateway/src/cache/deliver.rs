@@ -142,7 +142,7 @@ pub(super) async fn deliver_stream(
     }
     let known = Known {
         status: fill.status,
-        lines: &fill.lines,
+        lines: fill.lines_once.as_ref().filter(|_| !told.collapsed).unwrap_or(&fill.lines),
         freshness: fill.stored.as_ref().map(|stored| &stored.freshness),
         length: fill.length,
         bodiless: fill.bodiless,

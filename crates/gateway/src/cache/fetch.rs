@@ -145,6 +145,10 @@ impl Fetch {
         }
     }
 
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     pub(super) fn is_shared(&self) -> bool {
         self.shared
     }

@@ -3,13 +3,14 @@
 
 use super::fetch::Fetch;
 use crate::cache_rules::Cache;
+use crate::client;
 use crate::head_fields::HeadFields;
 use crate::snapshot::Route;
 use headgate_cache::fill::{FillHead, Outcome, StoredAs, Writer};
 use headgate_cache::object::{Content, Draft, Object, Part};
 use headgate_cache::rules::{
-    self, Block, Failure, Fields, Target, answers_itself, may_keep, may_store, write_selecting, write_stored,
-    write_updated,
+    self, Block, Failure, Fields, Freshness, Target, answers_itself, may_keep, may_store, write_selecting,
+    write_stored, write_updated,
 };
 use headgate_model::fault::{Blame, Fault};
 use headgate_model::units::Tick;
@@ -137,7 +138,7 @@ impl<'f> Intake<'f> {
         let freshness = match &storing {
             Ok(storing) => storing.freshness,
             // It may be used for this answer all the same, and no longer.
-            Err(_) => stored.freshness,
+            Err(_) => Freshness { received_ms, initial_age_s: 0, ..stored.freshness },
         };
         let draft = Draft {
             status: stored.status,
@@ -172,7 +173,7 @@ impl<'f> Intake<'f> {
         let now = worker.now();
         let request = &self.fetch.head;
         let target = Target {
-            scheme: b"http",
+            scheme: if client::is_encrypted(self.fetch.peer(), request) { b"https" } else { b"http" },
             authority: request.host(),
             path: request.path(),
             query: request.query(),
@@ -224,6 +225,22 @@ impl Drop for Intake<'_> {
     }
 }
 
+/// The lines as the origin sent them, where `stored` lacks some: `private="x"` and `no-cache="x"` keep fields from
+/// being stored, not from whom they were sent to (RFC 9111 sections 5.2.2.4 and 5.2.2.7).
+fn with_fields_for_one(sent: &[u8], stored: &[u8]) -> Option<Box<[u8]>> {
+    let withheld =
+        |name: &[u8]| !name.eq_ignore_ascii_case(b"age") && rules::first(&Block(stored), name).is_none();
+    let sent = Block(sent);
+    if !sent.fields().any(|(name, _)| withheld(name)) {
+        return None;
+    }
+    let mut lines = stored.to_vec();
+    for (name, value) in sent.fields().filter(|(name, _)| withheld(name)) {
+        rules::write_field(&mut lines, name, value);
+    }
+    Some(lines.into())
+}
+
 /// Names under which a response may be purged: `Surrogate-Key` between spaces, `Cache-Tag` between commas.
 fn tag_names(response: &impl Fields) -> Vec<&[u8]> {
     let spaced = rules::lines(response, b"surrogate-key").flat_map(|line| line.split(|&byte| byte == b' '));
@@ -256,6 +273,7 @@ impl Receiver for Intake<'_> {
         let mut head = FillHead {
             status,
             lines: fields.into(),
+            lines_once: None,
             length: match body {
                 Body::Length(length) => Some(length),
                 Body::None => Some(0),
@@ -276,6 +294,7 @@ impl Receiver for Intake<'_> {
                 write_stored(&Block(fields), draft.freshness.received_ms, &mut lines);
                 draft.head = lines.into();
                 head.lines = draft.head.clone();
+                head.lines_once = with_fields_for_one(fields, &draft.head);
                 head.stored =
                     Some(StoredAs { freshness: draft.freshness, selecting: draft.selecting.clone() });
             }

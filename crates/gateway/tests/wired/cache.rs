@@ -264,6 +264,16 @@ fn a_change_makes_what_is_stored_outdated() {
 }
 
 #[test]
+fn a_field_that_is_private_reaches_who_asked_and_nobody_else() {
+    let fields = "cache-control: max-age=600, private=\"set-cookie\"\r\nset-cookie: a=1\r\n";
+    let upstream = Upstream::start(move |_| reply(fields, "content"));
+    let gateway = gateway(&upstream);
+    assert_eq!(get(gateway.address, "/a").values("set-cookie"), ["a=1"]);
+    let second = get(gateway.address, "/a");
+    assert_eq!((second.values("set-cookie").len(), &*second.body, upstream.seen()), (0, "content", 1));
+}
+
+#[test]
 fn a_head_shows_that_what_is_stored_is_outdated() {
     for (tag, asked) in [("\"v1\"", 3), ("\"v2\"", 4)] {
         let upstream = Upstream::start(move |head| {
