@@ -25,6 +25,8 @@ pub(crate) fn run() -> Outcome {
     crate::interop::prepare();
     step("tests", workspace_tests());
     step("doc tests", cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]));
+    eprintln!("== conform cache");
+    step("conform cache", (Counts::default(), crate::conform::in_tests()));
     if crate::root().join("fuzz/Cargo.toml").exists() {
         step("fuzz", fuzz_smoke());
     }
