@@ -9,8 +9,8 @@ use headgate_gateway::route::{Ask, Match};
 use headgate_gateway::snapshot::{Action, Route, Service, Snapshot};
 use headgate_model::pattern::start_len;
 use headgate_model::spec::{
-    BalancePolicy, Config, Fallback, ForwardedFields, HeaderEdits, Health, ListenSpec, Protocol, RouteSpec,
-    ServiceSpec, Span,
+    BalancePolicy, CacheChoice, Config, Fallback, ForwardedFields, HeaderEdits, Health, ListenSpec, Protocol,
+    RouteSpec, ServiceSpec, Span,
 };
 use headgate_net::head::Method;
 use std::fmt::Write;
@@ -161,11 +161,29 @@ fn explain_service(
         Some(version) => format!(", behind a PROXY header {}", as_written(&version)?),
     };
     writeln!(out, "protocol   {protocol}{proxy}")?;
+    writeln!(out, "cache      {}", cache(snapshot, route, question)?)?;
     explain_time(spec, route, out)?;
     explain_retry(spec, question, out)?;
     explain_protection(spec, out)?;
     writeln!(out, "fallback   {}", fallback(original.fallback.as_ref()))?;
     explain_chaos(snapshot, service, route, out)
+}
+
+/// What the cache does for a request of this method.
+fn cache(snapshot: &Snapshot, route: &RouteSpec, question: &Question<'_>) -> Result<String, Failure> {
+    let Some(settings) = route.cache.as_ref().and_then(CacheChoice::settings) else {
+        return Ok("off".to_owned());
+    };
+    if !matches!(question.method, "GET" | "HEAD") {
+        return Ok(format!("not for {}; a change that succeeds takes away what is stored", question.method));
+    }
+    let fresh = match settings.ttl {
+        Some(ttl) => format!("{} where the response says nothing", as_written(&ttl)?),
+        None => "as the response says, or a tenth of the time since Last-Modified".to_owned(),
+    };
+    let whose = settings.identity.map_or(String::new(), |identity| format!(", apart by {identity}"));
+    let eviction = as_written(&snapshot.config.cache.eviction)?;
+    Ok(format!("fresh {fresh}{whose}; eviction {eviction}"))
 }
 
 fn explain_time(spec: &ServiceSpec, route: &RouteSpec, out: &mut String) -> Result<(), Failure> {

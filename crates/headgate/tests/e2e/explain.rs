@@ -30,6 +30,10 @@ const CONFIG: &str = r#"
     headers = { x-new = "*" }
     service = "app"
     [[route]]
+    match = "cached.test/*"
+    service = "app"
+    cache = { ttl = "1m", identity = "cookie:who" }
+    [[route]]
     match = "b.test/only"
     methods = ["PUT"]
     listeners = ["plain"]
@@ -53,6 +57,17 @@ fn assert_says(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "no `{part}` in\n{text}");
     }
+}
+
+#[test]
+fn it_says_what_the_cache_does() {
+    let said = |request| explain(CONFIG, request).0;
+    assert_says(&said("GET http://a.test/"), &["cache      off"]);
+    assert_says(
+        &said("GET http://cached.test/"),
+        &["cache      fresh 1m where the response says nothing, apart by cookie:who; eviction s3fifo"],
+    );
+    assert_says(&said("POST http://cached.test/"), &["cache      not for POST"]);
 }
 
 #[test]
