@@ -6,6 +6,7 @@
 
 mod balancing;
 mod bodies;
+mod cache;
 mod chaos;
 mod command;
 mod departures;

@@ -1,0 +1,77 @@
+//! The cache as an operator meets it: switched on by a flag, purged by a command, told about in log and metrics. How
+//! it treats messages is tested nearer to it, and by `cargo xtask conform cache`.
+
+use crate::support::frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, frame, get};
+use crate::support::{Headgate, Port, Service, Wire, one_service, output, response};
+use serde_json::Value;
+
+fn cacheable() -> Service {
+    Service::start(|request| {
+        let target = request.head.target().to_owned();
+        response(&[("cache-control", "max-age=600"), ("surrogate-key", "all")], target.as_bytes())
+    })
+}
+
+#[test]
+fn one_flag_switches_it_on_and_a_command_purges_it() {
+    let (service, admin) = (cacheable(), Port::reserve());
+    let address = admin.address.to_string();
+    let to = service.address.to_string();
+    let gateway = Headgate::with_flags(&["--to", &to, "--cache", "--admin", &address, "--workers", "2"]);
+    let host = "a.test";
+    let ask = |path: &str| assert_eq!(gateway.connect().get(path).text(), path);
+    let purge = |arguments: &[&str]| {
+        let output = output(&[&["purge", "--admin", &address], arguments].concat());
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), text)
+    };
+    for _ in 0..3 {
+        ask("/a");
+        ask("/b");
+    }
+    assert_eq!(service.requests(), 2);
+    assert_eq!(purge(&[&format!("{host}/a")]), (Some(0), "purged: 1 response\n".to_owned()));
+    ask("/a");
+    ask("/b");
+    assert_eq!(service.requests(), 3);
+    assert_eq!(purge(&["--tag", "all", "--soft"]).0, Some(0));
+    ask("/a");
+    ask("/b");
+    assert_eq!(service.requests(), 5);
+    assert_eq!(purge(&["--everything"]), (Some(0), "purged: 2 responses\n".to_owned()));
+    let (code, text) = purge(&["no url"]);
+    assert!(code == Some(1) && text.contains("no url") && text.contains("shop.example/items/7"), "{text}");
+    let metrics = Wire::connect(admin.address).ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").text();
+    assert!(metrics.contains("\nheadgate_cache_objects 0\n"), "{metrics}");
+    assert!(metrics.contains("headgate_cache_requests_total{result=\"miss\",route=\"/*\"} "), "{metrics}");
+}
+
+#[test]
+fn the_log_tells_how_each_request_was_answered() {
+    let service = cacheable();
+    let config = one_service("", "", &[service.address]);
+    let mut gateway = Headgate::start(&format!("log = {{ format = \"json\" }}\n{config}cache = true\n"));
+    let mut client = gateway.connect();
+    client.get("/a");
+    client.get("/a");
+    client.ask("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n");
+    for result in ["miss", "hit", "bypass"] {
+        let line: Value = serde_json::from_str(&gateway.line()).unwrap();
+        assert_eq!(line["cache"], result, "{line}");
+    }
+}
+
+#[test]
+fn a_client_of_another_protocol_gets_the_same() {
+    let service = cacheable();
+    let config = one_service("http2 = true", "", &[service.address]);
+    let gateway = Headgate::start(&(config + "cache = true\n"));
+    assert_eq!(gateway.connect().get("/").text(), "/");
+    let mut client = Frames::open(&gateway);
+    for stream in [1, 3] {
+        client.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, get(&[])));
+        let content = client.until(|frame| (frame.kind == DATA).then(|| frame.payload.clone()));
+        assert_eq!(content, b"/", "{stream}");
+    }
+    assert_eq!(service.requests(), 1);
+}
