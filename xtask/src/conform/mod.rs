@@ -22,7 +22,11 @@ Runs the public `http-cache-tests` (npm) through a proxy and prints what fails.
 pub(crate) fn in_tests() -> Outcome {
     let npm = Command::new("npm").arg("--version").stdin(Stdio::null()).output();
     if npm.is_ok_and(|output| output.status.success()) {
-        return cache::run(&[]);
+        return cache::run(&[]).or_else(|why| {
+            // Its checks wait for whole seconds of freshness to pass; a busy machine can miss one of them.
+            eprintln!("   {why}; once more");
+            cache::run(&[])
+        });
     }
     eprintln!("   without the public cache suite: npm is missing; Debian has it as `npm`");
     Ok(())
