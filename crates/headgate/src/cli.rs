@@ -13,7 +13,7 @@ use crate::run::{self, RunFlags};
 use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
-use crate::{chaos, demo, dns, explain, flag, gameday, import, lab, purge, reload, say};
+use crate::{chaos, demo, dns, explain, fit, flag, gameday, import, lab, purge, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_lab::rig::ReplicaSpec;
 use headgate_lab::workload::Distribution;
@@ -180,6 +180,12 @@ enum Lab {
         /// Show no progress.
         #[arg(short, long)]
         quiet: bool,
+    },
+    /// Describe services for a study from spans of real requests: Jaeger, Zipkin, CSV; compressed or not.
+    Fit {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
     /// A DNS server with the names of a file, whose answers can be made wrong.
     Dns {
@@ -396,6 +402,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Lab(Lab::Gameday { file, dry_run, seed, out, quiet }) => {
             return ended(gameday::run(&GameDayOptions { file, seed, dry_run, out, quiet }));
         }
+        Command::Lab(Lab::Fit { files }) => fit::run(&files),
         Command::Lab(Lab::Dns { file }) => dns::run(&file),
         Command::Lab(Lab::GamedayGuard) => gameday::guard(),
         Command::Lab(Lab::Compare { first, second }) => lab::compare(&first, &second),

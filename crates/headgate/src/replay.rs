@@ -1,9 +1,9 @@
 //! `headgate replay FILE...`: what a cache would have saved. It opens files, spreads policies and sizes over
 //! threads and prints; reading and accounting are the lab's.
 
-mod open;
 mod progress;
 
+use crate::open;
 use crate::say::{Failure, say, warn};
 use headgate_lab::replay::format::{Csv, Format, Json, Parser};
 use headgate_lab::replay::play::Savings;

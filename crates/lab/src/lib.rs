@@ -4,6 +4,7 @@
 //! - [`workload`]: who asks for what and when; one generator for the simulator, the load tool and replay. Pure.
 //! - [`load`]: a load generator for real targets, with sockets of its own.
 //! - [`dns`]: a DNS server whose answers can be made wrong.
+//! - [`fit`]: services for the simulator, drawn from spans of real requests. Pure.
 //! - [`gameday`]: a running system broken on purpose, with a hypothesis, a cap and a score.
 //! - [`study`]: factorial designs with repeats and seeds, whose finished runs survive an interruption.
 //! - [`rig`]: the real gateway and real services as processes on loopback.
@@ -12,6 +13,7 @@
 //! - [`sim`]: services, nodes and gateways in virtual time, under the gateway's own policies. Pure.
 
 pub mod dns;
+pub mod fit;
 pub mod gameday;
 pub mod load;
 pub mod replay;

@@ -14,7 +14,7 @@ const XZ_MEMORY_KIB: u32 = 256 * 1024;
 const ZSTD_WINDOW_BYTES: u64 = 128 * 1024 * 1024;
 
 /// The decoded content. `-` is standard input.
-pub(super) fn open(path: &Path) -> io::Result<BufReader<Box<dyn Read>>> {
+pub(crate) fn open(path: &Path) -> io::Result<BufReader<Box<dyn Read>>> {
     let file: Box<dyn Read> =
         if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
     let mut file = BufReader::with_capacity(BUFFER, file);
