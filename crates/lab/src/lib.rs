@@ -9,6 +9,7 @@
 //! - [`study`]: factorial designs with repeats and seeds, whose finished runs survive an interruption.
 //! - [`rig`]: the real gateway and real services as processes on loopback.
 //! - [`replay`]: what a cache would have saved, from logs and traces of the past. Pure.
+//! - [`predict`]: how well the next request is predicted, on public data. Pure.
 //! - [`report`]: results for people, as one HTML file.
 //! - [`sim`]: services, nodes and gateways in virtual time, under the gateway's own policies. Pure.
 
@@ -16,6 +17,7 @@ pub mod dns;
 pub mod fit;
 pub mod gameday;
 pub mod load;
+pub mod predict;
 pub mod replay;
 pub mod report;
 pub mod rig;

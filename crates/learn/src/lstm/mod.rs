@@ -41,7 +41,7 @@ pub struct Shape {
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { keys: 8_192, embedding: 32, hidden: 64, negatives: 128, rate: 2e-3, seed: 1 }
+        Self { keys: 8_192, embedding: 32, hidden: 64, negatives: 128, rate: 4e-3, seed: 1 }
     }
 }
 
