@@ -16,7 +16,7 @@ struct Tenant {
 
 /// Who has which row.
 #[derive(Clone, Debug)]
-pub(crate) struct Directory {
+pub struct Directory {
     tenants: Vec<Tenant>,
     shift: u32,
     count: usize,
@@ -25,14 +25,15 @@ pub(crate) struct Directory {
 
 /// The row of a key, and whether somebody else's content is still in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub struct Claim {
     pub row: usize,
     pub is_new: bool,
 }
 
 impl Directory {
     /// At least `rows` rows: rounded up to a power of two, sixteen at least.
-    pub(crate) fn new(rows: usize) -> Self {
+    #[must_use]
+    pub fn new(rows: usize) -> Self {
         let rows = rows.clamp(2 * WAYS, 1 << 28).next_power_of_two();
         let sets = (rows / WAYS) as u64;
         Self {
@@ -43,28 +44,34 @@ impl Directory {
         }
     }
 
-    pub(crate) fn rows(&self) -> usize {
+    /// Rows in all.
+    #[must_use]
+    pub fn rows(&self) -> usize {
         self.tenants.len()
     }
 
     /// Rows that are taken.
-    pub(crate) fn count(&self) -> usize {
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.count
     }
 
     /// Keys that lost their row to another.
-    pub(crate) fn replaced(&self) -> u64 {
+    #[must_use]
+    pub fn replaced(&self) -> u64 {
         self.replaced
     }
 
-    pub(crate) fn find(&self, key: u64) -> Option<usize> {
+    /// The row of a key that has one.
+    #[must_use]
+    pub fn find(&self, key: u64) -> Option<usize> {
         let first = self.first(key);
         let set = &self.tenants[first..first + WAYS];
         set.iter().position(|tenant| tenant.worth > 0.0 && tenant.key == key).map(|way| first + way)
     }
 
     /// Finds the row of `key` or gives it the one that is worth least in its set.
-    pub(crate) fn claim(&mut self, key: u64) -> Claim {
+    pub fn claim(&mut self, key: u64) -> Claim {
         let first = self.first(key);
         let set = &mut self.tenants[first..first + WAYS];
         if let Some(way) = set.iter().position(|tenant| tenant.worth > 0.0 && tenant.key == key) {

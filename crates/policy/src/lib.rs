@@ -9,6 +9,7 @@
 //! - [`bulkhead`]: whether a request enters, waits or is refused.
 //! - [`chaos`]: what fault befalls an attempt, where rules ask for one.
 //! - [`evict`]: what leaves a full cache.
+//! - [`prefetch`]: what to fetch before it is asked for, and when not to.
 //! - [`retry`]: whether, when and how often to try again.
 
 pub mod balance;
@@ -17,6 +18,7 @@ pub mod bulkhead;
 pub mod chaos;
 pub mod evict;
 pub mod outlier;
+pub mod prefetch;
 pub mod retry;
 pub mod slow_start;
 mod window;

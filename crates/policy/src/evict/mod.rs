@@ -22,6 +22,7 @@ mod ghost;
 pub mod index;
 pub mod lfu;
 pub mod lru;
+pub mod prefetched;
 mod ranking;
 pub mod s3fifo;
 pub mod sieve;
