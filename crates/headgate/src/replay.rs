@@ -7,8 +7,9 @@ use crate::open;
 use crate::say::{Failure, say, warn};
 use headgate_lab::replay::format::{Csv, Format, Json, Parser};
 use headgate_lab::replay::play::Savings;
+use headgate_lab::replay::prefetch::{self, Outcome};
 use headgate_lab::replay::read::{self, Tally};
-use headgate_lab::replay::result::{BELADY, Comparison, Size};
+use headgate_lab::replay::result::{BELADY, Comparison, Size, bytes};
 use headgate_lab::replay::trace::{OBJECTS_MAX, REQUESTS_MAX, Recorder, Trace};
 use headgate_lab::replay::{limit, play};
 use headgate_policy::evict::Kind;
@@ -43,6 +44,10 @@ pub(crate) struct ReplayArgs {
     /// Count every object as one byte: hit ratios by number of objects.
     #[arg(long)]
     unit: bool,
+    /// Also play s3fifo with fetching ahead: what is likely to come next by tables learned on the way, at the same
+    /// size, for at most 10 % more origin requests.
+    #[arg(long)]
+    prefetch: bool,
     /// Threads that play policies. Default: one per core.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -91,8 +96,9 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<(), Failure> {
         );
     }
     let trace = recorder.finish();
-    let (comparison, speed) = compare(&trace, args, &mut progress);
+    let (comparison, ahead, speed) = compare(&trace, args, &mut progress);
     print(&comparison, &facts)?;
+    ahead.iter().try_for_each(|(capacity, outcome)| say_ahead(*capacity, outcome))?;
     remark_speed(speed)?;
     if let Some(path) = &args.json {
         put(path, &serde_json::to_string_pretty(&comparison)?)?;
@@ -204,11 +210,40 @@ fn complaints(name: &str, tally: &Tally) -> Vec<String> {
     complaints
 }
 
-/// What one thread plays: a policy, or the limit, at a size.
+/// The name under which the policy with fetching ahead stands beside the others.
+const PREFETCH: &str = "s3fifo + prefetch";
+
+/// What one thread plays.
+#[derive(Clone, Copy, PartialEq)]
+enum Player {
+    Policy(Kind),
+    Prefetch,
+    Limit,
+}
+
+/// At one size.
 #[derive(Clone, Copy)]
 struct Job {
-    kind: Option<Kind>,
+    player: Player,
     capacity: u64,
+}
+
+impl Player {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Policy(kind) => kind.name(),
+            Self::Prefetch => PREFETCH,
+            Self::Limit => BELADY,
+        }
+    }
+}
+
+/// What a job gave.
+#[derive(Clone, Copy)]
+struct Played {
+    savings: Savings,
+    ahead: Option<Outcome>,
+    took: Duration,
 }
 
 /// Requests that were played and the time that it took, of all threads together and of the slowest policy.
@@ -216,34 +251,49 @@ struct Job {
 struct Speed {
     requests: u64,
     elapsed: Duration,
-    slowest: Option<(Kind, Duration)>,
+    slowest: Option<(&'static str, Duration)>,
     per_job: u64,
 }
 
-fn compare(trace: &Trace, args: &ReplayArgs, progress: &mut Progress) -> (Comparison, Speed) {
+fn compare(
+    trace: &Trace,
+    args: &ReplayArgs,
+    progress: &mut Progress,
+) -> (Comparison, Vec<(u64, Outcome)>, Speed) {
     let mut comparison = Comparison::new(trace);
     let mut sizes: Vec<u64> = args.sizes.iter().map(|size| size.bytes(comparison.object_bytes)).collect();
     sizes.sort_unstable();
     sizes.dedup();
-    let policies = || Kind::ALL.into_iter().map(Some).chain([None]);
-    let jobs: Vec<Job> =
-        sizes.iter().flat_map(|size| policies().map(|kind| Job { kind, capacity: *size })).collect();
+    let mut players: Vec<Player> = Kind::ALL.into_iter().map(Player::Policy).collect();
+    players.extend(args.prefetch.then_some(Player::Prefetch));
+    players.push(Player::Limit);
+    let of_size = |size: &u64| {
+        let capacity = *size;
+        players.iter().map(move |player| Job { player: *player, capacity })
+    };
+    let jobs: Vec<Job> = sizes.iter().flat_map(of_size).collect();
     let next = limit::next_uses(trace);
     let threads =
         args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let (taken, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let results: Mutex<Vec<Option<(Savings, Duration)>>> = Mutex::new(vec![None; jobs.len()]);
+    let results: Mutex<Vec<Option<Played>>> = Mutex::new(vec![None; jobs.len()]);
     let began = Instant::now();
     let work = || {
         loop {
             let at = taken.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(at) else { return };
             let began = Instant::now();
-            let savings = match job.kind {
-                Some(kind) => play::play(kind, job.capacity, trace),
-                None => limit::play(job.capacity, trace, &next),
+            let (savings, ahead) = match job.player {
+                Player::Policy(kind) => (play::play(kind, job.capacity, trace), None),
+                Player::Limit => (limit::play(job.capacity, trace, &next), None),
+                Player::Prefetch => {
+                    let rules = prefetch::Rules::new(Kind::S3Fifo, job.capacity);
+                    let (savings, outcome) = prefetch::play_trace(trace, &rules);
+                    (savings, Some(outcome))
+                }
             };
-            results.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some((savings, began.elapsed()));
+            let played = Played { savings, ahead, took: began.elapsed() };
+            results.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(played);
             done.fetch_add(1, Ordering::Relaxed);
         }
     };
@@ -257,16 +307,18 @@ fn compare(trace: &Trace, args: &ReplayArgs, progress: &mut Progress) -> (Compar
     });
     progress.end();
     let elapsed = began.elapsed();
-    let mut slowest: Option<(Kind, Duration)> = None;
+    let mut slowest: Option<(&'static str, Duration)> = None;
+    let mut ahead = Vec::new();
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    for (job, (savings, took)) in jobs.iter().zip(results.into_iter().flatten()) {
-        comparison.add(job.kind.map_or(BELADY, Kind::name), job.capacity, savings);
-        if let Some(kind) = job.kind.filter(|_| slowest.is_none_or(|(_, most)| took > most)) {
-            slowest = Some((kind, took));
+    for (job, Played { savings, ahead: outcome, took }) in jobs.iter().zip(results.into_iter().flatten()) {
+        comparison.add(job.player.name(), job.capacity, savings);
+        ahead.extend(outcome.map(|outcome| (job.capacity, outcome)));
+        if job.player != Player::Limit && slowest.is_none_or(|(_, most)| took > most) {
+            slowest = Some((job.player.name(), took));
         }
     }
     let per_job = trace.requests.len() as u64;
-    (comparison, Speed { requests: per_job * jobs.len() as u64, elapsed, slowest, per_job })
+    (comparison, ahead, Speed { requests: per_job * jobs.len() as u64, elapsed, slowest, per_job })
 }
 
 fn print(comparison: &Comparison, facts: &[(String, String)]) -> Result<(), Failure> {
@@ -293,10 +345,23 @@ fn print(comparison: &Comparison, facts: &[(String, String)]) -> Result<(), Fail
     Ok(())
 }
 
+fn say_ahead(capacity: u64, outcome: &Outcome) -> Result<(), Failure> {
+    let unused = outcome.fetched.saturating_sub(outcome.used);
+    let without = (outcome.demanded + outcome.used).max(1);
+    say(&format!(
+        "{PREFETCH} at {}: {} fetched ahead, {} of them used; {:.2} % more origin requests than without what was \
+         fetched",
+        bytes(capacity),
+        outcome.fetched,
+        outcome.used,
+        100.0 * unused as f64 / without as f64
+    ))
+}
+
 fn remark_speed(speed: Speed) -> Result<(), Failure> {
     let rate = |requests: u64, took: Duration| requests as f64 / took.as_secs_f64().max(1e-9) / 1e6;
-    let slowest = speed.slowest.map_or_else(String::new, |(kind, took)| {
-        format!("; the slowest, {}, {:.2} million on its thread", kind.name(), rate(speed.per_job, took))
+    let slowest = speed.slowest.map_or_else(String::new, |(name, took)| {
+        format!("; the slowest, {name}, {:.2} million on its thread", rate(speed.per_job, took))
     });
     crate::say::remark(&format!(
         "played {:.2} million requests per second over all threads{slowest}",

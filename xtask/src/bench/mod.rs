@@ -9,6 +9,7 @@ mod machine;
 mod options;
 mod paced;
 mod peers;
+mod predict;
 mod probe;
 mod process;
 mod relay;
@@ -42,6 +43,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["soak", rest @ ..] => soak::run(rest),
         ["sim", rest @ ..] => sim::run(rest),
         ["evict", rest @ ..] => evict::run(rest),
+        ["predict", rest @ ..] => predict::run(rest),
         _ => Err(options::HELP.to_owned()),
     }
 }

@@ -5,7 +5,7 @@ use crate::Outcome;
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-usage: cargo xtask bench proxy|instructions|load|reload|soak|sim|evict [OPTIONS]
+usage: cargo xtask bench proxy|instructions|load|reload|soak|sim|evict|predict [OPTIONS]
 
   --rounds N              interleaved rounds (5)
   --seconds S             seconds of each measurement (3)
@@ -18,7 +18,8 @@ usage: cargo xtask bench proxy|instructions|load|reload|soak|sim|evict [OPTIONS]
   --minutes N             length of the soak (10)
   --write                 store the table under docs/results/
 
-Rounds, seconds, connections, rows, idle and routes are for `proxy`; `sim` takes rounds.";
+Rounds, seconds, connections, rows, idle and routes are for `proxy`; `sim` takes rounds,
+`predict` as the number of seeds.";
 
 /// Every row, in the order of the report.
 pub(crate) const ROWS: [&str; 10] =

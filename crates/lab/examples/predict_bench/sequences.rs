@@ -1,13 +1,12 @@
 //! Accuracy tables: each predictor alone, the mixture, the mixture without one of its parts, and the limit.
 
-use super::say;
+use super::{Spread, say};
 use headgate_lab::predict::Learned;
 use headgate_lab::predict::baseline::Tables;
 use headgate_lab::predict::score::{Predicts, Score, play};
 use headgate_lab::predict::sequences::{self, Sessions};
 use headgate_learn::sequence::predictor::{Predictor, Settings};
 use headgate_learn::sequence::slate::{EXPERTS, Expert};
-use headgate_stats::interval::mean_interval;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,7 +75,7 @@ fn table(file: &str, sessions: &Sessions, seeds: u64) {
         let of_row = jobs.iter().zip(&results).filter(|((row, _), _)| *row == number);
         let measured: Vec<&(Score, f64, String)> = of_row.filter_map(|(_, result)| result.as_ref()).collect();
         let column = |value: &dyn Fn(&Score) -> f64| {
-            spread(&measured.iter().map(|(score, _, _)| 100.0 * value(score)).collect::<Vec<_>>())
+            Spread(&measured.iter().map(|(score, _, _)| 100.0 * value(score)).collect::<Vec<_>>()).to_string()
         };
         let Some((first, _, trust)) = measured.first() else { continue };
         let mean_us = measured.iter().map(|(_, took_us, _)| took_us).sum::<f64>() / measured.len() as f64;
@@ -94,15 +93,6 @@ fn table(file: &str, sessions: &Sessions, seeds: u64) {
         }
     }
     say("");
-}
-
-/// A mean with its 95 % interval over seeds; one value alone as it is.
-fn spread(values: &[f64]) -> String {
-    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
-    match mean_interval(values, 0.95) {
-        Ok(interval) => format!("{mean:.2} ± {:.2}", (interval.high - interval.low) / 2.0),
-        Err(_) => format!("{mean:.2}"),
-    }
 }
 
 fn measure(row: &Row, seed: u64, sessions: &Sessions) -> (Score, String) {

@@ -7,12 +7,14 @@
 //! - [`read`]: a whole input into a [`trace::Recorder`], damage counted.
 //! - [`play`]: one policy at one size.
 //! - [`limit`]: what knowing the future would save.
+//! - [`prefetch`]: one policy at one size with fetching ahead, over calls of sessions.
 //! - [`result`]: the figures side by side, as text, JSON and report.
 
 pub mod format;
 pub mod limit;
 mod page;
 pub mod play;
+pub mod prefetch;
 pub mod read;
 pub mod result;
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! All times are nanoseconds from the start of the run. Equal descriptions and seeds give equal requests; each
 //! user and session has [`Streams`] of its own, so that one more of them changes none of the others.
 
+pub mod api;
 mod arrivals;
 mod closed;
 mod distribution;

@@ -1,18 +1,16 @@
 //! The tables behind a prediction: successors of the last one, two and three keys (prediction by partial matching,
 //! Cleary and Witten, IEEE Trans. Comm. 32, 1984), what comes soon after a key, and what is asked for at all.
 
+use super::popularity::Popularity;
 use super::slate::{Expert, Slate};
 use super::successors::{Row, Shape, Successors};
-use super::trail::{Trail, mix};
+use super::trail::Trail;
 
 const ORDERS: usize = 3;
 /// How far apart two keys of a session may be and still belong together.
 const REACH: usize = 8;
 /// What each further step weighs.
 const FADE: f32 = 0.7;
-/// What is popular is counted in rows of its own, each key in one of them by its hash.
-const POPULAR_ROWS: u64 = 16;
-
 /// Sizes of the tables.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TableShapes {
@@ -36,16 +34,15 @@ impl Default for TableShapes {
 pub(super) struct Tables {
     orders: [Successors; ORDERS],
     association: Successors,
-    popular: Successors,
+    popularity: Popularity,
 }
 
 impl Tables {
     pub(super) fn new(shapes: &TableShapes) -> Self {
-        let popular = Shape { contexts: POPULAR_ROWS as usize, width: 64, keep: 0.9995 };
         Self {
             orders: shapes.orders.map(Successors::new),
             association: Successors::new(shapes.association),
-            popular: Successors::new(popular),
+            popularity: Popularity::new(shapes.association.contexts),
         }
     }
 
@@ -61,7 +58,7 @@ impl Tables {
             self.association.learn(earlier, key, weight);
             weight *= FADE;
         }
-        self.popular.learn(mix(1, key) % POPULAR_ROWS, key, 1.0);
+        self.popularity.learn(key);
     }
 
     /// Writes the opinions; longer contexts first, as places are limited. Gives the evidence of each order.
@@ -82,13 +79,8 @@ impl Tables {
             }
             weight *= FADE;
         }
-        let share = 1.0 / POPULAR_ROWS as f32;
-        for row in (0..POPULAR_ROWS).filter_map(|row| self.popular.row(row)) {
-            each(row, share, |key, probability| {
-                if slate.find(key).is_some() {
-                    slate.add(Expert::Popularity, key, probability);
-                }
-            });
+        for (key, opinions) in slate.keys.iter().zip(&mut slate.opinions) {
+            opinions[Expert::Popularity as usize] = self.popularity.share(*key);
         }
         evidence
     }

@@ -2,7 +2,7 @@
 //! gives it back when it is used, since then it replaced a request that would have come; what stays taken is what the
 //! origin had for nothing.
 
-/// Tokens that are saved up at most, as a share of nothing: a start and a burst.
+/// Tokens that are saved up at most.
 const MOST_TOKENS: f64 = 50.0;
 
 /// Shares of the origin's requests that fetching ahead may add.
@@ -65,6 +65,12 @@ impl Budget {
             // As the demand that it replaced would have.
             self.tokens = (self.tokens + 1.0 + self.shares.share).min(MOST_TOKENS);
         }
+    }
+
+    /// How much of the bucket is empty, 0 to 1: what remains should go to what is most likely used.
+    #[must_use]
+    pub fn scarcity(&self) -> f64 {
+        1.0 - self.tokens / MOST_TOKENS
     }
 
     /// Origin requests with fetching ahead over those without it, so far.

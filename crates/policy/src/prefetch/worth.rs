@@ -23,16 +23,22 @@ pub struct Prices {
     pub byte_us: f64,
 }
 
-/// The price of the origin's time while it has nothing else to do.
-pub const IDLE_PRICE: f64 = 0.4;
+/// The price of the origin's time while it has nothing else to do and the budget is full.
+const IDLE_PRICE: f64 = 0.3;
+/// What is added to it when the budget is as good as spent: then only the nearly certain pays.
+const SCARCE_PRICE: f64 = 0.65;
 /// Load from which on nothing is fetched ahead.
 const FULL: f64 = 0.8;
 
-/// The shadow price of origin capacity by the share of it that is used, 0 to 1: rises slowly, then without bound. What
-/// is no number counts as full.
+/// The shadow price of origin capacity: `load` is the share of it that is used, 0 to 1; `scarcity` the share of the
+/// budget that is spent. Rises with both, with the load without bound. What is no number counts as full.
 #[must_use]
-pub fn origin_price(load: f64) -> f64 {
-    if load < FULL { IDLE_PRICE / (1.0 - (load / FULL).clamp(0.0, 1.0)) } else { f64::INFINITY }
+pub fn origin_price(load: f64, scarcity: f64) -> f64 {
+    if load < FULL && scarcity.is_finite() {
+        (IDLE_PRICE + SCARCE_PRICE * scarcity.clamp(0.0, 1.0)) / (1.0 - (load / FULL).clamp(0.0, 1.0))
+    } else {
+        f64::INFINITY
+    }
 }
 
 /// What it gains in microseconds of user time, on average; above zero it pays.
@@ -52,15 +58,20 @@ mod tests {
 
     #[test]
     fn the_likely_pays_while_the_origin_is_idle_and_nothing_does_when_it_is_full() {
-        let at = |load| Prices { origin: origin_price(load), byte_us: 0.0 };
+        let at = |load| Prices { origin: origin_price(load, 0.0), byte_us: 0.0 };
         assert!(gain_us(&OFFER, &at(0.0)) > 0.0);
         assert!(gain_us(&OFFER, &at(0.6)) < 0.0);
-        assert!(gain_us(&Offer { probability: 0.3, ..OFFER }, &at(0.0)) < 0.0);
+        assert!(gain_us(&Offer { probability: 0.2, ..OFFER }, &at(0.0)) < 0.0);
         for load in [0.8, 1.0, 7.0, f64::NAN, f64::INFINITY] {
             assert!(gain_us(&Offer { probability: 1.0, ..OFFER }, &at(load)) < 0.0, "{load}");
         }
-        let prices: Vec<f64> = (0..80).map(|load| origin_price(f64::from(load) / 100.0)).collect();
+        let prices: Vec<f64> = (0..80).map(|load| origin_price(f64::from(load) / 100.0, 0.5)).collect();
         assert!(prices.is_sorted());
+        let scarce = Prices { origin: origin_price(0.0, 1.0), byte_us: 0.0 };
+        assert!(
+            gain_us(&OFFER, &scarce) < 0.0 && gain_us(&Offer { probability: 0.99, ..OFFER }, &scarce) > 0.0
+        );
+        assert_eq!(origin_price(0.0, f64::NAN), f64::INFINITY);
     }
 
     #[test]

@@ -1,0 +1,63 @@
+//! `cargo xtask bench predict`: accuracy of next-request prediction on public sequences, and what fetching ahead gains.
+//! The measuring is done by an example of the lab crate, built in release. What is not there is left out and said.
+
+use super::machine;
+use super::options::Options;
+use crate::Outcome;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Folders of the sequences (FIFA.dat ...) and of the cache traces (web07.trace.xz).
+const SEQUENCES: &str = "HEADGATE_SEQUENCES";
+const TRACES: &str = "HEADGATE_TRACES";
+
+/// Takes `--rounds N`, the number of seeds, and `--write`.
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    let options = Options::parse("predict", arguments)?;
+    let seeds = options.rounds.to_string();
+    let mut text = vec![machine::machine()];
+    text.extend(machine::commit().map(|commit| format!("commit: {commit}")));
+    text.push(String::new());
+    match std::env::var(SEQUENCES) {
+        Ok(folder) => text.push(measured(&["sequences", &folder, &seeds])?),
+        Err(_) => {
+            text.push(format!("sequences skipped: set {SEQUENCES} to the folder of FIFA.dat and others"))
+        }
+    }
+    let web = std::env::var(TRACES).ok().map(|folder| Path::new(&folder).join("web07.trace.xz"));
+    let web = web.filter(|path| path.exists()).map(|path| path.display().to_string());
+    if web.is_none() {
+        text.push(format!("web07 skipped: set {TRACES} to the folder of web07.trace.xz"));
+    }
+    let words: Vec<&str> = ["prefetch", &seeds].into_iter().chain(web.as_deref()).collect();
+    text.push(measured(&words)?);
+    let text = text.join("\n");
+    println!("{text}");
+    if options.write {
+        machine::store("predict", "Prediction and fetching ahead", &options.command, &text)?;
+    }
+    Ok(())
+}
+
+fn measured(words: &[&str]) -> Outcome<String> {
+    let output = Command::new("cargo")
+        .args([
+            "run",
+            "--release",
+            "--quiet",
+            "--package",
+            "headgate-lab",
+            "--example",
+            "predict_bench",
+            "--",
+        ])
+        .args(words)
+        .current_dir(crate::root())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("predict_bench {}: {}", words.join(" "), output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
