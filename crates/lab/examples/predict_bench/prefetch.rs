@@ -43,13 +43,17 @@ pub(crate) fn run(seeds: &str, web: Option<&str>) -> Result<(), String> {
 }
 
 fn learned(experts: &[Expert], has_routes: bool) -> Make {
+    with(experts, Limits { has_routes, ..Limits::default() })
+}
+
+fn with(experts: &[Expert], limits: Limits) -> Make {
     let mut keys = Settings { experts: [false; EXPERTS], pooled: experts.len() > 1, ..Settings::default() };
     experts.iter().for_each(|expert| keys.experts[*expert as usize] = true);
     let has_keys = !experts.is_empty();
     Box::new(move |seed| {
         let mut keys = keys.clone();
         keys.lstm.seed = seed;
-        Namer::Learned(Box::new(Limits { has_routes, has_keys, keys, ..Limits::default() }))
+        Namer::Learned(Box::new(Limits { has_keys, keys, ..limits.clone() }))
     })
 }
 
@@ -71,12 +75,13 @@ fn rows() -> Vec<(&'static str, Make)> {
 
 fn web_rows() -> Vec<(&'static str, Make)> {
     use Expert::{Association, Order1, Order2, Order3, Popularity};
+    let stream = |experts: &[Expert]| with(experts, Limits { has_routes: false, ..Limits::of_one_stream() });
     vec![
         ("no fetching ahead", Box::new(|_| Namer::Nobody)),
         ("popularity", Box::new(|_| Namer::Popularity)),
-        ("order-1", learned(&[Order1], false)),
-        ("association", learned(&[Association], false)),
-        ("tables", learned(&[Order1, Order2, Order3, Association, Popularity], false)),
+        ("order-1", stream(&[Order1])),
+        ("association", stream(&[Association])),
+        ("tables", stream(&[Order1, Order2, Order3, Association, Popularity])),
         ("oracle: next request", Box::new(|_| Namer::Oracle)),
     ]
 }
@@ -127,9 +132,9 @@ fn table(drawn: &[Vec<Call>], rows: &[(&'static str, Make)], shares: Shares) {
     std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(&work))));
     let results = results.into_inner().unwrap_or_default();
     say(
-        "| cache | namer | hit ratio % | coverage % | amplification | precision % | late % | mean wait ms | us per call |",
+        "| cache | namer | hit ratio % | coverage % | in time % | amplification | precision % | late % | mean wait ms | us per call |",
     );
-    say("|---|---|---:|---:|---:|---:|---:|---:|---:|");
+    say("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     for (size, share) in SIZES.iter().enumerate() {
         for (row, (name, _)) in rows.iter().enumerate() {
             let column = |value: &dyn Fn(&Outcome, &Outcome) -> f64| {
@@ -147,10 +152,11 @@ fn table(drawn: &[Vec<Call>], rows: &[(&'static str, Make)], shares: Shares) {
                 .collect();
             let per = |part: f64, whole: u64| if whole == 0 { 0.0 } else { 100.0 * part / whole as f64 };
             say(&format!(
-                "| {:.0} % | {name} | {} | {} | {} | {} | {} | {} | {:.0} |",
+                "| {:.0} % | {name} | {} | {} | {} | {} | {} | {} | {} | {:.0} |",
                 100.0 * share,
                 Spread(&column(&|one, _| per(one.hits as f64, one.requests))),
                 Spread(&column(&|one, base| per(base.demanded as f64 - one.demanded as f64, base.demanded))),
+                Spread(&column(&|one, base| per(one.hits as f64 - base.hits as f64, base.demanded))),
                 Spread(&column(
                     &|one, base| (one.demanded + one.fetched) as f64 / base.demanded.max(1) as f64
                 )),

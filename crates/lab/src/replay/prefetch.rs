@@ -114,7 +114,7 @@ pub fn play(calls: &[Call], namer: &Namer, rules: &Rules) -> Outcome {
 pub fn play_trace(trace: &Trace, rules: &Rules) -> (Savings, Outcome) {
     let mut keys = Settings::default();
     keys.experts[Expert::Lstm as usize] = false;
-    let limits = Limits { has_routes: false, keys, ..Limits::default() };
+    let limits = Limits { has_routes: false, keys, ..Limits::of_one_stream() };
     let mut player = Player::new(&Namer::Learned(Box::new(limits)), rules);
     let mut savings = Savings::default();
     let mut call = Call {

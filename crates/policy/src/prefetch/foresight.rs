@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Candidates for one session.
 pub const CANDIDATES_MAX: usize = 16;
 /// What is less likely than this is no candidate.
-const LEAST: f32 = 0.05;
+const LEAST: f32 = 0.03;
 /// Claims of a session that wait for their outcome.
 const CLAIMS_MAX: usize = 32;
 
@@ -56,6 +56,15 @@ impl Default for Limits {
             keys: Settings::default(),
             seed: 0,
         }
+    }
+}
+
+impl Limits {
+    /// For traffic whose sessions are not known: all requests are one stream, in which what belongs together may lie far
+    /// apart.
+    #[must_use]
+    pub fn of_one_stream() -> Self {
+        Self { horizon_steps: 200, horizon: Duration::from_secs(600), ..Self::default() }
     }
 }
 
