@@ -9,7 +9,7 @@ use headgate_lab::replay::format::{Csv, Format, Json, Parser};
 use headgate_lab::replay::play::Savings;
 use headgate_lab::replay::prefetch::{self, Outcome};
 use headgate_lab::replay::read::{self, Tally};
-use headgate_lab::replay::result::{BELADY, Comparison, Size, bytes};
+use headgate_lab::replay::result::{BELADY, Comparison, PREFETCH, Size, bytes};
 use headgate_lab::replay::trace::{OBJECTS_MAX, REQUESTS_MAX, Recorder, Trace};
 use headgate_lab::replay::{limit, play};
 use headgate_policy::evict::Kind;
@@ -209,9 +209,6 @@ fn complaints(name: &str, tally: &Tally) -> Vec<String> {
         .extend(tally.broken_off.iter().map(|why| format!("{name}: what follows could not be read: {why}")));
     complaints
 }
-
-/// The name under which the policy with fetching ahead stands beside the others.
-const PREFETCH: &str = "s3fifo + prefetch";
 
 /// What one thread plays.
 #[derive(Clone, Copy, PartialEq)]
