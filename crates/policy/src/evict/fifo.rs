@@ -1,7 +1,7 @@
 //! First in, first out: age alone counts. The yardstick that every other policy is held against.
 
-use super::Evict;
 use super::slab::{List, Slab};
+use super::{Evict, Facts};
 
 /// The policy.
 #[derive(Clone, Debug)]
@@ -22,18 +22,22 @@ impl Evict for Fifo {
         self.contains(id)
     }
 
-    fn admit(&mut self, id: u64, size: u64, _cost: f64, evicted: &mut Vec<u64>) -> bool {
+    fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
         self.remove(id);
         if !self.slab.can_hold(size) {
             return false;
         }
         while !self.slab.has_room(size) {
-            let Some(slot) = self.list.pop(&mut self.slab) else { return false };
-            evicted.push(self.slab.free(slot));
+            let Some(victim) = self.evict() else { return false };
+            evicted.push(victim);
         }
-        let slot = self.slab.insert(id, size);
+        let slot = self.slab.insert(id, size, cost);
         self.list.push(&mut self.slab, slot);
         true
+    }
+
+    fn evict(&mut self) -> Option<u64> {
+        self.list.pop(&mut self.slab).map(|slot| self.slab.free(slot))
     }
 
     fn remove(&mut self, id: u64) -> bool {
@@ -43,8 +47,16 @@ impl Evict for Fifo {
         true
     }
 
-    fn contains(&self, id: u64) -> bool {
-        self.slab.find(id).is_some()
+    fn facts(&self, id: u64) -> Option<Facts> {
+        self.slab.facts(id)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(u64)) {
+        self.list.each(&self.slab, visit);
+    }
+
+    fn boxed(&self) -> Box<dyn Evict + Send> {
+        Box::new(self.clone())
     }
 
     fn used(&self) -> u64 {

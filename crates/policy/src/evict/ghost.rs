@@ -25,7 +25,7 @@ impl Ghost {
             let Some(slot) = self.list.pop(&mut self.slab) else { return };
             self.slab.free(slot);
         }
-        let slot = self.slab.insert(id, size);
+        let slot = self.slab.insert(id, size, 0.0);
         self.list.push(&mut self.slab, slot);
     }
 

@@ -1,9 +1,9 @@
 //! Least frequently used: what was asked for least while resident leaves, the longest untouched among equals.
 //! It keeps what was popular once for ever; here as a yardstick and for stable popularity.
 
-use super::Evict;
 use super::ranking::Ranking;
 use super::slab::Slab;
+use super::{Evict, Facts};
 
 /// The policy.
 #[derive(Clone, Debug)]
@@ -33,18 +33,22 @@ impl Evict for Lfu {
         true
     }
 
-    fn admit(&mut self, id: u64, size: u64, _cost: f64, evicted: &mut Vec<u64>) -> bool {
+    fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
         self.remove(id);
         if !self.slab.can_hold(size) {
             return false;
         }
         while !self.slab.has_room(size) {
-            let Some((slot, _)) = self.ranking.least() else { return false };
-            evicted.push(self.take(slot));
+            let Some(victim) = self.evict() else { return false };
+            evicted.push(victim);
         }
-        let slot = self.slab.insert(id, size);
+        let slot = self.slab.insert(id, size, cost);
         self.ranking.push(&mut self.slab, slot, 1);
         true
+    }
+
+    fn evict(&mut self) -> Option<u64> {
+        self.ranking.least().map(|(slot, _)| self.take(slot))
     }
 
     fn remove(&mut self, id: u64) -> bool {
@@ -53,8 +57,16 @@ impl Evict for Lfu {
         true
     }
 
-    fn contains(&self, id: u64) -> bool {
-        self.slab.find(id).is_some()
+    fn facts(&self, id: u64) -> Option<Facts> {
+        self.slab.facts(id)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(u64)) {
+        self.ranking.each(&self.slab, visit);
+    }
+
+    fn boxed(&self) -> Box<dyn Evict + Send> {
+        Box::new(self.clone())
     }
 
     fn used(&self) -> u64 {

@@ -16,6 +16,7 @@
 //! | [`tinylfu`] | the place in a list, a sketch | the same |
 //! | [`lfu`], [`gdsf`] | the place in a heap | the same |
 
+pub mod adaptive;
 pub mod fifo;
 pub mod gdsf;
 mod ghost;
@@ -32,6 +33,15 @@ mod slab;
 mod tests;
 pub mod tinylfu;
 
+/// What is known of an object.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Facts {
+    /// Bytes that it counts, one at least.
+    pub size: u64,
+    /// What fetching it again takes, to seven digits.
+    pub cost: f64,
+}
+
 /// A policy with the set of ids that it holds resident.
 pub trait Evict {
     /// Notes that a resident object was asked for. False when it is not resident; then nothing changes.
@@ -42,11 +52,25 @@ pub trait Evict {
     /// the object; its own id is then not among the evicted. A resident id is replaced, with its history gone.
     fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool;
 
+    /// Gives up the object that the policy would let go next. None when there is none.
+    fn evict(&mut self) -> Option<u64>;
+
     /// Forgets a resident object, for a purge. False when it is not resident.
     fn remove(&mut self, id: u64) -> bool;
 
     /// Whether an object is resident. Changes nothing.
-    fn contains(&self, id: u64) -> bool;
+    fn contains(&self, id: u64) -> bool {
+        self.facts(id).is_some()
+    }
+
+    /// Size and cost of a resident object. Changes nothing.
+    fn facts(&self, id: u64) -> Option<Facts>;
+
+    /// Visits the resident ids, roughly in the order in which they would leave.
+    fn each(&self, visit: &mut dyn FnMut(u64));
+
+    /// A copy with its whole state.
+    fn boxed(&self) -> Box<dyn Evict + Send>;
 
     /// Bytes that are resident; never above the capacity.
     fn used(&self) -> u64;
@@ -65,11 +89,20 @@ pub enum Kind {
     S3Fifo,
     TinyLfu,
     Gdsf,
+    Adaptive,
 }
 
 impl Kind {
-    pub const ALL: [Self; 7] =
-        [Self::Fifo, Self::Lru, Self::Lfu, Self::Sieve, Self::S3Fifo, Self::TinyLfu, Self::Gdsf];
+    pub const ALL: [Self; 8] = [
+        Self::Fifo,
+        Self::Lru,
+        Self::Lfu,
+        Self::Sieve,
+        Self::S3Fifo,
+        Self::TinyLfu,
+        Self::Gdsf,
+        Self::Adaptive,
+    ];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -81,6 +114,7 @@ impl Kind {
             Self::S3Fifo => "s3fifo",
             Self::TinyLfu => "tinylfu",
             Self::Gdsf => "gdsf",
+            Self::Adaptive => "adaptive",
         }
     }
 
@@ -95,6 +129,7 @@ impl Kind {
             Self::S3Fifo => Box::new(s3fifo::S3Fifo::new(capacity)),
             Self::TinyLfu => Box::new(tinylfu::TinyLfu::new(capacity)),
             Self::Gdsf => Box::new(gdsf::Gdsf::new(capacity)),
+            Self::Adaptive => Box::new(adaptive::Adaptive::new(capacity, adaptive::Goal::Objects)),
         }
     }
 }

@@ -30,6 +30,11 @@ impl Ranking {
         self.heap[slab.entry(slot).mark as usize].rank
     }
 
+    /// Visits the ids in the order of the heap: the least first, the others roughly by rank.
+    pub(super) fn each(&self, slab: &Slab, visit: &mut dyn FnMut(u64)) {
+        self.heap.iter().for_each(|ranked| visit(slab.entry(ranked.slot).id));
+    }
+
     /// Adds a slot that is not there.
     pub(super) fn push(&mut self, slab: &mut Slab, slot: u32, rank: u64) {
         self.turn += 1;

@@ -2,9 +2,9 @@
 //! were asked for again there, and a ghost queue that lets the returning ones straight into main. A hit only
 //! raises a counter of the entry, up to 3, so it is one store.
 
-use super::Evict;
 use super::ghost::Ghost;
 use super::slab::{List, Slab};
+use super::{Evict, Facts};
 
 /// Share of the bytes that the small queue has, as the paper found best over its traces.
 const SMALL_SHARE: f64 = 0.1;
@@ -30,7 +30,13 @@ pub struct S3Fifo {
 impl S3Fifo {
     #[must_use]
     pub fn new(capacity: u64) -> Self {
-        let small_bytes = ((capacity as f64 * SMALL_SHARE) as u64).clamp(1, capacity.max(1));
+        Self::with_small(capacity, SMALL_SHARE)
+    }
+
+    /// With another share of the bytes for the small queue, 0 to 1.
+    #[must_use]
+    pub fn with_small(capacity: u64, small_share: f64) -> Self {
+        let small_bytes = ((capacity as f64 * small_share) as u64).clamp(1, capacity.max(1));
         let main_bytes = capacity.saturating_sub(small_bytes);
         Self {
             slab: Slab::new(capacity),
@@ -44,7 +50,7 @@ impl S3Fifo {
     }
 
     /// Frees one object; those that deserve to stay are moved on the way. None when there is nothing.
-    fn evict(&mut self) -> Option<u64> {
+    fn victim(&mut self) -> Option<u64> {
         self.has_evicted = true;
         if self.main.bytes > self.main_bytes {
             return self.evict_main();
@@ -86,7 +92,7 @@ impl Evict for S3Fifo {
         true
     }
 
-    fn admit(&mut self, id: u64, size: u64, _cost: f64, evicted: &mut Vec<u64>) -> bool {
+    fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
         self.remove(id);
         let returns = self.ghost.forget(id);
         // What is larger than the small queue would push everything else out of it.
@@ -98,7 +104,7 @@ impl Evict for S3Fifo {
             let Some(victim) = self.evict() else { return false };
             evicted.push(victim);
         }
-        let slot = self.slab.insert(id, size);
+        let slot = self.slab.insert(id, size, cost);
         if returns || (!self.has_evicted && self.small.bytes >= self.small_bytes) {
             self.slab.entry_mut(slot).mark = MAIN;
             self.main.push(&mut self.slab, slot);
@@ -106,6 +112,10 @@ impl Evict for S3Fifo {
             self.small.push(&mut self.slab, slot);
         }
         true
+    }
+
+    fn evict(&mut self) -> Option<u64> {
+        self.victim()
     }
 
     fn remove(&mut self, id: u64) -> bool {
@@ -116,8 +126,17 @@ impl Evict for S3Fifo {
         true
     }
 
-    fn contains(&self, id: u64) -> bool {
-        self.slab.find(id).is_some()
+    fn facts(&self, id: u64) -> Option<Facts> {
+        self.slab.facts(id)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(u64)) {
+        self.small.each(&self.slab, visit);
+        self.main.each(&self.slab, visit);
+    }
+
+    fn boxed(&self) -> Box<dyn Evict + Send> {
+        Box::new(self.clone())
     }
 
     fn used(&self) -> u64 {

@@ -2,8 +2,8 @@
 //! new, clears the bits it finds and evicts the first entry without one. Entries never move, so a hit is one
 //! store. Weak where everything is read twice, shortly apart: what proved useless stays as long as what is new.
 
-use super::Evict;
 use super::slab::{List, Slab};
+use super::{Evict, Facts};
 
 /// The policy.
 #[derive(Clone, Debug)]
@@ -42,19 +42,24 @@ impl Evict for Sieve {
         true
     }
 
-    fn admit(&mut self, id: u64, size: u64, _cost: f64, evicted: &mut Vec<u64>) -> bool {
+    fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
         self.remove(id);
         if !self.slab.can_hold(size) {
             return false;
         }
         while !self.slab.has_room(size) {
-            let Some(slot) = self.victim() else { return false };
-            self.hand = List::newer(&self.slab, slot);
-            evicted.push(self.take(slot));
+            let Some(victim) = self.evict() else { return false };
+            evicted.push(victim);
         }
-        let slot = self.slab.insert(id, size);
+        let slot = self.slab.insert(id, size, cost);
         self.list.push(&mut self.slab, slot);
         true
+    }
+
+    fn evict(&mut self) -> Option<u64> {
+        let slot = self.victim()?;
+        self.hand = List::newer(&self.slab, slot);
+        Some(self.take(slot))
     }
 
     fn remove(&mut self, id: u64) -> bool {
@@ -66,8 +71,16 @@ impl Evict for Sieve {
         true
     }
 
-    fn contains(&self, id: u64) -> bool {
-        self.slab.find(id).is_some()
+    fn facts(&self, id: u64) -> Option<Facts> {
+        self.slab.facts(id)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(u64)) {
+        self.list.each(&self.slab, visit);
+    }
+
+    fn boxed(&self) -> Box<dyn Evict + Send> {
+        Box::new(self.clone())
     }
 
     fn used(&self) -> u64 {

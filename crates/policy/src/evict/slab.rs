@@ -1,6 +1,7 @@
 //! Where the policies keep their entries: a slab found by id, with a byte budget, and lists through it that are
 //! linked by index. A slot is in at most one list at a time.
 
+use super::Facts;
 use super::index::Index;
 
 const NONE: u32 = u32::MAX;
@@ -12,6 +13,8 @@ const MOST: usize = 1 << 30;
 pub(super) struct Entry {
     pub id: u64,
     pub size: u64,
+    /// What fetching it again takes, as it was told.
+    pub cost: f32,
     /// What the policy notes: hits, a queue, a place in a heap.
     pub mark: u32,
     older: u32,
@@ -73,10 +76,19 @@ impl Slab {
         &mut self.entries[slot as usize]
     }
 
+    /// Size and cost of a resident object.
+    pub(super) fn facts(&self, id: u64) -> Option<Facts> {
+        self.find(id).map(|slot| {
+            let entry = self.entry(slot);
+            Facts { size: entry.size, cost: f64::from(entry.cost) }
+        })
+    }
+
     /// Adds an object that is not there and fits.
-    pub(super) fn insert(&mut self, id: u64, size: u64) -> u32 {
+    pub(super) fn insert(&mut self, id: u64, size: u64, cost: f64) -> u32 {
         debug_assert!(self.find(id).is_none() && self.has_room(size), "the caller has made room");
-        let entry = Entry { id, size: Self::charge(size), mark: 0, older: NONE, newer: NONE };
+        let cost = cost as f32;
+        let entry = Entry { id, size: Self::charge(size), cost, mark: 0, older: NONE, newer: NONE };
         self.used += entry.size;
         let slot = if self.free == NONE {
             self.entries.push(entry);
@@ -159,6 +171,15 @@ impl List {
         let slot = self.oldest()?;
         self.unlink(slab, slot);
         Some(slot)
+    }
+
+    /// Visits the ids from the oldest on.
+    pub(super) fn each(&self, slab: &Slab, visit: &mut dyn FnMut(u64)) {
+        let mut at = self.oldest();
+        while let Some(slot) = at {
+            visit(slab.entry(slot).id);
+            at = Self::newer(slab, slot);
+        }
     }
 
     /// Makes a slot of this list the newest.

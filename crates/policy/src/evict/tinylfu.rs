@@ -3,9 +3,9 @@
 //! with sizes it must beat its victims together (Einziger and others, TOS 2022). The window is fixed at 1 %,
 //! which is the paper's and loses where everything is new.
 
-use super::Evict;
 use super::sketch::Sketch;
 use super::slab::{List, Slab};
+use super::{Evict, Facts};
 
 const WINDOW_SHARE: f64 = 0.01;
 /// Share of the main part that is kept for what was hit in it.
@@ -31,7 +31,13 @@ pub struct TinyLfu {
 impl TinyLfu {
     #[must_use]
     pub fn new(capacity: u64) -> Self {
-        let window_bytes = ((capacity as f64 * WINDOW_SHARE) as u64).clamp(1, capacity.max(1));
+        Self::with_window(capacity, WINDOW_SHARE)
+    }
+
+    /// With another share of the bytes for the window, 0 to 1.
+    #[must_use]
+    pub fn with_window(capacity: u64, share: f64) -> Self {
+        let window_bytes = ((capacity as f64 * share) as u64).clamp(1, capacity.max(1));
         let main_bytes = capacity.saturating_sub(window_bytes);
         Self {
             slab: Slab::new(capacity),
@@ -126,7 +132,7 @@ impl Evict for TinyLfu {
         true
     }
 
-    fn admit(&mut self, id: u64, size: u64, _cost: f64, evicted: &mut Vec<u64>) -> bool {
+    fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
         self.remove(id);
         self.sketch.fit(self.slab.count());
         self.sketch.count(id);
@@ -141,9 +147,15 @@ impl Evict for TinyLfu {
         if !self.slab.has_room(size) {
             return false;
         }
-        let slot = self.slab.insert(id, size);
+        let slot = self.slab.insert(id, size, cost);
         self.push(slot, mark);
         true
+    }
+
+    fn evict(&mut self) -> Option<u64> {
+        let slot = self.main_victims().next().or(self.lists[WINDOW as usize].oldest())?;
+        self.unlink(slot);
+        Some(self.slab.free(slot))
     }
 
     fn remove(&mut self, id: u64) -> bool {
@@ -153,8 +165,16 @@ impl Evict for TinyLfu {
         true
     }
 
-    fn contains(&self, id: u64) -> bool {
-        self.slab.find(id).is_some()
+    fn facts(&self, id: u64) -> Option<Facts> {
+        self.slab.facts(id)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(u64)) {
+        self.lists.iter().for_each(|list| list.each(&self.slab, visit));
+    }
+
+    fn boxed(&self) -> Box<dyn Evict + Send> {
+        Box::new(self.clone())
     }
 
     fn used(&self) -> u64 {
