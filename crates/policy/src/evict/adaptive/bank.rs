@@ -119,10 +119,12 @@ impl Bank {
         self.in_epoch = 0;
         self.epoch = ((self.leading().count() as f64 * EPOCH_SHARE) as u64).clamp(EPOCH_LEAST, EPOCH_MOST);
         let (leading, shadows, goal) = (&*self.shadows[self.leader], &self.shadows, self.goal);
+        // What only saw a sample begins anew in the cache: all that the shadow holds is at stake.
+        let is_whole = self.shift == 0;
         let held = |place: usize| {
             let (shadow, mut worth) = (&*shadows[place], 0.0);
             shadow.each(&mut |id| {
-                if !leading.contains(id) {
+                if !(is_whole && leading.contains(id)) {
                     worth += shadow.facts(id).map_or(0.0, |facts| goal.worth(facts));
                 }
             });

@@ -64,6 +64,9 @@ pub(super) struct Sizes {
     shift: Option<u32>,
     saved: [f64; QUARTERS.len()],
     worth: f64,
+    /// Requests in the sample, and all since it began.
+    sampled: u64,
+    requests: u64,
     gone: Vec<u64>,
 }
 
@@ -93,9 +96,15 @@ impl Sizes {
         self.shift.is_some_and(|shift| shift == 0 || spread(id) >> (u64::BITS - shift) == 0)
     }
 
+    /// Counts a request, whether it is in the sample or not.
+    pub(super) fn count(&mut self) {
+        self.requests += u64::from(self.shift.is_some());
+    }
+
     pub(super) fn observe(&mut self, id: u64, facts: Facts) {
         let worth = self.goal.worth(facts);
         self.worth += worth;
+        self.sampled += 1;
         for (shadow, saved) in self.shadows.iter_mut().zip(&mut self.saved) {
             if shadow.hit(id) {
                 *saved += worth;
@@ -114,10 +123,14 @@ impl Sizes {
 
     /// None before there was a request in the sample.
     pub(super) fn curve(&self) -> Option<Curve> {
+        // Popular ids make a sample too large or too small; as they are hits at any size, the difference is taken as
+        // hits (the adjustment of SHARDS).
+        let expected = self.requests as f64 / f64::from(self.shift?).exp2();
+        let excess = self.worth * (1.0 - expected / self.sampled.max(1) as f64);
         let point = |(quarters, saved): (&u64, &f64)| CurvePoint {
-            capacity_bytes: (u128::from(self.capacity) * u128::from(*quarters) / 4).min(u128::from(u64::MAX))
-                as u64,
-            saved: saved / self.worth,
+            capacity_bytes: u64::try_from(u128::from(self.capacity) * u128::from(*quarters) / 4)
+                .unwrap_or(u64::MAX),
+            saved: ((saved - excess) / (self.worth - excess)).clamp(0.0, 1.0),
         };
         (self.worth > 0.0).then(|| Curve(QUARTERS.iter().zip(&self.saved).map(point).collect()))
     }
@@ -166,6 +179,7 @@ mod tests {
         sizes.begin(1);
         assert_eq!(sizes.shift, Some(3));
         for id in &ids {
+            sizes.count();
             if sizes.samples(*id) {
                 sizes.observe(*id, facts);
             }

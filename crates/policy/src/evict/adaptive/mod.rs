@@ -78,9 +78,13 @@ impl Adaptive {
         self.sizes.curve()
     }
 
+    fn count(&mut self) {
+        self.requests += 1;
+        self.sizes.count();
+    }
+
     /// The shadows see a request.
     fn observe(&mut self, id: u64, facts: Facts) {
-        self.requests += 1;
         if self.sizes.samples(id) {
             self.sizes.observe(id, facts);
         }
@@ -167,13 +171,16 @@ impl Evict for Adaptive {
             Contents::Whole(follower) => follower.contains(id),
             Contents::Sampled(live) => live.hit(id),
         };
-        if is_there
-            && (self.bank.samples(id) || self.sizes.samples(id))
+        if !is_there {
+            return false;
+        }
+        self.count();
+        if (self.bank.samples(id) || self.sizes.samples(id))
             && let Some(facts) = self.facts(id)
         {
             self.observe(id, facts);
         }
-        is_there
+        true
     }
 
     fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
@@ -181,6 +188,7 @@ impl Evict for Adaptive {
         if let Contents::Whole(follower) = &mut self.contents {
             follower.remove(id);
         }
+        self.count();
         self.observe(id, facts);
         match &mut self.contents {
             Contents::Whole(follower) => follower.admit(id, facts, self.bank.leading(), evicted),
