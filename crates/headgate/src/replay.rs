@@ -6,13 +6,14 @@ mod progress;
 use crate::open;
 use crate::say::{Failure, say, warn};
 use headgate_lab::replay::format::{Csv, Format, Json, Parser};
-use headgate_lab::replay::play::Savings;
+use headgate_lab::replay::play::Played;
 use headgate_lab::replay::prefetch::{self, Outcome};
 use headgate_lab::replay::read::{self, Tally};
 use headgate_lab::replay::result::{BELADY, Comparison, PREFETCH, Size, bytes};
 use headgate_lab::replay::trace::{OBJECTS_MAX, REQUESTS_MAX, Recorder, Trace};
 use headgate_lab::replay::{limit, play};
 use headgate_policy::evict::Kind;
+use headgate_policy::evict::adaptive::Goal;
 use progress::Progress;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,10 @@ pub(crate) struct ReplayArgs {
     /// size, for at most 10 % more origin requests.
     #[arg(long)]
     prefetch: bool,
+    /// What is to be saved: objects, bytes or cost (time of the origin). It steers `adaptive` and the recommendation.
+    /// Default: cost where the log has durations, objects where not.
+    #[arg(long, value_name = "GOAL", value_parser = goal)]
+    goal: Option<Goal>,
     /// Threads that play policies. Default: one per core.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -64,6 +69,13 @@ fn format(name: &str) -> Result<Format, String> {
         .into_iter()
         .find(|format| format.name() == name)
         .ok_or_else(|| format!("known formats: {}", Format::ALL.map(Format::name).join(", ")))
+}
+
+fn goal(name: &str) -> Result<Goal, String> {
+    Goal::ALL
+        .into_iter()
+        .find(|goal| goal.name() == name)
+        .ok_or_else(|| format!("known goals: {}", Goal::ALL.map(Goal::name).join(", ")))
 }
 
 /// # Errors
@@ -236,9 +248,9 @@ impl Player {
 }
 
 /// What a job gave.
-#[derive(Clone, Copy)]
-struct Played {
-    savings: Savings,
+#[derive(Clone)]
+struct Finished {
+    played: Played,
     ahead: Option<Outcome>,
     took: Duration,
 }
@@ -257,7 +269,8 @@ fn compare(
     args: &ReplayArgs,
     progress: &mut Progress,
 ) -> (Comparison, Vec<(u64, Outcome)>, Speed) {
-    let mut comparison = Comparison::new(trace);
+    let goal = args.goal.unwrap_or(if trace.is_timed { Goal::Cost } else { Goal::Objects });
+    let mut comparison = Comparison::new(trace, goal);
     let mut sizes: Vec<u64> = args.sizes.iter().map(|size| size.bytes(comparison.object_bytes)).collect();
     sizes.sort_unstable();
     sizes.dedup();
@@ -273,24 +286,26 @@ fn compare(
     let threads =
         args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let (taken, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let results: Mutex<Vec<Option<Played>>> = Mutex::new(vec![None; jobs.len()]);
+    let results: Mutex<Vec<Option<Finished>>> = Mutex::new(vec![None; jobs.len()]);
     let began = Instant::now();
     let work = || {
         loop {
             let at = taken.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(at) else { return };
             let began = Instant::now();
-            let (savings, ahead) = match job.player {
-                Player::Policy(kind) => (play::play(kind, job.capacity, trace), None),
-                Player::Limit => (limit::play(job.capacity, trace, &next), None),
+            let (played, ahead) = match job.player {
+                Player::Policy(kind) => (play::play(kind, job.capacity, goal, trace), None),
+                Player::Limit => {
+                    (Played { savings: limit::play(job.capacity, trace, &next), curve: None }, None)
+                }
                 Player::Prefetch => {
                     let rules = prefetch::Rules::new(Kind::S3Fifo, job.capacity);
                     let (savings, outcome) = prefetch::play_trace(trace, &rules);
-                    (savings, Some(outcome))
+                    (Played { savings, curve: None }, Some(outcome))
                 }
             };
-            let played = Played { savings, ahead, took: began.elapsed() };
-            results.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(played);
+            let finished = Finished { played, ahead, took: began.elapsed() };
+            results.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(finished);
             done.fetch_add(1, Ordering::Relaxed);
         }
     };
@@ -307,8 +322,8 @@ fn compare(
     let mut slowest: Option<(&'static str, Duration)> = None;
     let mut ahead = Vec::new();
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    for (job, Played { savings, ahead: outcome, took }) in jobs.iter().zip(results.into_iter().flatten()) {
-        comparison.add(job.player.name(), job.capacity, savings);
+    for (job, Finished { played, ahead: outcome, took }) in jobs.iter().zip(results.into_iter().flatten()) {
+        comparison.add(job.player.name(), job.capacity, played);
         ahead.extend(outcome.map(|outcome| (job.capacity, outcome)));
         if job.player != Player::Limit && slowest.is_none_or(|(_, most)| took > most) {
             slowest = Some((job.player.name(), took));
@@ -332,6 +347,11 @@ fn print(comparison: &Comparison, facts: &[(String, String)]) -> Result<(), Fail
         "belady knows the future; for objects of many sizes it is a strong rule, and no proven bound."
     };
     say(&format!("\n{limit} An object counts as a hit however old it is: freshness is not in a log."))?;
+    let doublings = comparison.doublings();
+    if !doublings.is_empty() {
+        say("\nBy the shadows of adaptive:")?;
+        doublings.iter().try_for_each(|text| say(&format!("  {text}")))?;
+    }
     if let Some(advice) = comparison.advice() {
         say(&format!(
             "\n# Recommended: {}.\n# Headgate has no response cache yet, so no key of the configuration says this:\n\

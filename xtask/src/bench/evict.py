@@ -19,7 +19,12 @@ POLICIES = {
     "s3fifo": lcs.S3FIFO,
     "tinylfu": lcs.WTinyLFU,
     "gdsf": lcs.GDSF,
+    "arc": lcs.ARC,
+    "twoq": lcs.TwoQ,
+    "slru": lcs.SLRU,
 }
+# Its S3-FIFO ends the process below: the small queue would hold nothing.
+S3FIFO_LEAST = 10
 
 
 def content(path):
@@ -35,6 +40,9 @@ def requests(path, form):
     data = content(path)
     if form in ("u32", "i64"):
         return [(key, 1) for (key,) in struct.iter_unpack(">I" if form == "u32" else ">q", data)]
+    if form == "csv":
+        head, *rows = [line.split(",") for line in data.decode().splitlines()]
+        return [(row[head.index("lbn")], 1) for row in rows]
     lines = [line.split() for line in data.decode().splitlines() if line.strip() not in ("", "*")]
     if form == "keys":
         return [(line[0], 1) for line in lines]
@@ -64,7 +72,10 @@ def main():
     sized = any(size != 1 for _, size in trace)
     policies = dict(POLICIES, belady=lcs.BeladySize if sized else lcs.Belady)
     for name, make in policies.items():
-        results = (hits(make(cache_size=int(capacity), hashpower=18), trace, following) for capacity in capacities)
+        results = []
+        for capacity in map(int, capacities):
+            is_possible = name != "s3fifo" or capacity >= S3FIFO_LEAST
+            results.append(hits(make(cache_size=capacity, hashpower=18), trace, following) if is_possible else "-")
         print(name, *results, flush=True)
 
 

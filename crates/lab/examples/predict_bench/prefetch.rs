@@ -129,7 +129,7 @@ fn table(drawn: &[Vec<Call>], rows: &[(&'static str, Make)], shares: Shares) {
             }
         }
     };
-    std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(&work))));
+    std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
     let results = results.into_inner().unwrap_or_default();
     say(
         "| cache | namer | hit ratio % | coverage % | in time % | amplification | precision % | late % | mean wait ms | us per call |",

@@ -66,7 +66,7 @@ fn table(file: &str, sessions: &Sessions, seeds: u64) {
         }
     };
     std::thread::scope(|scope| {
-        (0..2).for_each(|_| drop(scope.spawn(&work)));
+        (0..2).for_each(|_| drop(scope.spawn(work)));
     });
     let results = results.into_inner().unwrap_or_default();
     say("| predictor | predictions | top-1 % | top-3 % | top-5 % | named % | us per request |");

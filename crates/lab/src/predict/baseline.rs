@@ -49,7 +49,7 @@ impl Tables {
             if *order > 1 && counts.values().sum::<u32>() < self.least {
                 continue;
             }
-            let is_open = |key: &u64| !list.contains(key) && !(self.only_new && self.session.contains(key));
+            let is_open = |key: &u64| !(list.contains(key) || self.only_new && self.session.contains(key));
             let mut best: Vec<(u64, u32)> =
                 counts.iter().filter(|(key, _)| is_open(key)).map(|(key, count)| (*key, *count)).collect();
             best.sort_by_key(|(key, count)| (std::cmp::Reverse(*count), *key));

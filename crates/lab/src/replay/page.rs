@@ -20,6 +20,7 @@ impl Comparison {
         if let Some(advice) = self.advice() {
             report.text(advice.why);
         }
+        self.doublings().into_iter().for_each(|text| report.text(text));
         report.heading("By size");
         self.tables().into_iter().for_each(|table| report.table(table));
         report.heading("What was read");

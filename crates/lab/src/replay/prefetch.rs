@@ -341,6 +341,7 @@ fn key(path: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use headgate_policy::evict::adaptive::Goal;
 
     fn rules() -> Rules {
         Rules { queue_share: 0.1, ..Rules::new(Kind::S3Fifo, 200) }
@@ -398,9 +399,11 @@ mod tests {
         let saved = |request: &dyn Fn(u32, &mut headgate_model::dice::Dice) -> u32| {
             let mut dice = headgate_model::dice::Dice::new(1);
             let requests: Vec<u32> = (0..20_000).map(|number| request(number, &mut dice)).collect();
-            let object = crate::replay::trace::Object { bytes: 1, ..Default::default() };
+            #[allow(clippy::field_reassign_with_default, reason = "its other fields are its own")]
+            let mut object = crate::replay::trace::Object::default();
+            object.bytes = 1;
             let trace = Trace { requests, objects: vec![object; 2_000], is_timed: false };
-            let alone = crate::replay::play::play(Kind::S3Fifo, 200, &trace).hits;
+            let alone = crate::replay::play::play(Kind::S3Fifo, 200, Goal::Objects, &trace).savings.hits;
             let (savings, outcome) = play_trace(&trace, &rules());
             assert_eq!((savings.hits, outcome.requests), (outcome.hits, 20_000));
             (alone, savings.hits, outcome)

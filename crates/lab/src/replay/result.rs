@@ -1,8 +1,9 @@
 //! Policies and sizes side by side: the figures, and which of them to choose.
 
-use super::play::Savings;
+use super::play::{Played, Savings};
 use super::trace::Trace;
 use crate::report::Table;
+use headgate_policy::evict::adaptive::Goal;
 use serde::Serialize;
 
 /// The name under which the limit stands beside the policies.
@@ -72,6 +73,9 @@ pub struct Row {
     pub byte_hit_ratio: f64,
     #[serde(flatten)]
     pub savings: Savings,
+    /// Share of the goal that other sizes would save, by the shadows of `adaptive`: bytes and 0 to 1.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<(u64, f64)>,
 }
 
 /// All of them.
@@ -83,6 +87,8 @@ pub struct Comparison {
     pub request_bytes: u64,
     /// Time that all requests took together; none where the log has no durations.
     pub total_us: Option<f64>,
+    /// What is to be saved: objects, bytes or cost.
+    pub goal: &'static str,
     /// All objects have one size, so Belady's rule is a proven limit.
     pub is_uniform: bool,
     /// By size, and within a size in the order in which they were added.
@@ -99,8 +105,9 @@ pub struct Advice {
 
 impl Comparison {
     #[must_use]
-    pub fn new(trace: &Trace) -> Self {
+    pub fn new(trace: &Trace, goal: Goal) -> Self {
         Self {
+            goal: goal.name(),
             requests: trace.requests.len() as u64,
             objects: trace.objects.len() as u64,
             object_bytes: trace.object_bytes(),
@@ -111,7 +118,9 @@ impl Comparison {
         }
     }
 
-    pub fn add(&mut self, policy: &str, capacity_bytes: u64, savings: Savings) {
+    pub fn add(&mut self, policy: &str, capacity_bytes: u64, played: Played) {
+        let Played { savings, curve } = played;
+        let curve = curve.map(|curve| curve.0).unwrap_or_default();
         let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         self.rows.push(Row {
             policy: policy.to_owned(),
@@ -120,6 +129,7 @@ impl Comparison {
             object_hit_ratio: ratio(savings.hits, self.requests),
             byte_hit_ratio: ratio(savings.hit_bytes, self.request_bytes),
             savings,
+            curve: curve.into_iter().map(|point| (point.capacity_bytes, point.saved)).collect(),
         });
     }
 
@@ -148,9 +158,49 @@ impl Comparison {
         self.rows.iter().find(|row| row.policy == policy && row.capacity_bytes == capacity_bytes)
     }
 
-    /// What is to be saved: time where the log has it, requests where not.
     fn worth(&self, row: &Row) -> f64 {
-        if self.total_us.is_some() { row.savings.saved_us } else { row.savings.hits as f64 }
+        match self.goal {
+            "bytes" => row.savings.hit_bytes as f64,
+            "cost" if self.total_us.is_some() => row.savings.saved_us,
+            _ => row.savings.hits as f64,
+        }
+    }
+
+    /// The share of the goal that a row saved.
+    fn share(&self, row: &Row) -> f64 {
+        match (self.goal, self.total_us) {
+            ("bytes", _) => row.byte_hit_ratio,
+            ("cost", Some(total_us)) if total_us > 0.0 => row.savings.saved_us / total_us,
+            _ => row.object_hit_ratio,
+        }
+    }
+
+    fn unit(&self) -> &'static str {
+        match self.goal {
+            "bytes" => "bytes",
+            "cost" if self.total_us.is_some() => "time",
+            _ => "requests",
+        }
+    }
+
+    /// What twice the memory would save at each size, by the shadows of `adaptive`.
+    #[must_use]
+    pub fn doublings(&self) -> Vec<String> {
+        let rows = self.rows.iter().filter_map(|row| {
+            let point = |quarters: u64| {
+                let wanted = row.capacity_bytes.saturating_mul(quarters) / 4;
+                row.curve.iter().find(|(size, _)| *size == wanted).map(|(_, saved)| *saved)
+            };
+            let (now, twice) = (self.share(row), point(8)? - point(4)?);
+            Some(format!(
+                "twice the memory of {} would save about {} % of the {} in place of {} %",
+                bytes(row.capacity_bytes),
+                percent((now + twice).clamp(0.0, 1.0)),
+                self.unit(),
+                percent(now)
+            ))
+        });
+        rows.collect()
     }
 
     /// The policy that saves most over all sizes, and the smallest size that is enough.
@@ -166,7 +216,7 @@ impl Comparison {
         let worth = |size: &u64| self.row(policy, *size).map_or(0.0, |row| self.worth(row));
         let most = worth(sizes.last()?);
         let capacity_bytes = *sizes.iter().find(|size| worth(size) >= ENOUGH * most)?;
-        let goal = if self.total_us.is_some() { "time" } else { "requests" };
+        let goal = self.unit();
         let why = format!(
             "{policy} saves the most {goal} over these sizes; {} is the smallest of them with 90 % of what the \
              largest saves",

@@ -6,6 +6,7 @@ use super::trace::{Recorder, Trace};
 use super::{limit, play, read};
 use headgate_model::dice::Dice;
 use headgate_policy::evict::Kind;
+use headgate_policy::evict::adaptive::Goal;
 
 const COMMON: &str = r#"10.0.0.1 - ann [31/Jan/2026:23:59:59 +0000] "GET /a?x=1 HTTP/1.1" 200 1234"#;
 const COMBINED: &str = r#"::1 - - [31/Jan/2026:23:59:59 +0000] "GET /a HTTP/2.0" 200 1234 "-" "a \"b\" [c]""#;
@@ -175,7 +176,11 @@ fn belady_is_the_best_of_all_choices_and_above_every_policy() {
         let long = unit((0..3_000).map(|_| dice.below(dice.clone().below(200) + 1)));
         let limit = limit::play(20, &long, &limit::next_uses(&long)).hits;
         for kind in Kind::ALL {
-            assert!(play::play(kind, 20, &long).hits <= limit, "seed {seed}, {}", kind.name());
+            assert!(
+                play::play(kind, 20, Goal::Objects, &long).savings.hits <= limit,
+                "seed {seed}, {}",
+                kind.name()
+            );
         }
     }
 }
@@ -191,10 +196,12 @@ fn sizes_durations_and_ratios_add_up() {
         .join("\n");
     let (_, trace) = read_lines(Parser::Json(Json::default()), text.as_bytes(), false);
     assert_eq!((trace.object_bytes(), trace.request_bytes()), (400, 600), "the largest answer is the size");
-    let mut comparison = Comparison::new(&trace);
-    let savings = play::play(Kind::Lru, 400, &trace);
-    comparison.add("lru", 400, savings);
-    comparison.add(BELADY, 400, limit::play(400, &trace, &limit::next_uses(&trace)));
+    let mut comparison = Comparison::new(&trace, Goal::Cost);
+    let played = play::play(Kind::Lru, 400, Goal::Cost, &trace);
+    let savings = played.savings;
+    comparison.add("lru", 400, played);
+    let limit = limit::play(400, &trace, &limit::next_uses(&trace));
+    comparison.add(BELADY, 400, play::Played { savings: limit, curve: None });
     let row = &comparison.rows[0];
     assert_eq!((row.object_hit_ratio, row.byte_hit_ratio, savings.saved_us), (0.5, 200.0 / 600.0, 4_000.0));
     assert_eq!(comparison.total_us, Some(10_000.0));
@@ -216,4 +223,20 @@ fn sizes_are_read_as_people_write_them() {
         assert!(Size::parse(wrong).is_err(), "{wrong}");
     }
     assert_eq!(Size::Share(0.01).bytes(20_484), 204);
+}
+
+#[test]
+fn adaptive_says_what_twice_the_memory_would_save() {
+    let mut dice = Dice::new(8);
+    let trace = unit((0..60_000).map(|_| dice.below(dice.clone().below(4_000) + 1)));
+    let mut comparison = Comparison::new(&trace, Goal::Objects);
+    for capacity in [400, 800] {
+        comparison.add("adaptive", capacity, play::play(Kind::Adaptive, capacity, Goal::Objects, &trace));
+    }
+    let said = &comparison.doublings()[0];
+    let number = |text: &str| text.split(' ').next().and_then(|word| word.parse::<f64>().ok()).unwrap();
+    let estimate = number(said.split("about ").nth(1).unwrap());
+    let truth = 100.0 * comparison.rows[1].object_hit_ratio;
+    assert!((estimate - truth).abs() < 2.0, "{said}; it was {truth}");
+    assert_eq!(comparison.rows[0].curve.len(), 5);
 }

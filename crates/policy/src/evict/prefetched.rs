@@ -39,7 +39,7 @@ impl Prefetched {
             let Some(slot) = self.queue.pop(&mut self.slab) else { return false };
             unused.push(self.slab.free(slot));
         }
-        let slot = self.slab.insert(id, size);
+        let slot = self.slab.insert(id, size, 1.0);
         self.queue.push(&mut self.slab, slot);
         true
     }

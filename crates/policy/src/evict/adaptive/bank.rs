@@ -153,19 +153,18 @@ impl Bank {
         if minds { self.settings.len() - 1 } else { self.leader }
     }
 
-    /// Chooses the share of the ids by how many objects the cache can hold. True: it is not all of them.
-    pub(super) fn fit(&mut self) -> bool {
-        let size = self.mean_size();
-        while (self.capacity / size) >> self.shift > MOST_OBJECTS {
-            self.shift += 1;
-        }
-        if self.shift == 0 {
-            return false;
-        }
-        let capacity = (self.capacity >> self.shift).max(1);
+    /// One id in two to the power of this is enough, by how many objects the cache can hold.
+    pub(super) fn fitting_shift(&self) -> u32 {
+        let objects = self.capacity / self.mean_size();
+        (0..u64::BITS - 1).find(|shift| objects >> shift <= MOST_OBJECTS).unwrap_or(u64::BITS - 1)
+    }
+
+    /// From now on the shadows see that share of the ids; they begin anew.
+    pub(super) fn sample(&mut self, shift: u32) {
+        self.shift = shift;
+        let capacity = (self.capacity >> shift).max(1);
         self.shadows = self.settings.iter().map(|setting| setting.build(capacity)).collect();
         self.judge = Judge::new(self.settings.len(), RULES);
-        true
     }
 
     /// The leader's next victim.

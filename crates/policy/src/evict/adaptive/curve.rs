@@ -79,6 +79,8 @@ impl Sizes {
             shift: None,
             saved: [0.0; 5],
             worth: 0.0,
+            sampled: 0,
+            requests: 0,
             gone: Vec::new(),
         }
     }

@@ -111,8 +111,10 @@ impl Adaptive {
             self.turn(from);
             self.note(from, Reason::SizesDiffer);
         }
-        if self.bank.fit() {
+        let shift = self.bank.fitting_shift();
+        if shift > 0 {
             self.split();
+            self.bank.sample(shift);
         }
     }
 

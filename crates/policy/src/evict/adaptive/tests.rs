@@ -78,11 +78,10 @@ fn the_trap_of_recency_and_floods_of_one_hit_wonders() {
     assert!(kept > best - 0.003, "trap: {kept} of {best}");
     for seed in 0..5 {
         let mut dice = Dice::new(seed);
-        let flood =
-            units(
-                (0..150_000u64)
-                    .map(|step| if dice.below(3) == 0 { skewed(&mut dice, 5_000) } else { 1_000_000 + step }),
-            );
+        let flood = units(
+            (0..150_000u64)
+                .map(|step| if dice.below(3) == 0 { skewed(&mut dice, 5_000) } else { 1_000_000 + step }),
+        );
         let kept = adaptive(500, &flood);
         let best =
             [Kind::Lru, Kind::S3Fifo, Kind::TinyLfu, Kind::Sieve].map(|kind| objects(kind, 500, &flood));
@@ -125,7 +124,7 @@ fn sized(seed: u64, ids: u64, requests: u64) -> Vec<(u64, u64, f64)> {
     let mut one = || {
         let id = skewed(&mut dice, ids);
         let mixed = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-        let size = if mixed % 10 == 0 { 50_000 } else { 500 + mixed % 1_000 };
+        let size = if mixed.is_multiple_of(10) { 50_000 } else { 500 + mixed % 1_000 };
         (id, size, 1.0 + (mixed % 97) as f64)
     };
     (0..requests).map(|_| one()).collect()
