@@ -83,7 +83,7 @@ mod tests {
         for _ in 0..2_000 {
             let truth = dice.below(10);
             let one = |at: u64| if (at + 10 - truth) % 10 < 5 { 0.2 } else { 0.0 };
-            let two = |at: u64| if (at + 10 - truth) % 5 == 0 { 0.5 } else { 0.0 };
+            let two = |at: u64| if (at + 10 - truth).is_multiple_of(5) { 0.5 } else { 0.0 };
             pool.weigh((0..10).map(|at| [one(at), two(at)]), &mut out);
             last = out[truth as usize];
             pool.learn(&out, truth as usize);

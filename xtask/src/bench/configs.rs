@@ -2,6 +2,7 @@
 //! advises for speed, and all do the same work: one worker, kept-alive connections on both sides,
 //! X-Forwarded-For on, access log off. These texts are the comparison's fine print.
 
+use super::caches;
 use super::peers::Setup;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -18,8 +19,10 @@ error_log stderr error;
 events { worker_connections 32768; }
 ";
 
-/// The origin `name`: one NGINX process with a 128-byte answer for any path, and files of 64 KiB and 1 MiB.
+/// The origin `name`: one NGINX process with a 128-byte answer for any path, files of 64 KiB and 1 MiB,
+/// and what caches may store.
 pub(crate) fn origin(name: &str, listen: SocketAddr, folder: &Path) -> String {
+    let cached = caches::origin(folder);
     let folder = folder.display();
     let small = "x".repeat(127);
     format!(
@@ -39,30 +42,30 @@ http {{
     location = /app/forwarded {{ return 200 $http_x_forwarded_for; }}
     location = /path0/forwarded {{ return 200 $http_x_forwarded_for; }}
     location /files/ {{ root {folder}; }}
+    {cached}
   }}
 }}
 "
     )
 }
 
-/// NGINX as a reverse proxy. The master process runs only where a reload is measured.
+/// NGINX as a reverse proxy. The master process runs only where a reload or a cache is measured.
 pub(crate) fn nginx(setup: Setup, extra_route: Option<&str>, net: &Net<'_>) -> String {
     let Net { listen, origin, folder } = net;
+    let cache = setup.cache_mib().map_or(String::new(), |mib| caches::nginx(folder, mib));
     let folder = folder.display();
-    let (master, tls) = match setup {
-        Setup::Plain | Setup::Several(_) => ("off", String::new()),
-        Setup::Tls => (
-            "off",
-            format!(
-                "ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
-  ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:10m;"
-            ),
-        ),
-        Setup::Routes(_) | Setup::Tunnel(_) => ("on", String::new()),
+    let master = match setup {
+        Setup::Plain | Setup::Several(_) | Setup::Tls => "off",
+        Setup::Routes(_) | Setup::Tunnel(_) | Setup::Cache { .. } => "on",
     };
-    let listen = match setup {
-        Setup::Tls => format!("listen {listen} ssl http2 backlog=4096;"),
-        _ => format!("listen {listen} backlog=4096;"),
+    let (listen, tls) = if setup.tls() {
+        let tls = format!(
+            "ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+  ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:10m;"
+        );
+        (format!("listen {listen} ssl http2 backlog=4096;"), tls)
+    } else {
+        (format!("listen {listen} backlog=4096;"), String::new())
     };
     let servers: String =
         endpoints(setup, *origin).iter().map(|endpoint| format!("server {endpoint}; ")).collect();
@@ -76,6 +79,7 @@ http {{
   client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
   uwsgi_temp_path {folder}; scgi_temp_path {folder};
   {tls}
+  {cache}
   upstream origin {{
     {servers}
     keepalive 512; keepalive_requests 100000000; keepalive_timeout {IDLE_SECONDS};
@@ -89,7 +93,7 @@ http {{
 "
     );
     match setup {
-        Setup::Plain | Setup::Tls | Setup::Several(_) => {
+        Setup::Plain | Setup::Tls | Setup::Several(_) | Setup::Cache { .. } => {
             let _ = writeln!(text, "  server {{ {listen} location / {{ proxy_pass http://origin; }} }}");
         }
         Setup::Tunnel(echo) => {
@@ -128,10 +132,12 @@ http {{
 pub(crate) fn haproxy(setup: Setup, net: &Net<'_>) -> String {
     let Net { listen, origin, folder } = net;
     let folder = folder.display();
-    let bind = match setup {
-        Setup::Tls => format!("bind {listen} backlog 4096 ssl crt {folder}/both.pem alpn h2,http/1.1"),
-        _ => format!("bind {listen} backlog 4096"),
+    let bind = if setup.tls() {
+        format!("bind {listen} backlog 4096 ssl crt {folder}/both.pem alpn h2,http/1.1")
+    } else {
+        format!("bind {listen} backlog 4096")
     };
+    let (cache, rules) = setup.cache_mib().map_or((String::new(), ""), caches::haproxy);
     let choose = match setup {
         // One prefix tree of host and path: the way its documentation advises for many routes.
         Setup::Routes(_) => format!("use_backend %[base,map_beg({folder}/routes.map)]"),
@@ -160,9 +166,10 @@ defaults
   timeout http-request 10s
   timeout http-keep-alive {IDLE_SECONDS}s
   timeout server 60s
-frontend bench
+{cache}frontend bench
   {bind}
   maxconn 30000
+  {rules}
   {choose}
 backend origin
 {servers}"
@@ -191,7 +198,7 @@ bind = \"{admin}\"
 bind = \"{listen}\"
 "
     );
-    if let Setup::Tls = setup {
+    if setup.tls() {
         let _ = write!(
             text,
             "http2 = true
@@ -199,12 +206,16 @@ tls = {{ certificates = [{{ cert = \"{folder}/cert.pem\", key = \"{folder}/key.p
 "
         );
     }
+    text.extend(setup.cache_mib().map(caches::headgate));
     let quoted: Vec<String> =
         endpoints(setup, *origin).iter().map(|endpoint| format!("\"{endpoint}\"")).collect();
     let _ = write!(text, "\n[service.origin]\nendpoints = [{}]\n", quoted.join(", "));
     match setup {
-        Setup::Plain | Setup::Tls | Setup::Several(_) => {
-            text.push_str("\n[[route]]\nmatch = \"/*\"\nservice = \"origin\"\n")
+        Setup::Plain | Setup::Tls | Setup::Several(_) | Setup::Cache { .. } => {
+            text.push_str("\n[[route]]\nmatch = \"/*\"\nservice = \"origin\"\n");
+            if setup.cache_mib().is_some() {
+                text.push_str("cache = true\n");
+            }
         }
         Setup::Tunnel(echo) => {
             let _ = write!(

@@ -20,6 +20,8 @@ pub(crate) struct Load {
     pub(crate) p99_us: Option<f64>,
     /// Of the paced generator: how late it sent while a connection was free, 99th percentile.
     pub(crate) late_p99_us: Option<f64>,
+    /// Of a cache: requests that the origin did not see, in percent.
+    pub(crate) hit_percent: Option<f64>,
     /// What did not go well, in words; empty when everything did.
     pub(crate) errors: Vec<String>,
 }
@@ -35,9 +37,21 @@ end
 
 /// A closed loop of `connections` clients that ask as fast as they are answered.
 pub(crate) fn wrk(url: &str, connections: usize, seconds: u64, script: &Path) -> Outcome<Load> {
+    wrk_seeded(url, connections, seconds, script, 0)
+}
+
+/// The same with a script whose `init` takes a seed.
+pub(crate) fn wrk_seeded(
+    url: &str,
+    connections: usize,
+    seconds: u64,
+    script: &Path,
+    seed: usize,
+) -> Outcome<Load> {
     let mut command = pinned(LOAD_CORE, Path::new("wrk"));
     command.args(["-t1", "--timeout", "10s"]);
     command.arg(format!("-c{connections}")).arg(format!("-d{seconds}s")).arg("-s").arg(script).arg(url);
+    command.arg("--").arg(seed.to_string());
     let text = output_of(command)?;
     let line = text.lines().find_map(|line| line.strip_prefix("figures "));
     let figures: Vec<u64> =
@@ -58,6 +72,7 @@ pub(crate) fn wrk(url: &str, connections: usize, seconds: u64, script: &Path) ->
         p50_us: Some(p50 as f64),
         p99_us: Some(p99 as f64),
         late_p99_us: None,
+        hit_percent: None,
         errors: counted(&errors),
     })
 }
@@ -104,6 +119,7 @@ pub(crate) fn h2load(
         p50_us: Some(f64::from(quantile(&latencies, 0.5))),
         p99_us: Some(f64::from(quantile(&latencies, 0.99))),
         late_p99_us: None,
+        hit_percent: None,
         errors: counted(&errors),
     })
 }
@@ -164,6 +180,7 @@ pub(crate) fn paced(own: &Path, plan: &Plan) -> Outcome<Load> {
         p50_us: Some(p50 as f64),
         p99_us: Some(p99 as f64),
         late_p99_us: Some(late as f64),
+        hit_percent: None,
         errors,
     })
 }

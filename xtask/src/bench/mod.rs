@@ -1,5 +1,7 @@
 //! The benches: how each claim about speed, memory and reloads is measured, and against whom.
 
+mod cache;
+mod caches;
 mod configs;
 mod evict;
 mod generators;
@@ -15,6 +17,7 @@ mod process;
 mod relay;
 mod reload;
 mod report;
+mod rounds;
 mod rows;
 mod sim;
 mod soak;
@@ -37,6 +40,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     }
     match words {
         ["proxy", rest @ ..] => rows::run(&Options::parse("proxy", rest)?),
+        ["cache", rest @ ..] => cache::run(&Options::parse("cache", rest)?),
         ["instructions", rest @ ..] => instructions::run(rest),
         ["load", rest @ ..] => generators::run(rest),
         ["reload", rest @ ..] => reload::run(rest),

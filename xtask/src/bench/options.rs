@@ -5,25 +5,28 @@ use crate::Outcome;
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-usage: cargo xtask bench proxy|instructions|load|reload|soak|sim|evict|predict [OPTIONS]
+usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|evict|predict [OPTIONS]
 
   --rounds N              interleaved rounds (5)
   --seconds S             seconds of each measurement (3)
   --connections A,B,...   for the small row (8,64,256)
-  --only NAME,...         of headgate, nginx, haproxy, relay (proxy: all; else headgate)
-  --rows NAME,...         of small, 64k, 1m, post, paced, idle, tls, handshakes, h2, routes (all)
+  --only NAME,...         of headgate, nginx, haproxy, relay, varnish (proxy: the first four; cache: all but relay;
+                          else headgate)
+  --rows NAME,...         of small, 64k, 1m, post, paced, idle, tls, handshakes, h2, routes (all); of `cache`:
+                          small, 64k, 1m, h2, zipf, memory
   --headgate PATH         measure this binary instead of building one
   --idle N                connections of the idle row (10000)
   --routes N              routes of the routes row (5000)
   --minutes N             length of the soak (10)
   --write                 store the table under docs/results/
 
-Rounds, seconds, connections, rows, idle and routes are for `proxy`; `sim` takes rounds,
+Rounds, seconds, connections and rows are for `proxy` and `cache`, idle and routes for `proxy`; `sim` takes rounds,
 `predict` as the number of seeds.";
 
-/// Every row, in the order of the report.
-pub(crate) const ROWS: [&str; 10] =
-    ["small", "64k", "1m", "post", "paced", "idle", "tls", "handshakes", "h2", "routes"];
+/// Every row of `bench proxy`, in the order of the report.
+const ROWS: [&str; 10] = ["small", "64k", "1m", "post", "paced", "idle", "tls", "handshakes", "h2", "routes"];
+/// Those of `bench cache`.
+const CACHE_ROWS: [&str; 6] = ["small", "64k", "1m", "h2", "zipf", "memory"];
 
 /// What to measure and how long.
 #[derive(Clone, Debug)]
@@ -44,13 +47,22 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn parse(bench: &str, arguments: &[&str]) -> Outcome<Self> {
+        let all_rows = if bench == "cache" { CACHE_ROWS.as_slice() } else { &ROWS };
+        let row = |name: &str| match all_rows.contains(&name) {
+            true => Ok(name.to_owned()),
+            false => Err(format!("no row `{name}`; there are {}", all_rows.join(", "))),
+        };
         let mut options = Self {
             rounds: 5,
             seconds: 3,
             connections: vec![8, 64, 256],
-            // Only the comparison of proxies is about all of them.
-            only: if bench == "proxy" { Kind::ALL.to_vec() } else { vec![Kind::Headgate] },
-            rows: ROWS.map(str::to_owned).to_vec(),
+            // Only the comparisons are about all of them.
+            only: match bench {
+                "proxy" => Kind::PROXIES.to_vec(),
+                "cache" => Kind::CACHES.to_vec(),
+                _ => vec![Kind::Headgate],
+            },
+            rows: all_rows.iter().map(|&name| name.to_owned()).collect(),
             headgate: None,
             idle: 10_000,
             routes: 5_000,
@@ -96,13 +108,6 @@ fn number<T: std::str::FromStr>(name: &str, value: &str) -> Outcome<T> {
     value.parse().map_err(|_| format!("{name} takes a number, not `{value}`"))
 }
 
-fn row(name: &str) -> Outcome<String> {
-    if ROWS.contains(&name) {
-        return Ok(name.to_owned());
-    }
-    Err(format!("no row `{name}`; there are {}", ROWS.join(", ")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::Options;
@@ -112,6 +117,7 @@ mod tests {
         for wrong in [["--rows", "smal"], ["--only", "ngnix"], ["--rounds", "x"], ["--round", "1"]] {
             assert!(Options::parse("proxy", &wrong).is_err(), "{wrong:?}");
         }
+        assert!(Options::parse("cache", &["--rows", "routes"]).is_err());
         let options = Options::parse("proxy", &["--rows", "small,h2", "--connections", "1,2"]).unwrap();
         assert!(options.wants("h2") && !options.wants("tls"));
         assert_eq!(options.connections, [1, 2]);

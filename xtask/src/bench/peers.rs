@@ -1,5 +1,6 @@
 //! The proxies that are compared, and how each is started, reloaded and named.
 
+use super::caches;
 use super::configs::{self, Net};
 use super::process::{Process, free_address};
 use crate::Outcome;
@@ -19,6 +20,7 @@ pub(crate) enum Kind {
     Headgate,
     Nginx,
     Haproxy,
+    Varnish,
     Relay,
 }
 
@@ -34,6 +36,26 @@ pub(crate) enum Setup {
     Tunnel(SocketAddr),
     /// Three endpoints, of which one may be away.
     Several([SocketAddr; 3]),
+    /// A cache that holds this much.
+    Cache {
+        mib: u32,
+        tls: bool,
+    },
+}
+
+impl Setup {
+    /// Whether clients come with TLS, and HTTP/2 by ALPN.
+    pub(crate) fn tls(self) -> bool {
+        matches!(self, Self::Tls | Self::Cache { tls: true, .. })
+    }
+
+    /// Memory for stored responses, where there is a cache.
+    pub(crate) fn cache_mib(self) -> Option<u32> {
+        match self {
+            Self::Cache { mib, .. } => Some(mib),
+            _ => None,
+        }
+    }
 }
 
 /// The programs that are built here.
@@ -60,13 +82,16 @@ pub(crate) struct Peer {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Headgate, Self::Nginx, Self::Haproxy, Self::Relay];
+    const ALL: [Self; 5] = [Self::Headgate, Self::Nginx, Self::Haproxy, Self::Varnish, Self::Relay];
+    pub(crate) const PROXIES: [Self; 4] = [Self::Headgate, Self::Nginx, Self::Haproxy, Self::Relay];
+    pub(crate) const CACHES: [Self; 4] = [Self::Headgate, Self::Nginx, Self::Haproxy, Self::Varnish];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Headgate => "headgate",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
+            Self::Varnish => "varnish",
             Self::Relay => "relay",
         }
     }
@@ -78,9 +103,13 @@ impl Kind {
             .ok_or_else(|| format!("no proxy `{name}`; there are {}", Self::ALL.map(Self::name).join(", ")))
     }
 
-    /// A relay neither terminates TLS nor routes.
+    /// A relay neither terminates TLS nor routes; Varnish is there as a cache, and has no TLS.
     pub(crate) fn supports(self, setup: Setup) -> bool {
-        self != Self::Relay || setup == Setup::Plain
+        match self {
+            Self::Relay => setup == Setup::Plain,
+            Self::Varnish => matches!(setup, Setup::Cache { tls: false, .. }),
+            Self::Headgate | Self::Nginx | Self::Haproxy => true,
+        }
     }
 
     /// First line of what the program says about its version.
@@ -89,6 +118,7 @@ impl Kind {
             Self::Headgate => version_of(headgate, "--version"),
             Self::Nginx => version_of(Path::new("nginx"), "-v"),
             Self::Haproxy => version_of(Path::new("haproxy"), "-v"),
+            Self::Varnish => version_of(Path::new("varnishd"), "-V"),
             Self::Relay => "a byte relay of `cargo xtask relay`".to_owned(),
         }
     }
@@ -134,6 +164,12 @@ impl Peer {
             (Kind::Haproxy, _) => {
                 (Path::new("haproxy"), vec!["-db".to_owned(), "-f".to_owned(), text(&config)])
             }
+            (Kind::Varnish, setup) => {
+                let to = ["-b".to_owned(), origin.to_string(), "-n".to_owned(), text(folder)];
+                let listen = ["-F".to_owned(), "-a".to_owned(), address.to_string()].into_iter().chain(to);
+                let cache = setup.cache_mib().map(caches::varnish).unwrap_or_default();
+                (Path::new("varnishd"), listen.chain(cache).collect())
+            }
             (Kind::Relay, _) => {
                 (&programs.own, vec!["relay".to_owned(), address.to_string(), origin.to_string()])
             }
@@ -166,7 +202,7 @@ fn config_path(kind: Kind, folder: &Path) -> PathBuf {
         Kind::Headgate => "headgate.toml",
         Kind::Nginx => "nginx.conf",
         Kind::Haproxy => "haproxy.cfg",
-        Kind::Relay => "relay.none",
+        Kind::Varnish | Kind::Relay => "none",
     })
 }
 
@@ -189,7 +225,7 @@ fn write_config(
                 files.push((net.folder.join("routes.map"), configs::haproxy_map(count, extra_route)));
             }
         }
-        Kind::Relay => {}
+        Kind::Varnish | Kind::Relay => {}
     }
     for (path, text) in files {
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;

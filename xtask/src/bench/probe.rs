@@ -61,6 +61,42 @@ pub(crate) fn repeat(address: SocketAddr, count: usize) -> Outcome {
     ask().map_err(|error| format!("{count} requests: {error}"))
 }
 
+/// Asks for `paths`, one after the other on one connection; each answer must be a 200 with the content that
+/// `expected` gives.
+pub(crate) fn fetch(
+    address: SocketAddr,
+    paths: impl Iterator<Item = String>,
+    expected: impl Fn(&str) -> String,
+) -> Outcome {
+    let io = |path: &str, error: std::io::Error| format!("GET {path}: {error}");
+    let mut stream = connect(address).map_err(|error| io("", error))?;
+    let mut answer = Vec::new();
+    for path in paths {
+        let body = expected(&path);
+        answer.clear();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: bench.example\r\n\r\n");
+        stream.write_all(request.as_bytes()).map_err(|error| io(&path, error))?;
+        // Head and content came when as much as the content is there behind the empty line.
+        while content(&answer).is_none_or(|content| content.len() < body.len()) {
+            let mut part = [0; 8192];
+            match stream.read(&mut part).map_err(|error| io(&path, error))? {
+                0 => return Err(format!("GET {path}: the connection ended within the answer")),
+                received => answer.extend_from_slice(&part[..received]),
+            }
+        }
+        if !answer.starts_with(b"HTTP/1.1 200") || content(&answer) != Some(body.as_bytes()) {
+            return Err(format!("GET {path}: not the origin's answer"));
+        }
+    }
+    Ok(())
+}
+
+/// What is behind the head.
+fn content(answer: &[u8]) -> Option<&[u8]> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    answer.get(end + 4..)
+}
+
 /// Milliseconds until `path` of `host` is answered with 200.
 pub(crate) fn until_answered(address: SocketAddr, host: &str, path: &str) -> Outcome<f64> {
     let start = Instant::now();

@@ -1,7 +1,9 @@
 //! Samples of a bench row, their medians and per-round ratios, and the aligned tables they become: one form
 //! for the terminal and for Markdown.
 
-use super::peers::Kind;
+use super::machine;
+use super::options::Options;
+use super::peers::{Kind, LOAD_CORE, PROXY_CORE};
 use crate::Outcome;
 use std::fmt::Write as _;
 
@@ -12,11 +14,13 @@ pub(crate) enum Metric {
     P50,
     P99,
     Late,
+    Hits,
     Cpu,
     CpuUser,
     CpuKernel,
     Resident,
     PerConnection,
+    PerObject,
     Reload,
     LoadBusy,
     Foreign,
@@ -29,12 +33,15 @@ pub(crate) struct Sample {
     pub(crate) errors: Vec<String>,
 }
 
+/// Whom Headgate is to be better than, where they take part.
+const RIVALS: [Kind; 3] = [Kind::Nginx, Kind::Haproxy, Kind::Varnish];
+
 /// One row of the bench: every proxy, every round.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) peers: Vec<(Kind, Outcome<Vec<Sample>>)>,
-    /// What Headgate is to reach: this metric, at most this ratio to the better of NGINX and HAProxy.
+    /// What Headgate is to reach: this metric, at most this ratio to the best of `RIVALS`.
     pub(crate) goals: Vec<(Metric, f64)>,
     /// At most this ratio of CPU to the byte relay.
     pub(crate) relay_goal: Option<f64>,
@@ -49,16 +56,18 @@ pub(crate) struct Spread {
 }
 
 impl Metric {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Rate,
         Self::P50,
         Self::P99,
         Self::Late,
+        Self::Hits,
         Self::Cpu,
         Self::CpuUser,
         Self::CpuKernel,
         Self::Resident,
         Self::PerConnection,
+        Self::PerObject,
         Self::Reload,
         Self::LoadBusy,
         Self::Foreign,
@@ -70,11 +79,13 @@ impl Metric {
             Self::P50 => "p50 us",
             Self::P99 => "p99 us",
             Self::Late => "late p99",
+            Self::Hits => "hit %",
             Self::Cpu => "CPU us",
             Self::CpuUser => "user",
             Self::CpuKernel => "kernel",
             Self::Resident => "RSS MiB",
             Self::PerConnection => "KiB/conn",
+            Self::PerObject => "B/object",
             Self::Reload => "reload ms",
             Self::LoadBusy => "load core %",
             Self::Foreign => "others %",
@@ -83,11 +94,15 @@ impl Metric {
 
     fn show(self, value: f64) -> String {
         match self {
-            Self::Rate | Self::P50 | Self::P99 | Self::Late | Self::LoadBusy | Self::Foreign => {
-                format!("{value:.0}")
-            }
+            Self::Rate
+            | Self::P50
+            | Self::P99
+            | Self::Late
+            | Self::PerObject
+            | Self::LoadBusy
+            | Self::Foreign => format!("{value:.0}"),
             Self::Cpu | Self::CpuUser | Self::CpuKernel | Self::PerConnection => format!("{value:.2}"),
-            Self::Resident | Self::Reload => format!("{value:.1}"),
+            Self::Hits | Self::Resident | Self::Reload => format!("{value:.1}"),
         }
     }
 
@@ -104,6 +119,12 @@ impl Sample {
 }
 
 impl Row {
+    /// A row that nobody could be measured in.
+    pub(crate) fn failed(name: &str, kinds: &[Kind], why: &str) -> Self {
+        let peers = kinds.iter().map(|&kind| (kind, Err(why.to_owned()))).collect();
+        Self { name: name.to_owned(), peers, goals: Vec::new(), relay_goal: None }
+    }
+
     pub(crate) fn samples(&self, kind: Kind) -> Option<&[Sample]> {
         let (_, samples) = self.peers.iter().find(|(other, _)| *other == kind)?;
         samples.as_deref().ok()
@@ -128,10 +149,10 @@ impl Row {
         self.ratio(metric, |round| self.samples(kind)?.get(round)?.get(metric))
     }
 
-    /// To the better of NGINX and HAProxy in each round. All goals are on metrics where less is better.
+    /// To the best rival in each round. All goals are on metrics where less is better.
     fn ratio_to_best(&self, metric: Metric) -> Option<Spread> {
         self.ratio(metric, |round| {
-            [Kind::Nginx, Kind::Haproxy]
+            RIVALS
                 .into_iter()
                 .filter_map(|kind| self.samples(kind)?.get(round)?.get(metric))
                 .min_by(f64::total_cmp)
@@ -167,7 +188,7 @@ impl Row {
         }
         let mut text = format!("### {}\n\n{}", self.name, table(&lines));
         notes.extend(self.load_bound());
-        for kind in [Kind::Nginx, Kind::Haproxy, Kind::Relay] {
+        for kind in RIVALS.into_iter().chain([Kind::Relay]) {
             let ratios: Vec<String> = metrics
                 .iter()
                 .filter(|metric| metric.compared())
@@ -209,13 +230,12 @@ impl Row {
             let word = if spread.median <= limit { "reached" } else { "MISSED" };
             format!("goal {word}: {title} {} of {whom}, at most {limit:.2}", show_ratio(spread))
         };
+        let rivals = match self.samples(Kind::Varnish) {
+            Some(_) => "the best of NGINX, HAProxy and Varnish",
+            None => "the better of NGINX and HAProxy",
+        };
         let best = self.goals.iter().filter_map(|&(metric, limit)| {
-            Some(verdict(
-                metric.title(),
-                "the better of NGINX and HAProxy",
-                self.ratio_to_best(metric)?,
-                limit,
-            ))
+            Some(verdict(metric.title(), rivals, self.ratio_to_best(metric)?, limit))
         });
         let relay = self.relay_goal.and_then(|limit| {
             let spread = self.ratio_to(Kind::Relay, Metric::Cpu)?;
@@ -223,6 +243,30 @@ impl Row {
         });
         best.chain(relay).collect()
     }
+}
+
+/// Stores the rows as a dated file, with how to read them; `settings` says where those of the proxies are.
+pub(crate) fn store(
+    options: &Options,
+    head: &[String],
+    name: &str,
+    title: &str,
+    settings: &str,
+    rows: &[Row],
+) -> Outcome {
+    let mut text: String = head.iter().map(|line| format!("- {line}\n")).collect();
+    let _ = write!(
+        text,
+        "\nProxy pinned to core {PROXY_CORE}, generator and origin to core {LOAD_CORE}. Medians of {} interleaved rounds of {} s;
+ratios are taken round by round, median (least-most). CPU is the proxy's time per request in microseconds, RSS that
+of its largest process. `load core %` is how busy the generator's core was, `others %` what ran beside the proxy on
+its core, `late p99` how late the paced generator itself was. Below 1.00 Headgate needs less. {settings}\n\n",
+        options.rounds, options.seconds
+    );
+    for row in rows {
+        let _ = writeln!(text, "{}", row.render());
+    }
+    machine::store(name, title, &options.command, &text)
 }
 
 /// Median and extremes; nothing for no values.

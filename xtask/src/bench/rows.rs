@@ -1,16 +1,15 @@
 //! The rows of `cargo xtask bench proxy`: what is asked of every proxy, in interleaved rounds.
 
-use super::load::{self, Load};
+use super::load;
 use super::machine;
 use super::options::Options;
 use super::paced::Plan;
-use super::peers::{Kind, LOAD_CORE, PROXY_CORE, Peer, Setup};
+use super::peers::{Kind, Peer, Setup};
 use super::probe;
-use super::process::CoreTime;
-use super::report::{Metric, Row, Sample};
-use super::stage::{Peers, Stage};
+use super::report::{self, Metric, Row, Sample};
+use super::rounds::{ready, rounds};
+use super::stage::Stage;
 use crate::Outcome;
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 /// CPU per request of the better peer that the core is to stay below.
@@ -36,7 +35,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         routes_rows(options, &stage, &mut done);
     }
     if options.write {
-        store(options, &head, &rows)?;
+        let settings = "The settings of every proxy are in `xtask/src/bench/configs.rs`.";
+        report::store(options, &head, "proxy", "Proxies side by side", settings, &rows)?;
     }
     Ok(())
 }
@@ -203,89 +203,4 @@ fn routes_rows(options: &Options, stage: &Stage, done: &mut impl FnMut(Row)) {
 
 fn level(row: Row) -> Row {
     Row { goals: vec![(Metric::Cpu, LEVEL)], ..row }
-}
-
-/// One warm-up, then interleaved rounds whose order rotates, so that no proxy always follows the same one.
-fn rounds(
-    options: &Options,
-    name: &str,
-    peers: &mut Peers,
-    load: impl Fn(&Peer, u64) -> Outcome<Load>,
-) -> Row {
-    let mut results: Vec<(Kind, Outcome<Vec<Sample>>)> =
-        peers.iter_mut().map(|(kind, peer)| (*kind, ready(peer).map(|_| Vec::new()))).collect();
-    for round in 0..=options.rounds {
-        for turn in 0..peers.len() {
-            let index = (round + turn) % peers.len();
-            let (Ok(samples), Ok(peer)) = (&mut results[index].1, ready(&mut peers[index].1)) else {
-                continue;
-            };
-            let seconds = if round == 0 { 1 } else { options.seconds };
-            match measure(peer, || load(peer, seconds)) {
-                Ok(sample) if round > 0 => samples.push(sample),
-                Ok(_) => {}
-                Err(why) => results[index].1 = Err(why),
-            }
-        }
-    }
-    for (index, (_, peer)) in peers.iter_mut().enumerate() {
-        if let Err(why) = ready(peer) {
-            results[index].1 = Err(why);
-        }
-    }
-    Row { name: name.to_owned(), peers: results, goals: Vec::new(), relay_goal: None }
-}
-
-/// The peer when it runs, why not otherwise.
-fn ready(peer: &mut Outcome<Peer>) -> Outcome<&Peer> {
-    match peer {
-        Ok(peer) => peer.process.alive().map(|()| &*peer),
-        Err(why) => Err(why.clone()),
-    }
-}
-
-/// Runs one load with the proxy's and both cores' time taken around it.
-fn measure(peer: &Peer, load: impl FnOnce() -> Outcome<Load>) -> Outcome<Sample> {
-    let cores = || (CoreTime::of(PROXY_CORE), CoreTime::of(LOAD_CORE));
-    let (proxy_core, load_core) = cores();
-    let cpu = peer.process.cpu_time();
-    let start = Instant::now();
-    let load = load()?;
-    let wall_us = start.elapsed().as_secs_f64() * 1e6;
-    let (user, kernel) = peer.process.cpu_time().micros_since(&cpu);
-    let (proxy_core_end, load_core_end) = cores();
-    if load.completed == 0 {
-        return Err(format!("no request was answered: {}", load.errors.join(", ")));
-    }
-    let count = load.completed as f64;
-    let own_percent = 100.0 * (user + kernel) / wall_us;
-    let mut values = vec![(Metric::Rate, count / load.seconds)];
-    values.extend(load.p50_us.map(|value| (Metric::P50, value)));
-    values.extend(load.p99_us.map(|value| (Metric::P99, value)));
-    values.extend(load.late_p99_us.map(|value| (Metric::Late, value)));
-    values.extend([
-        (Metric::Cpu, (user + kernel) / count),
-        (Metric::CpuUser, user / count),
-        (Metric::CpuKernel, kernel / count),
-        (Metric::Resident, peer.process.resident_kib() as f64 / 1024.0),
-        (Metric::LoadBusy, load_core_end.busy_percent_since(&load_core)),
-        (Metric::Foreign, (proxy_core_end.busy_percent_since(&proxy_core) - own_percent).max(0.0)),
-    ]);
-    Ok(Sample { values, errors: load.errors })
-}
-
-fn store(options: &Options, head: &[String], rows: &[Row]) -> Outcome {
-    let mut text: String = head.iter().map(|line| format!("- {line}\n")).collect();
-    let _ = write!(
-        text,
-        "\nProxy pinned to core {PROXY_CORE}, generator and origin to core {LOAD_CORE}. Medians of {} interleaved rounds of {} s;
-ratios are taken round by round, median (least-most). CPU is the proxy's time per request in microseconds, RSS that
-of its largest process. `load core %` is how busy the generator's core was, `others %` what ran beside the proxy on
-its core, `late p99` how late the paced generator itself was. Below 1.00 Headgate needs less. The settings of every proxy are in `xtask/src/bench/configs.rs`.\n\n",
-        options.rounds, options.seconds
-    );
-    for row in rows {
-        let _ = writeln!(text, "{}", row.render());
-    }
-    machine::store("proxy", "Proxies side by side", &options.command, &text)
 }

@@ -34,6 +34,9 @@ impl Stage {
         {
             require(program, package)?;
         }
+        if options.only.contains(&Kind::Varnish) {
+            require("varnishd", "varnish")?;
+        }
         raise_open_files();
         // Relay and paced generator are this program, with the same optimisation as what they are compared to.
         let own = build("xtask")?;
@@ -50,7 +53,8 @@ impl Stage {
         let arguments = ["-p".into(), folder.0.clone(), "-c".into(), folder.0.join("origin.conf")];
         let mut process = Process::start("origin", LOAD_CORE, Path::new("nginx"), &arguments, &folder.0)?;
         process.wait_listening(origin).map_err(|error| format!("origin: {error}"))?;
-        Ok(Self { origin, programs: Programs { headgate, own, under: Vec::new() }, folder, _origin: process })
+        let programs = Programs { headgate, own, under: Vec::new() };
+        Ok(Self { origin, programs, folder, _origin: process })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -80,8 +84,8 @@ impl Stage {
     pub(crate) fn start_peer(&self, kind: Kind, setup: Setup) -> Outcome<Peer> {
         let peer = Peer::start(kind, setup, self.origin, &self.programs, self.folder())?;
         let (host, path) = match setup {
-            // wrk and h2load check themselves that TLS works.
-            Setup::Tls => return Ok(peer),
+            // wrk and h2load check themselves that TLS works, the cache rows what they need.
+            Setup::Tls | Setup::Cache { .. } => return Ok(peer),
             Setup::Plain | Setup::Several(_) => ("bench.example", "/forwarded"),
             Setup::Routes(_) => ("host0.example", "/path0/forwarded"),
             Setup::Tunnel(_) => ("bench.example", "/app/forwarded"),
@@ -103,7 +107,10 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn create() -> Outcome<Self> {
-        let path = std::env::temp_dir().join(format!("headgate-bench-{}", std::process::id()));
+        // In memory where there is such a place: no disk takes part in what is measured.
+        let memory = Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir());
+        let parent = memory.unwrap_or_else(std::env::temp_dir);
+        let path = parent.join(format!("headgate-bench-{}", std::process::id()));
         fs::create_dir_all(path.join("files")).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self(path))
     }

@@ -1,3 +1,5 @@
+//! Fits of spans whose services are known. No real spans: those are for a try by hand.
+
 use super::infer::{FittedCall, fit};
 use super::span::Spans;
 use super::write;
