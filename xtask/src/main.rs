@@ -18,6 +18,7 @@ usage: cargo xtask COMMAND
   tidy                  house rules: crate arrows, purity, shape of files, packages
   conform cache         the public suite of HTTP caches, through Headgate or another proxy
   bench proxy           Headgate beside NGINX, HAProxy and a byte relay (`cargo xtask bench --help`)
+  bench cache           hits, a mixed load and memory beside NGINX, HAProxy and Varnish as caches
   bench instructions    user-space instructions per request, with the functions that spend them
   bench load            `headgate load` beside wrk, and oha and k6 where they are installed
   bench reload          failed requests and closed WebSockets during reloads and a binary upgrade

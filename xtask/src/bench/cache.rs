@@ -177,10 +177,18 @@ end
     )
 }
 
+/// HAProxy takes all of its memory at the start, so that its resident memory says nothing about objects. What
+/// it holds of more objects than fit into this does.
+const FILLED_MIB: u32 = 64;
+
 fn memory_row(options: &Options, stage: &Stage) -> Row {
     let mut peers = stage.start_peers(&options.only, Setup::Cache { mib: AMPLE_MIB, tls: false });
     let measured = peers.iter_mut().map(|(kind, peer)| {
-        (*kind, ready(peer).and_then(|peer| memory_per_object(stage, peer)).map(|sample| vec![sample]))
+        let sample = match kind {
+            Kind::Haproxy => share_of_full_cache(stage, *kind),
+            _ => ready(peer).and_then(|peer| memory_per_object(stage, peer)),
+        };
+        (*kind, sample.map(|sample| vec![sample]))
     });
     Row {
         name: format!("memory per stored object of 1 KiB, beyond its content; {OBJECTS} objects (one round)"),
@@ -210,6 +218,27 @@ fn memory_per_object(stage: &Stage, peer: &Peer) -> Outcome<Sample> {
     };
     let values = vec![(Metric::Resident, after as f64 / (1024.0 * 1024.0)), (Metric::PerObject, per_object)];
     Ok(Sample { values, errors })
+}
+
+/// Stores more than fits, then looks how many of the newest are there: memory over their number.
+fn share_of_full_cache(stage: &Stage, kind: Kind) -> Outcome<Sample> {
+    const STEP: usize = 100;
+    let peer = stage.start_peer(kind, Setup::Cache { mib: FILLED_MIB, tls: false })?;
+    probe::fetch(peer.address, (0..OBJECTS).map(small_path), small_body)?;
+    // Newest first: what a miss stores anew takes the place of the oldest.
+    let newest_first = || (0..OBJECTS).rev().step_by(STEP);
+    let ask = || probe::fetch(peer.address, newest_first().map(small_path), small_body);
+    let ((), gone) = origin_sees(stage, ask)?;
+    let held = (newest_first().len() as u64).saturating_sub(gone) * STEP as u64;
+    if held == 0 || gone == 0 {
+        return Err(format!("{FILLED_MIB} MiB hold none or all of {OBJECTS} objects"));
+    }
+    let bytes = f64::from(FILLED_MIB) * 1024.0 * 1024.0;
+    let resident = peer.process.resident_kib() as f64 / 1024.0;
+    let per_object = bytes / held as f64 - SMALL as f64;
+    let note = format!("takes its memory at the start; {FILLED_MIB} MiB hold {held} objects");
+    let values = vec![(Metric::Resident, resident), (Metric::PerObject, per_object)];
+    Ok(Sample { values, errors: vec![note] })
 }
 
 /// What NGINX keeps in files on tmpfs, as the file system counts it.

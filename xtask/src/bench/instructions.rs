@@ -2,6 +2,7 @@
 //! differ only in the number of requests are subtracted, so that start-up cancels out. The count is
 //! repeatable where time is not, but it knows nothing of the kernel or of cache misses.
 
+use super::caches::{small_body, small_path};
 use super::machine::require;
 use super::options::Options;
 use super::peers::{Kind, Setup};
@@ -20,25 +21,36 @@ const LISTED: usize = 25;
 /// Instructions by function.
 type Costs = BTreeMap<String, u64>;
 
-/// Takes `--only NAME,...` and `--headgate PATH` of the proxy bench; without `--only`, Headgate alone.
+/// Takes `--only NAME,...` and `--headgate PATH` of the proxy bench; without `--only`, Headgate alone. After the
+/// word `cached` it is about hits of a cache.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    let (setup, arguments) = match arguments {
+        ["cached", rest @ ..] => (Setup::Cache { mib: 64, tls: false }, rest),
+        _ => (Setup::Plain, arguments),
+    };
     let options = Options::parse("instructions", arguments)?;
     require("valgrind", "valgrind")?;
     let mut stage = Stage::set(&options)?;
     for &kind in &options.only {
-        let few = count(&mut stage, kind, FEW)?;
-        let many = count(&mut stage, kind, MANY)?;
+        let few = count(&mut stage, kind, setup, FEW)?;
+        let many = count(&mut stage, kind, setup, MANY)?;
         print(kind, &few, &many);
     }
     Ok(())
 }
 
-fn count(stage: &mut Stage, kind: Kind, requests: usize) -> Outcome<Costs> {
+fn count(stage: &mut Stage, kind: Kind, setup: Setup, requests: usize) -> Outcome<Costs> {
     let file = stage.script(&format!("callgrind.{}.{requests}", kind.name()));
     stage.programs.under = ["valgrind", "--tool=callgrind"].map(str::to_owned).to_vec();
     stage.programs.under.push(format!("--callgrind-out-file={}", file.display()));
-    let mut peer = stage.start_peer(kind, Setup::Plain)?;
-    probe::repeat(peer.address, requests)?;
+    let mut peer = stage.start_peer(kind, setup)?;
+    match setup {
+        Setup::Cache { .. } => {
+            let paths = std::iter::repeat_n(small_path(0), requests);
+            probe::fetch(peer.address, paths, small_body)?;
+        }
+        _ => probe::repeat(peer.address, requests)?,
+    }
     peer.process.stop()?;
     let output = Command::new("callgrind_annotate")
         .args(["--threshold=100", "--show-percs=no", "--auto=no"])

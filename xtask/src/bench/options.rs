@@ -21,7 +21,7 @@ usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|evict|pre
   --write                 store the table under docs/results/
 
 Rounds, seconds, connections and rows are for `proxy` and `cache`, idle and routes for `proxy`; `sim` takes rounds,
-`predict` as the number of seeds.";
+`predict` as the number of seeds. `instructions cached` is about hits of a cache.";
 
 /// Every row of `bench proxy`, in the order of the report.
 const ROWS: [&str; 10] = ["small", "64k", "1m", "post", "paced", "idle", "tls", "handshakes", "h2", "routes"];
