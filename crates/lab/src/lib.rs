@@ -6,6 +6,7 @@
 //! - [`dns`]: a DNS server whose answers can be made wrong.
 //! - [`fit`]: services for the simulator, drawn from spans of real requests. Pure.
 //! - [`gameday`]: a running system broken on purpose, with a hypothesis, a cap and a score.
+//! - [`guard_trial`]: the guard of learned policies on trial: false alarms and time to catch. Pure.
 //! - [`study`]: factorial designs with repeats and seeds, whose finished runs survive an interruption.
 //! - [`rig`]: the real gateway and real services as processes on loopback.
 //! - [`replay`]: what a cache would have saved, from logs and traces of the past. Pure.
@@ -16,6 +17,7 @@
 pub mod dns;
 pub mod fit;
 pub mod gameday;
+pub mod guard_trial;
 pub mod load;
 pub mod predict;
 pub mod replay;

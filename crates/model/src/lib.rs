@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod chaos;
+pub mod decision;
 pub mod dice;
 pub mod discover;
 pub mod fault;

@@ -10,6 +10,7 @@
 //! - [`chaos`]: what fault befalls an attempt, where rules ask for one.
 //! - [`evict`]: what leaves a full cache.
 //! - [`prefetch`]: what to fetch before it is asked for, and when not to.
+//! - [`guard`]: whether a learned policy may act, beside its plain baseline.
 //! - [`retry`]: whether, when and how often to try again.
 
 pub mod balance;
@@ -17,6 +18,7 @@ pub mod breaker;
 pub mod bulkhead;
 pub mod chaos;
 pub mod evict;
+pub mod guard;
 pub mod outlier;
 pub mod prefetch;
 pub mod retry;

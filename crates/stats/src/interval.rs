@@ -1,9 +1,9 @@
-//! Confidence intervals by Student's t. For skewed statistics use `bootstrap`; for looking again and again while
+//! Confidence intervals: of a mean by Student's t, of a proportion by Wilson's score. For skewed statistics use `bootstrap`; for looking again and again while
 //! data come in use `sequential`: these intervals hold for one look at a sample of fixed size.
 
 use crate::check;
 use crate::descriptive::{mean, standard_deviation};
-use crate::dist::{Distribution, StudentT};
+use crate::dist::{Distribution, Normal, StudentT};
 use crate::error::{Result, StatsError};
 
 /// A range that covers the unknown value in a share `confidence` of repetitions.
@@ -45,9 +45,45 @@ pub fn mean_interval(values: &[f64], confidence: f64) -> Result<Interval> {
     Interval::around(mean(values)?, reach, confidence)
 }
 
+/// Interval for a proportion of which `found` of `of` were seen (Wilson 1927).
+///
+/// # Errors
+/// None seen at all, more found than seen, `confidence` not between 0 and 1.
+pub fn proportion_interval(found: u64, of: u64, confidence: f64) -> Result<Interval> {
+    check::open_unit("the confidence", confidence)?;
+    check::positive("the number seen", of as f64)?;
+    if found > of {
+        return Err(StatsError::Parameter {
+            name: "the number found",
+            value: found as f64,
+            need: "at most those seen",
+        });
+    }
+    let (n, share) = (of as f64, found as f64 / of as f64);
+    let z = Normal.upper_quantile(0.5 - 0.5 * confidence)?;
+    let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
+    let reach = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+    Ok(Interval { low: (centre - reach).max(0.0), high: (centre + reach).min(1.0), confidence })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method 3.
+    #[test]
+    fn proportions_of_the_literature() {
+        for (found, of, low, high) in [
+            (81, 263, 0.2553, 0.3662),
+            (15, 148, 0.0624, 0.1605),
+            (0, 20, 0.0, 0.1611),
+            (1, 29, 0.0061, 0.1718),
+        ] {
+            let interval = proportion_interval(found, of, 0.95).unwrap();
+            assert!((interval.low - low).abs() < 6e-5 && (interval.high - high).abs() < 6e-5, "{interval:?}");
+        }
+        assert!(proportion_interval(0, 0, 0.95).is_err() && proportion_interval(2, 1, 0.95).is_err());
+    }
 
     #[test]
     fn five_values_by_hand() {

@@ -34,8 +34,18 @@ const HOUSE: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates, and modules of crates, whose code is a function of its arguments.
-const PURE: [&str; 9] =
-    ["model", "stats", "learn", "policy", "cache/rules", "lab/fit", "lab/workload", "lab/sim", "lab/replay"];
+const PURE: [&str; 10] = [
+    "model",
+    "stats",
+    "learn",
+    "policy",
+    "cache/rules",
+    "lab/fit",
+    "lab/workload",
+    "lab/sim",
+    "lab/replay",
+    "lab/guard_trial",
+];
 
 /// Words that a pure crate does not say, and what to do instead.
 const IMPURE: [(&str, &str); 18] = [

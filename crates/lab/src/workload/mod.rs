@@ -18,7 +18,7 @@ mod closed;
 mod distribution;
 mod error;
 mod journey;
-mod normal;
+pub(crate) mod normal;
 mod phases;
 mod popularity;
 mod streams;

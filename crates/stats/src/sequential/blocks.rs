@@ -5,32 +5,41 @@
 use crate::check;
 use crate::error::Result;
 
-/// Blocks of one length are checked when there are so many of them; the last check begins a new row.
-const CHECKS: [usize; 4] = [16, 32, 64, 128];
+/// Blocks that the first check of a length needs; until then none is given out.
+const FIRST: usize = 32;
+/// Further checks; after the last the older half is forgotten.
+const AGAIN: [usize; 2] = [64, 128];
+/// Blocks that are measured about one mean.
+const SEGMENT: usize = 16;
 /// Values in a block at most.
 const LONGEST: u32 = 1 << 10;
+/// Neighbours count as correlated beyond so many standard errors (`1 / √n`) above zero.
+const STRICTNESS: f64 = 1.5;
 
 /// Puts a series together to means of blocks.
 ///
-/// Neighbouring blocks count as correlated when the autocorrelation at lag 1 is more than two standard errors above
-/// zero (`2 / √n`). Then blocks become twice as long. In a series of independent values that happens in about one of
-/// forty checks, which costs speed and never correctness.
+/// No block is given out before 32 of its length were seen not to follow from one another (autocorrelation at
+/// lag 1 below 1.5 standard errors); then all of them are. If they do, or later turn out to, blocks become twice as
+/// long. A series of independent values fails one of fifteen checks by chance, which costs speed and never correctness.
 #[derive(Clone, Debug)]
 pub struct Blocks {
     /// Values in a block.
     length: u32,
     filled: u32,
     sum: f64,
-    /// Means since the length last changed, up to the last of the checks.
+    /// The first check of this length is passed.
+    proven: bool,
+    /// The last means of this length, 128 at most.
     means: Vec<f64>,
 }
 
-/// A block that is full.
+/// Blocks that may be used.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Block {
-    pub mean: f64,
-    /// Blocks so far were too short: what was concluded from them is worth nothing, and the next are longer.
-    pub too_short: bool,
+pub struct Released<'a> {
+    /// What was concluded from all blocks before is worth nothing: they were too short.
+    pub start_again: bool,
+    /// In their order in time.
+    pub means: &'a [f64],
 }
 
 impl Default for Blocks {
@@ -43,7 +52,7 @@ impl Blocks {
     /// Blocks of one value, until the series says otherwise.
     #[must_use]
     pub fn new() -> Self {
-        Self { length: 1, filled: 0, sum: 0.0, means: Vec::new() }
+        Self { length: 1, filled: 0, sum: 0.0, proven: false, means: Vec::new() }
     }
 
     /// Values in a block now.
@@ -52,41 +61,72 @@ impl Blocks {
         self.length
     }
 
-    /// Takes in the next value; a block when it is full.
+    /// Takes in the next value.
     ///
     /// # Errors
     /// The value is not finite or the sum is beyond the range of a double; the state stays as it was.
-    pub fn observe(&mut self, value: f64) -> Result<Option<Block>> {
+    pub fn observe(&mut self, value: f64) -> Result<Released<'_>> {
         check::sample("the next value", &[value], 1)?;
         self.sum = check::finite("the sum of a block", self.sum + value)?;
         self.filled += 1;
         if self.filled < self.length {
-            return Ok(None);
+            return Ok(Released { start_again: false, means: &[] });
         }
-        let mean = self.sum / f64::from(self.length);
+        self.means.push(self.sum / f64::from(self.length));
         (self.filled, self.sum) = (0, 0.0);
-        self.means.push(mean);
-        let mut too_short = false;
         let n = self.means.len();
-        if CHECKS.contains(&n) {
-            too_short = self.length < LONGEST && autocorrelation(&self.means) > 2.0 / (n as f64).sqrt();
-            if too_short {
+        if self.proven && !AGAIN.contains(&n) {
+            return Ok(Released { start_again: false, means: &self.means[n - 1..] });
+        }
+        if !self.proven && n < FIRST {
+            return Ok(Released { start_again: false, means: &[] });
+        }
+        if self.proven && (self.length >= LONGEST || !follows(&self.means)) {
+            let forgotten = if n == AGAIN[1] { n / 2 } else { 0 };
+            self.means.drain(..forgotten);
+            return Ok(Released { start_again: false, means: &self.means[n - forgotten - 1..] });
+        }
+        let start_again = self.proven;
+        self.proven = false;
+        while self.means.len() >= FIRST && !self.proven {
+            if self.length >= LONGEST || !follows(&self.means) {
+                self.proven = true;
+            } else {
                 self.length *= 2;
-            }
-            if too_short || n == CHECKS[CHECKS.len() - 1] {
-                self.means.clear();
+                self.means = self.means.chunks_exact(2).map(|pair| f64::midpoint(pair[0], pair[1])).collect();
             }
         }
-        Ok(Some(Block { mean, too_short }))
+        Ok(Released { start_again, means: if self.proven { &self.means } else { &[] } })
+    }
+
+    /// Forgets values that are not yet in a block; the length stays, and so does what proved it.
+    pub fn interrupt(&mut self) {
+        (self.filled, self.sum) = (0, 0.0);
+        if self.proven {
+            self.means.clear();
+        }
     }
 }
 
-/// At lag 1; zero for values that are all equal.
-fn autocorrelation(values: &[f64]) -> f64 {
+/// Whether neighbours are correlated. Each segment is measured about a mean of its own, and after the first check the
+/// most correlated one is left out: a level that shifts once is news, and no correlation.
+fn follows(means: &[f64]) -> bool {
+    let mut segments: Vec<[f64; 2]> = means.chunks_exact(SEGMENT).map(products_and_squares).collect();
+    if means.len() > FIRST {
+        segments.sort_by(|one, other| one[0].total_cmp(&other[0]));
+        segments.pop();
+    }
+    let n = (segments.len() * SEGMENT) as f64;
+    let [products, squares] = segments.iter().fold([0.0, 0.0], |sum, of| [sum[0] + of[0], sum[1] + of[1]]);
+    // Independent values about their own mean are negatively correlated, by one over their number.
+    squares > 0.0 && products / squares + 1.0 / SEGMENT as f64 > STRICTNESS / n.sqrt()
+}
+
+/// Their ratio is the autocorrelation at lag 1.
+fn products_and_squares(values: &[f64]) -> [f64; 2] {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    let products: f64 = values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
-    if squares > 0.0 { products / squares } else { 0.0 }
+    let products = values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
+    [products, values.iter().map(|value| (value - mean).powi(2)).sum()]
 }
 
 #[cfg(test)]
@@ -112,25 +152,65 @@ mod tests {
     #[test]
     fn blocks_grow_with_the_correlation() {
         let (none, some, much) = (length_after(500, 0.0), length_after(500, 0.5), length_after(2000, 0.9));
-        assert!(none < 1.5, "{none}");
-        assert!((2.0..8.0).contains(&some), "{some}");
+        assert!(none < 1.6, "{none}");
+        assert!((2.0..9.0).contains(&some), "{some}");
         assert!((8.0..64.0).contains(&much), "{much}");
     }
 
     #[test]
-    fn a_block_is_the_mean_of_its_values() {
-        let mut blocks = Blocks { length: 4, ..Blocks::new() };
-        for value in [1.0, 2.0, 3.0] {
-            assert_eq!(blocks.observe(value), Ok(None));
+    fn nothing_is_given_out_before_it_is_proven_and_nothing_is_lost_then() {
+        let mut dice = Dice::new(2);
+        let mut blocks = Blocks::new();
+        let values: Vec<f64> = (0..40).map(|_| dice.unit()).collect();
+        let mut given: Vec<f64> = Vec::new();
+        for (at, value) in values.iter().enumerate() {
+            let released = blocks.observe(*value).unwrap();
+            assert_eq!(released.means.len(), [0, 32, 1][usize::from(at >= 31) + usize::from(at > 31)]);
+            assert!(!released.start_again);
+            given.extend(released.means);
         }
-        assert!(blocks.observe(f64::NAN).is_err(), "and is not counted");
-        assert_eq!(blocks.observe(6.0), Ok(Some(Block { mean: 3.0, too_short: false })));
+        assert_eq!(given, values);
+        assert!(blocks.observe(f64::NAN).is_err());
+        assert_eq!(blocks.observe(0.25).unwrap().means, [0.25]);
+    }
+
+    #[test]
+    fn a_series_that_begins_to_follow_starts_again_with_longer_blocks() {
+        let mut dice = Dice::new(1);
+        let mut blocks = Blocks::new();
+        (0..40).for_each(|_| assert!(!blocks.observe(dice.unit()).unwrap().start_again));
+        assert_eq!(blocks.length(), 1);
+        let again = (0..200).find(|at| blocks.observe(f64::from(at / 4 % 2)).unwrap().start_again);
+        assert!(again.is_some() && blocks.length() > 1, "{again:?}");
+    }
+
+    #[test]
+    fn a_block_is_the_mean_of_its_values_and_an_interruption_drops_a_part_of_one() {
+        let mut blocks = Blocks { length: 4, proven: true, ..Blocks::new() };
+        let mut means = |values: &[f64]| -> Vec<f64> {
+            values.iter().flat_map(|value| blocks.observe(*value).unwrap().means.to_vec()).collect()
+        };
+        assert_eq!(means(&[1.0, 2.0, 3.0, 6.0, 100.0]), [3.0]);
+        blocks.interrupt();
+        assert!(blocks.observe(1.0).unwrap().means.is_empty());
     }
 
     #[test]
     fn hand_calculation() {
         // Mean 2; squares 4+1+0+1+4; products 2+0+0+2.
-        assert!((autocorrelation(&[0.0, 1.0, 2.0, 3.0, 4.0]) - 0.4).abs() < 1e-15);
-        assert_eq!(autocorrelation(&[1.0; 8]), 0.0);
+        assert_eq!(products_and_squares(&[0.0, 1.0, 2.0, 3.0, 4.0]), [4.0, 10.0]);
+        assert!(!follows(&[1.0; 32]));
+    }
+
+    #[test]
+    fn a_level_that_shifts_once_is_no_correlation() {
+        let turned = (0..100).filter(|seed| {
+            let (mut dice, mut blocks) = (Dice::new(*seed), Blocks::new());
+            (0..400).for_each(|_| drop(blocks.observe(dice.unit())));
+            let before = blocks.length();
+            (0..64).for_each(|_| drop(blocks.observe(dice.unit() - 1.0)));
+            blocks.length() != before
+        });
+        assert!(turned.count() <= 15);
     }
 }

@@ -6,7 +6,7 @@ mod bounded;
 mod mean;
 mod sign_flip;
 
-pub use blocks::{Block, Blocks};
+pub use blocks::{Blocks, Released};
 pub use bounded::BoundedTest;
 pub use mean::MeanSequence;
 pub use sign_flip::SignFlipTest;

@@ -8,14 +8,15 @@ use crate::error::Result;
 
 /// Share of the wealth that one bet may risk; less than all of it, so that one surprise ruins nobody.
 const BOLDNESS: f64 = 0.95;
-/// Values after which one counts half for the next bet: what was long ago says little of what goes on.
-const HALF_LIFE: f64 = 16.0;
+/// Values after which one counts half for the next bet: a quick gambler for what turns, a patient one for what is
+/// small. Their mean wealth counts.
+const HALF_LIVES: [f64; 2] = [4.0, 32.0];
 /// Values of no difference that are imagined before the first, so that the first bets are small.
 const CAUTION: f64 = 2.0;
 /// Values beyond so many root mean squares count as if they were there, for the size of bets only.
 const REACH: f64 = 4.0;
 
-/// Two gamblers who bet that differences are above, or below, zero.
+/// Gamblers who bet that differences are above, or below, zero.
 ///
 /// Between equals that were measured alike each difference is as likely as its opposite whatever the measured values
 /// are like, given all that came before; then the chance that a p-value ever falls to `alpha` is at most `alpha`,
@@ -25,26 +26,53 @@ const REACH: f64 = 4.0;
 #[derive(Clone, Debug, Default)]
 pub struct SignFlipTest {
     count: u64,
-    /// Number, sum and sum of squares of the values so far, faded.
-    n: f64,
-    sum: f64,
-    squares: f64,
+    memories: [Memory; 2],
     above: Wealth,
     below: Wealth,
 }
 
-/// Logarithms of a gambler's wealth now and at its largest; it starts at 1.
+/// Number, sum and sum of squares of the values so far, faded.
+#[derive(Clone, Copy, Debug, Default)]
+struct Memory {
+    n: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Memory {
+    fn add(&mut self, value: f64, half_life: f64) {
+        let fade = libm::exp2(-1.0 / half_life);
+        self.n = self.n * fade + 1.0;
+        self.sum = self.sum * fade + value;
+        self.squares = self.squares * fade + value * value;
+    }
+
+    /// The stake that would be best for normal values: mean over variance, cautiously.
+    fn stake(&self) -> f64 {
+        let n = self.n.max(1.0);
+        let square = self.squares / n * (1.0 + 1.0 / n);
+        if square > 0.0 { self.sum / (self.n + CAUTION) / square } else { 0.0 }
+    }
+}
+
+/// Logarithms of the wealth of a quick and a patient gambler, each of whom starts with 1; of their mean wealth now
+/// and at its largest.
 #[derive(Clone, Copy, Debug, Default)]
 struct Wealth {
+    each: [f64; 2],
     now: f64,
     largest: f64,
 }
 
 impl Wealth {
-    /// A bet of `stake` per unit of difference, in the gambler's favour when `value` is above zero. The mean of the
+    /// Bets of `stakes` per unit of difference, in the gamblers' favour when `value` is above zero. The mean of each
     /// factor over a value and its opposite is 1.
-    fn bet(&mut self, stake: f64, value: f64) {
-        self.now += libm::log1p(BOLDNESS * libm::tanh(stake * value));
+    fn bet(&mut self, stakes: [f64; 2], value: f64) {
+        for (wealth, stake) in self.each.iter_mut().zip(stakes) {
+            *wealth += libm::log1p(BOLDNESS * libm::tanh(stake.max(0.0) * value));
+        }
+        let [quick, patient] = self.each;
+        self.now = quick.max(patient) + libm::log(0.5 + 0.5 * libm::exp(-(quick - patient).abs()));
         self.largest = self.largest.max(self.now);
     }
 }
@@ -62,16 +90,16 @@ impl SignFlipTest {
     pub fn observe(&mut self, value: f64) -> Result<()> {
         check::sample("the difference", &[value], 1)?;
         check::finite("the square of the difference", value * value)?;
-        // Only what was known before this value: the stake that would be best for normal values, mean over variance.
-        let stake = self.stake();
-        self.above.bet(stake.max(0.0), value);
-        self.below.bet((-stake).max(0.0), -value);
-        let reach = REACH * (self.squares / self.n.max(1.0)).sqrt();
+        // Only what was known before this value.
+        let stakes = self.memories.map(|memory| memory.stake());
+        self.above.bet(stakes, value);
+        self.below.bet(stakes.map(|stake| -stake), -value);
+        let patient = self.memories[1];
+        let reach = REACH * (patient.squares / patient.n.max(1.0)).sqrt();
         let known = if self.count >= 8 { value.clamp(-reach, reach) } else { value };
-        let fade = libm::exp2(-1.0 / HALF_LIFE);
-        self.n = self.n * fade + 1.0;
-        self.sum = self.sum * fade + known;
-        self.squares = self.squares * fade + known * known;
+        for (memory, half_life) in self.memories.iter_mut().zip(HALF_LIVES) {
+            memory.add(known, half_life);
+        }
         self.count += 1;
         Ok(())
     }
@@ -94,17 +122,11 @@ impl SignFlipTest {
         libm::exp(-self.below.largest)
     }
 
-    /// Starts both gamblers again with nothing won or lost. What is known of the spread stays, so that they need not
+    /// Starts the gamblers again with nothing won or lost. What is known of the spread stays, so that they need not
     /// learn it again. Each start is a test of its own, with a chance of its own to be wrong.
     pub fn restart(&mut self) {
         self.above = Wealth::default();
         self.below = Wealth::default();
-    }
-
-    fn stake(&self) -> f64 {
-        let mean = self.sum / (self.n + CAUTION);
-        let square = self.squares / self.n.max(1.0) * (1.0 + 1.0 / self.n.max(1.0));
-        if square > 0.0 { mean / square } else { 0.0 }
     }
 }
 
@@ -191,7 +213,7 @@ mod tests {
             test.observe(normal(&mut dice) - 1.0).unwrap();
             test.p_below() <= 0.001
         });
-        assert!(turned.is_some_and(|after| after < 100), "{turned:?}");
+        assert!(turned.is_some_and(|after| after < 60), "{turned:?}");
     }
 
     #[test]
