@@ -5,6 +5,7 @@ mod caches;
 mod configs;
 mod evict;
 mod generators;
+mod guard;
 mod instructions;
 mod load;
 mod machine;
@@ -48,6 +49,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["sim", rest @ ..] => sim::run(rest),
         ["evict", rest @ ..] => evict::run(rest),
         ["predict", rest @ ..] => predict::run(rest),
+        ["guard", rest @ ..] => guard::run(rest),
         _ => Err(options::HELP.to_owned()),
     }
 }

@@ -6,11 +6,11 @@ use crate::check;
 use crate::error::Result;
 
 /// Blocks that the first check of a length needs; until then none is given out.
-const FIRST: usize = 32;
+const FIRST: usize = 64;
 /// Further checks; after the last the older half is forgotten.
-const AGAIN: [usize; 2] = [64, 128];
+const AGAIN: [usize; 2] = [128, 256];
 /// Blocks that are measured about one mean.
-const SEGMENT: usize = 16;
+const SEGMENT: usize = 32;
 /// Values in a block at most.
 const LONGEST: u32 = 1 << 10;
 /// Neighbours count as correlated beyond so many standard errors (`1 / √n`) above zero.
@@ -18,7 +18,7 @@ const STRICTNESS: f64 = 1.5;
 
 /// Puts a series together to means of blocks.
 ///
-/// No block is given out before 32 of its length were seen not to follow from one another (autocorrelation at
+/// No block is given out before 64 of its length were seen not to follow from one another (autocorrelation at
 /// lag 1 below 1.5 standard errors); then all of them are. If they do, or later turn out to, blocks become twice as
 /// long. A series of independent values fails one of fifteen checks by chance, which costs speed and never correctness.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct Blocks {
     sum: f64,
     /// The first check of this length is passed.
     proven: bool,
-    /// The last means of this length, 128 at most.
+    /// The last means of this length, 256 at most.
     means: Vec<f64>,
 }
 
@@ -136,9 +136,9 @@ mod tests {
     use super::*;
     use crate::dist::{Distribution, Normal};
 
-    /// Length of the blocks after `n` values of an AR(1) series, in the mean of 200 of them.
+    /// Length of the blocks after `n` values of an AR(1) series, in the mean of 50 of them.
     fn length_after(n: usize, follows: f64) -> f64 {
-        let lengths = (0..200).map(|seed| {
+        let lengths = (0..50).map(|seed| {
             let (mut dice, mut blocks, mut value) = (Dice::new(seed), Blocks::new(), 0.0);
             for _ in 0..n {
                 value = follows * value + Normal.quantile(dice.unit().max(1e-12)).unwrap();
@@ -146,12 +146,12 @@ mod tests {
             }
             f64::from(blocks.length())
         });
-        lengths.sum::<f64>() / 200.0
+        lengths.sum::<f64>() / 50.0
     }
 
     #[test]
     fn blocks_grow_with_the_correlation() {
-        let (none, some, much) = (length_after(500, 0.0), length_after(500, 0.5), length_after(2000, 0.9));
+        let (none, some, much) = (length_after(1000, 0.0), length_after(1000, 0.5), length_after(4000, 0.9));
         assert!(none < 1.6, "{none}");
         assert!((2.0..9.0).contains(&some), "{some}");
         assert!((8.0..64.0).contains(&much), "{much}");
@@ -161,11 +161,11 @@ mod tests {
     fn nothing_is_given_out_before_it_is_proven_and_nothing_is_lost_then() {
         let mut dice = Dice::new(2);
         let mut blocks = Blocks::new();
-        let values: Vec<f64> = (0..40).map(|_| dice.unit()).collect();
+        let values: Vec<f64> = (0..80).map(|_| dice.unit()).collect();
         let mut given: Vec<f64> = Vec::new();
         for (at, value) in values.iter().enumerate() {
             let released = blocks.observe(*value).unwrap();
-            assert_eq!(released.means.len(), [0, 32, 1][usize::from(at >= 31) + usize::from(at > 31)]);
+            assert_eq!(released.means.len(), [0, 64, 1][usize::from(at >= 63) + usize::from(at > 63)]);
             assert!(!released.start_again);
             given.extend(released.means);
         }
@@ -178,9 +178,9 @@ mod tests {
     fn a_series_that_begins_to_follow_starts_again_with_longer_blocks() {
         let mut dice = Dice::new(1);
         let mut blocks = Blocks::new();
-        (0..40).for_each(|_| assert!(!blocks.observe(dice.unit()).unwrap().start_again));
+        (0..80).for_each(|_| assert!(!blocks.observe(dice.unit()).unwrap().start_again));
         assert_eq!(blocks.length(), 1);
-        let again = (0..200).find(|at| blocks.observe(f64::from(at / 4 % 2)).unwrap().start_again);
+        let again = (0..400).find(|at| blocks.observe(f64::from(at / 4 % 2)).unwrap().start_again);
         assert!(again.is_some() && blocks.length() > 1, "{again:?}");
     }
 
@@ -199,7 +199,7 @@ mod tests {
     fn hand_calculation() {
         // Mean 2; squares 4+1+0+1+4; products 2+0+0+2.
         assert_eq!(products_and_squares(&[0.0, 1.0, 2.0, 3.0, 4.0]), [4.0, 10.0]);
-        assert!(!follows(&[1.0; 32]));
+        assert!(!follows(&[1.0; 64]));
     }
 
     #[test]
