@@ -3,7 +3,7 @@
 //!
 //! Map: a worker holds the cells of [`request_metrics`], made by [`registry`] from [`counter`] and
 //! [`histogram`]. The admin thread sums them over workers and writes them with [`exposition`] or as rates
-//! with [`top`]. Access records go through one bounded ring per worker to the thread in [`access_log`].
+//! with [`top`]. Decisions are kept by [`journal`]. Access records go through one bounded ring per worker to the thread in [`access_log`].
 //! On a worker's path there is no lock, no allocation, no formatting and no read-modify-write atomic.
 
 pub mod access_log;
@@ -12,6 +12,7 @@ pub mod chaos_metrics;
 pub mod counter;
 pub mod exposition;
 pub mod histogram;
+pub mod journal;
 pub mod log;
 pub mod process;
 pub mod registry;
