@@ -2,6 +2,7 @@
 //! [`State`].
 
 use crate::effective::config_text;
+use crate::journal;
 use crate::sample::Looks;
 use crate::site::{Refusal, check_host, check_origin};
 use crate::{Admin, ChaosAsk, ChaosRefusal, State};
@@ -13,6 +14,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
 use hyper::{Method, Request, Response, StatusCode};
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A longer request body is refused.
@@ -30,6 +32,11 @@ const PATHS: [(&str, Page, &str); 9] = [
     ("/healthz", Page::Alive, "200 while the process is alive"),
     ("/readyz", Page::Ready, "200 while new traffic is welcome, else 503 with the reason"),
     ("/top", Page::Top, "rates and percentiles of the last second, as JSON; headgate top draws them"),
+    (
+        "/journal",
+        Page::Journal,
+        "decisions and why, as JSON; ?policy=, ?about=, ?since=1h, ?limit=100; headgate why reads them",
+    ),
     ("/config", Page::Config, "the configuration in force, without secrets"),
     ("/reload", Page::Reload, "loads the configuration again; 422 with what is wrong with it"),
     (
@@ -51,6 +58,7 @@ enum Page {
     Alive,
     Ready,
     Top,
+    Journal,
     Config,
     Reload,
     Purge,
@@ -110,6 +118,17 @@ impl Desk {
         }
     }
 
+    fn journal(&self, query: &str) -> Answer {
+        let query = match journal::parse(query, SystemTime::now()) {
+            Ok(query) => query,
+            Err(why) => return say(StatusCode::BAD_REQUEST, &why),
+        };
+        match serde_json::to_vec(&self.admin.journal.page(&query)) {
+            Ok(page) => respond(StatusCode::OK, JSON, page.into()),
+            Err(error) => say(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
+
     fn config(&self) -> Answer {
         match config_text(&self.admin.state.config()) {
             Ok(text) => respond(StatusCode::OK, TOML, text.into()),
@@ -160,6 +179,7 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Answer {
             Err(reason) => say(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {reason}")),
         },
         Page::Top => desk.top().await,
+        Page::Journal => desk.journal(request.uri().query().unwrap_or_default()),
         Page::Config => desk.config(),
         Page::Reload => reload(&**state, request.into_body()).await,
         Page::Purge => purge(&**state, request.into_body()).await,

@@ -5,6 +5,7 @@
 
 mod answer;
 mod effective;
+mod journal;
 mod sample;
 mod serve;
 mod site;
@@ -12,6 +13,7 @@ mod site;
 pub use serve::serve;
 
 use headgate_model::spec::Config;
+use headgate_observe::journal::Journal;
 use headgate_observe::process::ProcessMetrics;
 use headgate_observe::registry::Registry;
 use std::pin::Pin;
@@ -23,6 +25,7 @@ pub struct Admin {
     pub registry: Registry,
     /// Refreshed before each scrape.
     pub process: ProcessMetrics,
+    pub journal: Journal,
     pub state: Arc<dyn State>,
 }
 

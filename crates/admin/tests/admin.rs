@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use headgate_admin::{Admin, ChaosAsk, ChaosChange, ChaosRefusal, Reload, State, serve};
+use headgate_model::decision::Decision;
 use headgate_model::spec::{AdminSpec, Config};
+use headgate_observe::journal::Journal;
 use headgate_observe::process::ProcessMetrics;
 use headgate_observe::registry::Registry;
 use headgate_observe::request_metrics::RouteMetrics;
@@ -29,6 +31,7 @@ struct World {
     go: Semaphore,
     begun: Semaphore,
     ended: AtomicU32,
+    journal: Journal,
     this: std::sync::Weak<Self>,
 }
 
@@ -89,12 +92,14 @@ async fn start() -> Served {
         go: Semaphore::new(0),
         begun: Semaphore::new(0),
         ended: AtomicU32::new(0),
+        journal: Journal::default(),
         this: this.clone(),
     });
     let registry = Registry::default();
     let admin = Admin {
         registry: registry.clone(),
         process: ProcessMetrics::new(&registry.worker(0), "1.2.3"),
+        journal: world.journal.clone(),
         state: Arc::clone(&world) as Arc<dyn State>,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -152,10 +157,12 @@ async fn every_page_of_the_index_answers() {
     let index = served.get("/").await;
     let pages: Vec<(&str, &str)> =
         index.body.lines().skip(2).map(|line| line.split_at(5)).map(|(m, rest)| (m.trim(), rest)).collect();
-    assert_eq!(pages.len(), 8, "{}", index.body);
+    assert_eq!(pages.len(), 9, "{}", index.body);
     for (method, rest) in pages {
         let path = rest.split(' ').next().unwrap();
-        let answer = served.ask(&format!("{method} {path}?x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        // It takes questions, and refuses those that it does not know.
+        let query = if path == "/journal" { "" } else { "?x=1" };
+        let answer = served.ask(&format!("{method} {path}{query} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         assert_eq!(answer.status, 200, "{method} {path}");
         assert!(answer.has("cache-control: no-store") && !answer.body.is_empty(), "{method} {path}");
     }
@@ -175,6 +182,26 @@ async fn a_scrape_shows_what_was_counted_until_now() {
         assert!(scrape.body.contains(&line), "{}", scrape.body);
         assert!(scrape.body.contains("headgate_build_info{version=\"1.2.3\"} 1\n"));
     }
+}
+
+#[tokio::test]
+async fn the_journal_answers_what_is_asked() {
+    let served = start().await;
+    for (policy, subject) in [("outlier", "shop 10.0.0.1:80"), ("health", "shop 10.0.0.2:80")] {
+        let decision = Decision { policy: policy.into(), subject: subject.into(), ..Decision::default() };
+        served.world.journal.record(decision);
+    }
+    let all = served.get("/journal").await;
+    assert!(
+        all.has("content-type: application/json") && all.body.ends_with("\"dropped\":0}"),
+        "{}",
+        all.body
+    );
+    assert_eq!(all.body.matches("\"policy\":").count(), 2, "{}", all.body);
+    let one = served.get("/journal?about=10.0.0.2%3A80&since=1h&limit=5").await;
+    assert!(one.body.contains("\"policy\":\"health\"") && !one.body.contains("outlier"), "{}", one.body);
+    let odd = served.get("/journal?plicy=outlier").await;
+    assert!(odd.status == 400 && odd.body.starts_with("plicy: unknown"), "{}", odd.body);
 }
 
 #[tokio::test]

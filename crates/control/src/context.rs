@@ -3,6 +3,7 @@
 use headgate_model::dice::Dice;
 use headgate_model::state::ServiceState;
 use headgate_model::units::Tick;
+use headgate_observe::journal::Journal;
 use headgate_observe::registry::WorkerMetrics;
 use headgate_policy::chaos::Verdict;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct Context {
     pub now: Arc<dyn Fn() -> Tick + Send + Sync>,
     /// The cells of the control thread: no worker has its id.
     pub metrics: WorkerMetrics,
+    /// Where the loops tell why they changed something.
+    pub journal: Journal,
     /// What chaos rules have in store for a health probe of an endpoint.
     pub probe_faults: ProbeFaults,
     /// Starts the dice for jitter. Different in each process, or all gateways probe in step.

@@ -2,11 +2,13 @@
 //! them, and writes until when an endpoint is out. The rules are `policy`'s.
 
 use crate::context::Context;
+use headgate_model::decision::{Decision, Figure};
 use headgate_model::signal::{Outcome, SignalReceiver};
 use headgate_model::spec;
 use headgate_model::state::{EndpointState, ServiceState};
 use headgate_model::units::Tick;
 use headgate_observe::counter::{Counter, Gauge};
+use headgate_observe::journal::Journal;
 use headgate_observe::log::{self, Level, PeerEvent};
 use headgate_observe::registry::WorkerMetrics;
 use headgate_policy::outlier::{Change, OutlierDetector, Why};
@@ -27,7 +29,7 @@ pub type Signals = Arc<Mutex<Vec<SignalReceiver>>>;
 pub async fn run(context: Context, signals: Signals) {
     let help = "Outcomes that workers did not tell because the loop had not taken the earlier ones.";
     let dropped = context.metrics.counter("headgate_signals_dropped_total", help, &[]);
-    let mut ejector = Ejector::new(context.metrics.clone());
+    let mut ejector = Ejector::new(context.metrics.clone(), context.journal.clone());
     let mut outcomes = Vec::new();
     let mut ticked = (context.now)();
     let mut rounds = interval(DRAIN_EVERY);
@@ -58,6 +60,7 @@ fn drain(signals: &Signals, outcomes: &mut Vec<Outcome>) -> u64 {
 /// The detectors of all services, without any waiting.
 struct Ejector {
     metrics: WorkerMetrics,
+    journal: Journal,
     services: Vec<Arc<ServiceState>>,
     judged: BTreeMap<Box<str>, Judged>,
     /// Service and index of each endpoint, by the address of its state in memory. `services` keeps the
@@ -76,8 +79,8 @@ struct Judged {
 }
 
 impl Ejector {
-    fn new(metrics: WorkerMetrics) -> Self {
-        Self { metrics, services: Vec::new(), judged: BTreeMap::new(), places: BTreeMap::new() }
+    fn new(metrics: WorkerMetrics, journal: Journal) -> Self {
+        Self { metrics, journal, services: Vec::new(), judged: BTreeMap::new(), places: BTreeMap::new() }
     }
 
     /// Takes the present services. Endpoints that stay in one keep their counts and ejections, also under
@@ -118,14 +121,14 @@ impl Ejector {
         if let Some(judged) = self.judged.get_mut(service)
             && let Some(change) = judged.detector.record(*index, outcome.at, outcome.ok)
         {
-            judged.enact(change);
+            judged.enact(change, outcome.at, &self.journal);
         }
     }
 
     fn tick(&mut self, now: Tick) {
         for judged in self.judged.values_mut() {
             for change in judged.detector.tick(now) {
-                judged.enact(change);
+                judged.enact(change, now, &self.journal);
             }
             for (endpoint, gauge) in judged.service.endpoints.iter().zip(&judged.ejected) {
                 gauge.set(i64::from(endpoint.is_ejected(now)));
@@ -171,12 +174,13 @@ impl Judged {
         self.service = Arc::clone(service);
     }
 
-    fn enact(&self, change: Change) {
+    fn enact(&self, change: Change, now: Tick, journal: &Journal) {
         static CHANGED: PeerEvent = PeerEvent::new("endpoint_ejection");
         let (Change::Ejected { index, .. } | Change::Spared { index, .. } | Change::Returned { index }) =
             change;
         let (endpoint, gauge) = (&self.service.endpoints[index], &self.ejected[index]);
         let (service, name) = (&self.service.name, &endpoint.name);
+        journal.record(decision(change, format!("{service} {name}"), now));
         match change {
             Change::Ejected { why, until, times, .. } => {
                 endpoint.eject_until(until);
@@ -216,6 +220,40 @@ impl Judged {
     }
 }
 
+/// A change for the journal.
+fn decision(change: Change, subject: String, now: Tick) -> Decision {
+    let figures = |why| match why {
+        Why::ConsecutiveFailures(count) => vec![Figure::new("failures in a row", f64::from(count), "")],
+        Why::FailurePercent { failed, requests } => {
+            vec![
+                Figure::new("failed", f64::from(failed), ""),
+                Figure::new("requests", f64::from(requests), ""),
+            ]
+        }
+    };
+    let (decided, because, evidence, alternative) = match change {
+        Change::Ejected { why, until, times, .. } => {
+            let decided = format!("ejected for {} s", until.since(now).as_secs());
+            let mut evidence = figures(why);
+            evidence.push(Figure::new("ejections in close succession", f64::from(times), ""));
+            (decided, why.to_string(), evidence, "send on to it")
+        }
+        Change::Spared { why, .. } => {
+            ("spared".to_owned(), format!("{why}, but too many are out already"), figures(why), "eject it")
+        }
+        Change::Returned { .. } => ("back in use".to_owned(), "its time is over".to_owned(), Vec::new(), ""),
+    };
+    Decision {
+        policy: "outlier".into(),
+        subject: subject.into(),
+        decided: decided.into(),
+        because: because.into(),
+        evidence,
+        alternative: alternative.into(),
+        expected_gain: None,
+    }
+}
+
 fn gauge(metrics: &WorkerMetrics, service: &str, endpoint: &EndpointState) -> Arc<Gauge> {
     let help = "One while real traffic has the endpoint ejected.";
     metrics.gauge("headgate_endpoint_ejected", help, &[("service", service), ("endpoint", &*endpoint.name)])
@@ -248,7 +286,7 @@ mod tests {
     }
 
     fn ejector(world: &World, services: &[Arc<headgate_model::state::ServiceState>]) -> Ejector {
-        let mut ejector = Ejector::new(world.context().metrics);
+        let mut ejector = Ejector::new(world.context().metrics, world.journal.clone());
         ejector.renew(services);
         ejector
     }

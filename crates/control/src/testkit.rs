@@ -4,6 +4,7 @@ use crate::context::Context;
 use headgate_model::spec::{Config, ServiceSpec};
 use headgate_model::state::{EndpointState, ServiceState};
 use headgate_model::units::Tick;
+use headgate_observe::journal::Journal;
 use headgate_observe::registry::{Registry, Value};
 use std::fs;
 use std::path::PathBuf;
@@ -67,6 +68,7 @@ fn spec(keys: &str) -> ServiceSpec {
 pub(crate) struct World {
     services: Arc<Mutex<Vec<Arc<ServiceState>>>>,
     registry: Registry,
+    pub(crate) journal: Journal,
 }
 
 impl World {
@@ -87,6 +89,7 @@ impl World {
             services: Arc::new(move || services.lock().unwrap().clone()),
             now: Arc::new(move || Tick(1_000_000_000) + started.elapsed()),
             metrics: self.registry.worker(0),
+            journal: self.journal.clone(),
             probe_faults: Arc::new(|_, _, _| None),
             seed: 7,
         }

@@ -1,9 +1,11 @@
 //! The circuit breakers of one service on one worker: one for the service as a whole, one for each of its
 //! endpoints. Each worker finds out for itself, so that they share nothing.
 
+use headgate_model::decision::{Decision, Figure};
 use headgate_model::spec;
 use headgate_model::state::{EndpointState, ServiceState};
 use headgate_model::units::Tick;
+use headgate_observe::journal::Journal;
 use headgate_observe::log::{self, Level, PeerEvent};
 use headgate_observe::registry::WorkerMetrics;
 use headgate_observe::resilience_metrics::{BreakerMetrics, BreakerState};
@@ -25,11 +27,12 @@ impl Breakers {
     pub(crate) fn build(
         state: &ServiceState,
         metrics: &WorkerMetrics,
+        journal: &Journal,
         before: Option<&Self>,
     ) -> Option<Self> {
         let spec = state.spec.breaker.as_ref()?;
         let (all_before, before) = (before, before.filter(|before| before.spec == *spec));
-        let new = |endpoint: &str| Rc::new(Guard::new(spec, metrics, &state.name, endpoint));
+        let new = |endpoint: &str| Rc::new(Guard::new(spec, (metrics, journal), &state.name, endpoint));
         let endpoints = state.endpoints.iter().map(|endpoint| {
             let same = |before: &Self| {
                 let index = before.guarded.iter().position(|known| Arc::ptr_eq(known, endpoint))?;
@@ -63,17 +66,24 @@ pub(crate) struct Guard {
     /// Empty for the service's own.
     endpoint: Box<str>,
     metrics: BreakerMetrics,
+    journal: Journal,
     /// Another has its place: requests that were begun under it are still counted, but it is not shown.
     retired: Cell<bool>,
 }
 
 impl Guard {
-    fn new(spec: &spec::Breaker, metrics: &WorkerMetrics, service: &str, endpoint: &str) -> Self {
+    fn new(
+        spec: &spec::Breaker,
+        (metrics, journal): (&WorkerMetrics, &Journal),
+        service: &str,
+        endpoint: &str,
+    ) -> Self {
         Self {
             breaker: RefCell::new(Breaker::new(spec)),
             service: service.into(),
             endpoint: endpoint.into(),
             metrics: BreakerMetrics::new(metrics, service, endpoint),
+            journal: journal.clone(),
             retired: Cell::new(false),
         }
     }
@@ -108,12 +118,36 @@ impl Guard {
         (admission != Admission::Refused).then_some(Pass { guard: self, admission })
     }
 
+    /// The change for the journal. Each worker has breakers of its own, and each tells its own changes.
+    fn decision(&self, change: Change, now: Tick) -> Decision {
+        let open_for = |until: Tick| format!("open for {:.1} s", until.since(now).as_secs_f64());
+        let (decided, because, evidence) = match change {
+            Change::Opened { failed, requests, until } => {
+                let figures = [("failed", failed), ("requests", requests)];
+                let evidence = figures.map(|(name, count)| Figure::new(name, f64::from(count), "")).to_vec();
+                (open_for(until), "too large a share of the requests failed", evidence)
+            }
+            Change::Reopened { until } => (open_for(until), "its probe failed", Vec::new()),
+            Change::Closed => ("closed".to_owned(), "its probes succeeded", Vec::new()),
+        };
+        Decision {
+            policy: "breaker".into(),
+            subject: format!("{} {}", self.service, self.endpoint).trim_end().into(),
+            decided: decided.into(),
+            because: because.into(),
+            evidence,
+            alternative: if change == Change::Closed { "stay open" } else { "send on to what fails" }.into(),
+            expected_gain: None,
+        }
+    }
+
     #[cold]
     fn tell(&self, change: Change, now: Tick) {
         static CHANGED: PeerEvent = PeerEvent::new("breaker");
         let (service, endpoint) = (&self.service, &self.endpoint);
         let closed = change == Change::Closed;
         self.count(if closed { BreakerState::Closed } else { BreakerState::Open });
+        self.journal.record(self.decision(change, now));
         match change {
             Change::Opened { failed, requests, until } => {
                 let open_ms = until.since(now).as_millis();
@@ -172,6 +206,7 @@ mod tests {
     use super::*;
     use headgate_model::address::EndpointAddress;
     use headgate_model::spec::ServiceSpec;
+    use headgate_observe::journal::Query;
     use headgate_observe::registry::Registry;
     use std::sync::atomic::AtomicU32;
 
@@ -197,7 +232,7 @@ mod tests {
     #[test]
     fn a_breaker_whose_place_was_taken_hides_nothing() {
         let registry = Registry::default();
-        let metrics = registry.worker(0);
+        let (metrics, journal) = (registry.worker(0), Journal::default());
         let open = || {
             let mut text = String::new();
             headgate_observe::exposition::write(&registry.gather(), &mut text);
@@ -205,15 +240,18 @@ mod tests {
                 .filter(|line| line.starts_with("headgate_breaker_open") && line.ends_with(" 1"))
                 .count()
         };
-        let before = Breakers::build(&service(spec::Breaker::default()), &metrics, None).unwrap();
+        let before = Breakers::build(&service(spec::Breaker::default()), &metrics, &journal, None).unwrap();
         trip(&before.service);
         assert_eq!(open(), 1);
         let changed = spec::Breaker { minimum_requests: 7, ..spec::Breaker::default() };
-        let after = Breakers::build(&service(changed), &metrics, Some(&before)).unwrap();
+        let after = Breakers::build(&service(changed), &metrics, &journal, Some(&before)).unwrap();
         assert_eq!(open(), 0, "the new one is closed");
         trip(&after.service);
         trip(&before.endpoints[0]);
         assert_eq!(open(), 1, "the old one, with its last request, is not shown");
+        let told = journal.page(&Query { policy: "breaker".into(), ..Query::default() }).entries;
+        let subjects: Vec<&str> = told.iter().map(|entry| &*entry.decision.subject).collect();
+        assert_eq!(subjects, ["shop", "shop", "shop 10.0.0.1:80"]);
         drop(before);
         assert_eq!(open(), 1, "nor does its end hide the new one");
     }

@@ -17,6 +17,7 @@ use headgate_net::spare::Spares;
 use headgate_net::upstream::H2Pool;
 use headgate_observe::cache_metrics::RouteCacheMetrics;
 use headgate_observe::counter::Counter;
+use headgate_observe::journal::Journal;
 use headgate_observe::registry::WorkerMetrics;
 use headgate_observe::request_metrics::{EndpointMetrics, ListenerMetrics, RouteMetrics};
 use headgate_observe::resilience_metrics::fallbacks;
@@ -97,13 +98,14 @@ impl View {
     pub(crate) fn build(
         snapshot: Arc<Snapshot>,
         metrics: &WorkerMetrics,
+        journal: &Journal,
         links: &mut Links,
         before: Option<&Self>,
     ) -> Self {
         let mut kept = Links::new();
         let services = snapshot.services.iter().map(|service| {
             let before = before.and_then(|before| before.find(&service.state.name));
-            ServiceView::build(service, metrics, links, &mut kept, before)
+            ServiceView::build(service, metrics, journal, links, &mut kept, before)
         });
         let services = services.collect();
         for link in links.values() {
@@ -144,6 +146,7 @@ impl ServiceView {
     fn build(
         service: &Service,
         metrics: &WorkerMetrics,
+        journal: &Journal,
         links: &mut Links,
         kept: &mut Links,
         before: Option<(&Service, &Self)>,
@@ -207,7 +210,12 @@ impl ServiceView {
             },
             panics: Cell::new(false),
             panic_checked: Cell::new(Tick(0)),
-            breakers: Breakers::build(state, metrics, before.and_then(|(_, view)| view.breakers.as_ref())),
+            breakers: Breakers::build(
+                state,
+                metrics,
+                journal,
+                before.and_then(|(_, view)| view.breakers.as_ref()),
+            ),
             bulkhead: Entrance::build(state, service.gate.as_ref(), metrics),
             sticky: state
                 .spec

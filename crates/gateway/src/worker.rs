@@ -13,6 +13,7 @@ use headgate_model::units::Tick;
 use headgate_net::buffer::{Buffers, HeadSize};
 use headgate_net::deadline::Deadlines;
 use headgate_observe::access_log::AccessLog;
+use headgate_observe::journal::Journal;
 use headgate_observe::registry::{Registry, WorkerMetrics};
 use headgate_observe::request_metrics::FaultMetrics;
 use std::cell::{Cell, RefCell};
@@ -32,6 +33,7 @@ pub struct Shared {
     changed: watch::Sender<u64>,
     pub registry: Registry,
     pub cache: Cache,
+    pub journal: Journal,
     /// Zero of the monotonic clock.
     started: Instant,
     stopping: watch::Sender<bool>,
@@ -50,6 +52,7 @@ impl Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             generation: AtomicU64::new(generation),
             changed: watch::Sender::new(generation),
+            journal: Journal::new(&registry.worker(usize::MAX)),
             registry,
             started: Instant::now(),
             stopping: watch::Sender::new(false),
@@ -160,7 +163,7 @@ impl Worker {
         let metrics = shared.registry.worker(id);
         let mut links = Links::new();
         let heads = head_size(&snapshot);
-        let view = View::build(snapshot, &metrics, &mut links, None);
+        let view = View::build(snapshot, &metrics, &shared.journal, &mut links, None);
         Rc::new(Self {
             id,
             buffers: Buffers::new(heads),
@@ -220,7 +223,8 @@ impl Worker {
     fn rebuild(&self) -> Rc<View> {
         let before = Rc::clone(&self.view.borrow());
         let links = &mut self.links.borrow_mut();
-        let view = Rc::new(View::build(self.shared.snapshot(), &self.metrics, links, Some(&before)));
+        let (snapshot, journal) = (self.shared.snapshot(), &self.shared.journal);
+        let view = Rc::new(View::build(snapshot, &self.metrics, journal, links, Some(&before)));
         self.buffers.resize_heads(head_size(&view.snapshot));
         *self.view.borrow_mut() = Rc::clone(&view);
         view

@@ -1,10 +1,12 @@
 //! Which chaos rules are in force: those of the file, but for those that were switched off, and those that were
 //! added at run time, until they end. It changes nothing by itself: who swaps the rules in enters them here.
 
+use crate::journal;
 use headgate_gateway::chaos::{Chaos, InForce};
 use headgate_model::chaos::{MOST_RULES, mistakes};
 use headgate_model::spec::{ChaosRule, Config, Span};
 use headgate_model::units::Tick;
+use headgate_observe::journal::Journal;
 use headgate_observe::log::{self, Level};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -52,6 +54,8 @@ pub(crate) enum Refusal {
 #[derive(Debug, Default)]
 pub(crate) struct ChaosBook {
     entries: Vec<Entry>,
+    /// Where it tells which begin and end.
+    pub(crate) journal: Journal,
     /// When the first of them ends.
     first_end: watch::Sender<Option<Tick>>,
 }
@@ -182,6 +186,7 @@ impl ChaosBook {
         };
         for ended in self.in_force().filter(|entry| gone(entry, &entries)) {
             let hits = ended.hits.load(Ordering::Relaxed);
+            journal::chaos(&self.journal, &ended.rule, Some(hits), why);
             log::event(
                 Level::Warn,
                 "chaos rule ended",
@@ -190,6 +195,7 @@ impl ChaosBook {
         }
         for begun in in_force(&entries).filter(|entry| gone(entry, &self.entries)) {
             let fault = begun.rule.fault.name();
+            journal::chaos(&self.journal, &begun.rule, None, why);
             let fields: log::Fields<'_> = &[
                 ("rule", &begun.rule.name),
                 ("why", &why),

@@ -13,6 +13,7 @@ use crate::run::{self, RunFlags};
 use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
+use crate::why::{self, WhyOptions};
 use crate::{chaos, demo, dns, explain, fit, flag, gameday, import, lab, purge, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_lab::rig::ReplicaSpec;
@@ -92,6 +93,27 @@ enum Command {
         /// Print one look as plain text and end.
         #[arg(long)]
         once: bool,
+    },
+    /// Say what a running Headgate decided, and on what evidence.
+    Why {
+        /// A policy (`outlier`, `evict.adaptive`) or a part of what it is about (`10.0.0.1:80`). Default: everything.
+        #[arg(value_name = "POLICY|SUBJECT", default_value = "", hide_default_value = true)]
+        about: String,
+        /// Only what is not older, for example `1h`.
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+        since: Option<Duration>,
+        /// The newest so many.
+        #[arg(long, default_value_t = 100, value_name = "NUMBER")]
+        limit: usize,
+        /// As JSON, on one line.
+        #[arg(long)]
+        json: bool,
+        /// Its admin address.
+        #[arg(long, default_value = ADMIN, value_name = "ADDRESS")]
+        admin: String,
+        /// Read the folder of `[state] dir` instead; nobody has to run.
+        #[arg(long, value_name = "FOLDER", conflicts_with = "admin")]
+        dir: Option<PathBuf>,
     },
     /// Tell a running Headgate to read its configuration file again.
     Reload {
@@ -394,6 +416,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo { listen, admin } => demo::demo(&listen, &admin),
         Command::Service(service) => run::service((*service).into()),
         Command::Top { admin, once } => top::run(&TopOptions { admin, once }),
+        Command::Why { about, since, limit, json, admin, dir } => {
+            why::run(&WhyOptions { about, since, limit, json, admin, dir })
+        }
         Command::Reload { admin } => reload::run(&admin),
         Command::Lab(Lab::Run { file, out, threads, sim: _, rig }) => {
             lab::run(&lab::RunOptions { file, out, threads: threads.map(usize::from), rig })

@@ -16,6 +16,7 @@ mod flag;
 mod gameday;
 mod import;
 mod interrupt;
+mod journal;
 mod lab;
 mod load;
 mod mistakes;
@@ -32,6 +33,7 @@ mod spare_memory;
 mod supervisor;
 mod top;
 mod upgrade;
+mod why;
 
 use std::process::ExitCode;
 

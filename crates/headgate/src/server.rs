@@ -86,9 +86,11 @@ impl Server {
             sockets.insert(name.clone(), Sockets::open(name, &spec.bind, count, kept)?);
         }
         let mut chaos = ChaosBook::default();
-        chaos.enter(chaos.with_file(&config), "start");
-        snapshot.chaos = compiled(chaos.entries());
+        let rules = chaos.with_file(&config);
+        snapshot.chaos = compiled(&rules);
         let shared = Shared::new(snapshot, Registry::new(LABEL_SETS));
+        chaos.journal = shared.journal.clone();
+        chaos.enter(rules, "start");
         let mut workers = Vec::with_capacity(count);
         let mut signals = Vec::with_capacity(count);
         let (log, logs) = match &config.log {

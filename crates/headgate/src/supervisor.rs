@@ -4,6 +4,7 @@
 use crate::admin_listener::{self, AdminListener};
 use crate::chaos_control;
 use crate::file::{ConfigFile, located};
+use crate::journal;
 use crate::mistakes::one_line;
 use crate::purge;
 use crate::say::Failure;
@@ -32,12 +33,15 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep};
 
 /// Updates from discovery that may wait to be taken over.
 const UPDATES: usize = 64;
+/// How long the last lines of the decision journal may take at the end.
+const JOURNAL_PATIENCE: Duration = Duration::from_secs(2);
 /// The control thread among the workers' metrics; no worker has this number.
 const CONTROL_ID: usize = usize::MAX;
 
@@ -144,10 +148,14 @@ impl Running {
                     ("routes", &config.routes.len()),
                 ];
                 log::event(Level::Info, "configuration reloaded", fields);
+                let decided = format!("in force as generation {generation}");
+                journal::reloaded(&self.shared.journal, &file.path, decided, "it is valid");
                 Ok(format!("{} is in force (generation {generation})", file.path.display()))
             }
             Err(error) => {
                 let line = one_line(&*error);
+                let decided = format!("refused; generation {generation} stays");
+                journal::reloaded(&self.shared.journal, &file.path, decided, &line);
                 let fields: log::Fields<'_> = &[("error", &line), ("generation", &generation)];
                 log::event(Level::Error, "configuration not reloaded; the old one stays", fields);
                 Err(error.to_string())
@@ -168,6 +176,7 @@ impl Running {
             log::event(Level::Info, "admin listener moved", &[("to", &moved.place())]);
             admin.enact(moved);
         }
+        journal::keep(&self.shared);
         spare_memory::give_back();
         Ok(())
     }
@@ -228,6 +237,7 @@ pub(crate) fn run(
     let mut server = Server::start(snapshot, inherited)?;
     upgrade::inherit_chaos(&mut server);
     let shared = Arc::clone(&server.shared);
+    journal::keep(&shared);
     let cells = shared.registry.worker(CONTROL_ID);
     let (mut admin, moves) = AdminListener::new();
     if let Some(first) = admin.prepare(shared.snapshot().config.admin.as_ref())? {
@@ -243,6 +253,7 @@ pub(crate) fn run(
         shared,
     };
     running.count(|_| {});
+    let journal = running.shared.journal.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anybody is told that we run: until then a signal would end the process at once.
@@ -251,6 +262,7 @@ pub(crate) fn run(
         let admin = Admin {
             registry: running.shared.registry.clone(),
             process: ProcessMetrics::new(&cells, env!("CARGO_PKG_VERSION")),
+            journal: running.shared.journal.clone(),
             state: Arc::new(running.clone()),
         };
         let admin = tokio::spawn(admin_listener::serve(moves, admin, admin_stops));
@@ -282,6 +294,7 @@ pub(crate) fn run(
         log::event(Level::Info, "stopped", &[("connections_cut", &stopped??)]);
         Ok::<_, Failure>(())
     })?;
+    journal.close(JOURNAL_PATIENCE);
     log::report_suppressed();
     Ok(())
 }
@@ -363,7 +376,8 @@ async fn supervise(
         })
     };
     let now = Arc::new(move || shared.now());
-    let context = Context { services, now, metrics, probe_faults, seed: seed(CONTROL_ID) };
+    let journal = running.shared.journal.clone();
+    let context = Context { services, now, metrics, journal, probe_faults, seed: seed(CONTROL_ID) };
     let resolver = Arc::new(Resolver::system()?);
     resolver.set_servers(dns_servers(&running.shared.snapshot().config))?;
     let outcomes = running.with_server(Server::take_signals).unwrap_or_default();

@@ -210,10 +210,23 @@ impl Prober {
         }
         endpoint.set_health(verdict);
         self.unhealthy.set(i64::from(verdict == HealthVerdict::Unhealthy));
+        let decision = |decided: &str, because: String, alternative: &str| Decision {
+            policy: "health".into(),
+            subject: format!("{service} {name}").into(),
+            decided: decided.into(),
+            because: because.into(),
+            alternative: alternative.into(),
+            ..Decision::default()
+        };
         if let Some(reason) = reason {
+            let rule = &plan.rule;
+            let because = format!("{} probes in a row failed: {reason}", rule.unhealthy_after);
+            self.context.journal.record(decision("unhealthy: out of use", because, "send on to it"));
             let fields: log::Fields<'_> = &[("service", service), ("endpoint", name), ("reason", &reason)];
             log::peer_event(&CHANGED, Level::Warn, "an endpoint is unhealthy", fields);
         } else if recovered {
+            let because = "enough probes in a row succeeded".to_owned();
+            self.context.journal.record(decision("healthy: in use again", because, "leave it out"));
             let fields: log::Fields<'_> = &[("service", service), ("endpoint", name)];
             log::peer_event(&CHANGED, Level::Info, "an endpoint is healthy again", fields);
         }

@@ -25,7 +25,7 @@ pub use listen::{
 pub use resilience::{Breaker, Bulkhead, Fallback, RetrySpec};
 pub use route::{HeaderEdits, Redirect, Respond, RouteSpec};
 pub use service::{EndpointSpec, Pool, Protocol, ServiceSpec, UpstreamTimeouts, UpstreamTls};
-pub use telemetry::{AccessLog, AdminSpec, DnsSpec, LogFormat, TraceSpec};
+pub use telemetry::{AccessLog, AdminSpec, DnsSpec, LogFormat, StateSpec, TraceSpec};
 pub use values::{Bytes, Span, ValueError, parse_bytes, parse_duration};
 
 use schemars::JsonSchema;
@@ -50,6 +50,7 @@ pub struct Config {
     /// Access log. Absent: off.
     pub log: Option<AccessLog>,
     pub trace: TraceSpec,
+    pub state: StateSpec,
     pub dns: DnsSpec,
     /// Responses of routes with `cache` are kept here.
     pub cache: CacheSpec,

@@ -15,6 +15,14 @@ pub struct AdminSpec {
     pub hosts: Vec<String>,
 }
 
+/// What Headgate keeps on disk: the decision journal. It may be deleted while Headgate does not run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateSpec {
+    /// A folder, made when it is missing. Absent: nothing is kept over a restart.
+    pub dir: Option<String>,
+}
+
 /// Who is asked for names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

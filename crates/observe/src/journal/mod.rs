@@ -10,7 +10,7 @@ pub use disk::{Loaded, load};
 pub use query::Query;
 pub use text::{clock, render};
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
@@ -116,8 +116,8 @@ impl Journal {
             write(file, &waiting, &dropped);
             drop(end);
         })?;
-        inner.adopt(before.entries);
         inner.writer = Some(Writer { folder: folder.to_owned(), lines, ended });
+        inner.adopt(before.entries);
         Ok(())
     }
 
@@ -191,12 +191,13 @@ impl Inner {
         }
     }
 
-    /// Puts what was on disk before what was recorded since.
+    /// Puts what was on disk before what was recorded since, and writes that there too.
     fn adopt(&mut self, before: Vec<Entry>) {
         let since = std::mem::take(&mut self.entries);
-        let known = |id| since.iter().any(|entry: &Arc<Entry>| entry.id == id);
-        let before = before.into_iter().filter(|entry| !known(entry.id)).map(Arc::new);
-        let mut all: Vec<_> = before.chain(since.iter().cloned()).collect();
+        let before: BTreeMap<u64, Entry> = before.into_iter().map(|entry| (entry.id, entry)).collect();
+        let since = since.into_iter().filter(|entry| !before.contains_key(&entry.id)).collect::<Vec<_>>();
+        since.iter().for_each(|entry| self.send(Line::Entry(Box::new(Entry::clone(entry)))));
+        let mut all: Vec<_> = before.into_values().map(Arc::new).chain(since).collect();
         all.sort_by_key(|entry| entry.id);
         self.last_id = all.last().map_or(self.last_id, |entry| entry.id.max(self.last_id));
         all.into_iter().for_each(|entry| self.push(entry));

@@ -87,10 +87,10 @@ fn it_survives_a_restart_and_a_torn_line() {
     again.record(decision("a", "second"));
     again.close(PATIENCE);
     let page = again.page(&Query::default());
-    assert_eq!(subjects(&page), ["first", "second"]);
-    assert_eq!(&*page.entries[0].outcome.as_ref().unwrap().result, "+1.9 points");
+    assert_eq!(subjects(&page), ["before the folder was set", "first", "second"]);
+    assert_eq!(&*page.entries[1].outcome.as_ref().unwrap().result, "+1.9 points");
     let loaded = load(&folder.0, 10).unwrap();
-    assert_eq!((loaded.entries.len(), loaded.damaged), (2, 1));
+    assert_eq!((loaded.entries.len(), loaded.damaged), (3, 1));
     assert_eq!(loaded.entries[0], page.entries[0]);
 }
 
