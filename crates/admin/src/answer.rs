@@ -26,7 +26,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const TOML: &str = "application/toml";
 
-const PATHS: [(&str, Page, &str); 9] = [
+const PATHS: [(&str, Page, &str); 10] = [
     ("/", Page::Index, "this list"),
     ("/metrics", Page::Metrics, "metrics in the Prometheus text format"),
     ("/healthz", Page::Alive, "200 while the process is alive"),

@@ -124,7 +124,7 @@ impl Guard {
         let (decided, because, evidence) = match change {
             Change::Opened { failed, requests, until } => {
                 let figures = [("failed", failed), ("requests", requests)];
-                let evidence = figures.map(|(name, count)| Figure::new(name, f64::from(count), "")).to_vec();
+                let evidence = figures.map(|(name, count)| Figure::new(name, count as f64, "")).to_vec();
                 (open_for(until), "too large a share of the requests failed", evidence)
             }
             Change::Reopened { until } => (open_for(until), "its probe failed", Vec::new()),

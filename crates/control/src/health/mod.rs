@@ -19,6 +19,7 @@ pub use probe::ProbeError;
 
 use crate::context::Context;
 use crate::tasks::Tasks;
+use headgate_model::decision::Decision;
 use headgate_model::dice::Dice;
 use headgate_model::state::{EndpointState, HealthVerdict, ServiceState};
 use headgate_observe::counter::{Counter, Gauge};

@@ -23,6 +23,7 @@ mod hostile;
 mod http2;
 mod import;
 mod interop;
+mod journal;
 mod keep_alive;
 mod lab;
 mod limits;
