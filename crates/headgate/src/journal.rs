@@ -49,3 +49,16 @@ pub(crate) fn chaos(journal: &Journal, rule: &ChaosRule, ended: Option<u64>, why
         ..Decision::default()
     });
 }
+
+/// A purge of the cache: `what` is its kind and its name.
+pub(crate) fn purged(journal: &Journal, what: (&str, &str), done: &str, responses: Option<usize>) {
+    let count = |responses| Figure::new("responses", responses as f64, "");
+    journal.record(Decision {
+        policy: "cache.purge".into(),
+        subject: format!("{} {}", what.0, what.1).trim_end().into(),
+        decided: done.into(),
+        because: "an operator asked for it".into(),
+        evidence: responses.map(count).into_iter().collect(),
+        ..Decision::default()
+    });
+}

@@ -2,6 +2,7 @@
 //! that.
 
 use crate::admin_client::ask_with;
+use crate::journal;
 use crate::say::{Failure, say};
 use headgate_gateway::purge::Purge;
 use headgate_gateway::worker::Shared;
@@ -71,6 +72,7 @@ pub(crate) fn answer(shared: &Shared, text: &[u8]) -> Result<String, String> {
         Purge::Tag(tag) => ("tag", tag.as_str()),
         Purge::Everything => ("everything", ""),
     };
+    journal::purged(&shared.journal, (kind, name), done, count);
     log::event(Level::Info, "cache purge", &[("kind", &kind), ("name", &name), ("soft", &soft)]);
     Ok(match count {
         Some(1) => format!("{done}: 1 response"),
