@@ -98,7 +98,8 @@ impl Outcome {
 
 fn bound_text(text: &mut Box<str>) {
     if text.len() > TEXT_MAX {
-        *text = text[..text.floor_char_boundary(TEXT_MAX)].into();
+        let end = (0..=TEXT_MAX).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        *text = text[..end].into();
     }
 }
 

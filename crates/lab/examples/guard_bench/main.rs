@@ -1,5 +1,7 @@
 //! `cargo xtask bench guard`: A/A runs and planted regressions, as two tables. The argument is the number of runs.
 
+#![allow(clippy::expect_used, reason = "a failure ends the measurement, with its reason")]
+
 use headgate_lab::guard_trial::{Ended, Scenario, equals, planted};
 use headgate_stats::interval::proportion_interval;
 use std::sync::Mutex;
