@@ -262,7 +262,7 @@ fn index() -> String {
     let mut text = "Headgate\n\n".to_owned();
     for (path, page, about) in PATHS {
         // Writing into a String cannot fail.
-        let _ = writeln!(text, "{:<5}{path:<10}{about}", page.methods()[0].as_str());
+        let _ = writeln!(text, "{:<5}{path:<14}{about}", page.methods()[0].as_str());
     }
     text
 }

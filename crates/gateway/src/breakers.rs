@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(open(), 1, "the old one, with its last request, is not shown");
         let told = journal.page(&Query { policy: "breaker".into(), ..Query::default() }).entries;
         let subjects: Vec<&str> = told.iter().map(|entry| &*entry.decision.subject).collect();
-        assert_eq!(subjects, ["shop", "shop", "shop 10.0.0.1:80"]);
+        assert_eq!(subjects, ["shop", "shop", "shop 127.0.0.1:1"]);
         drop(before);
         assert_eq!(open(), 1, "nor does its end hide the new one");
     }
