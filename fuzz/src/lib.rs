@@ -8,6 +8,7 @@ pub mod forwarded;
 pub mod imports;
 pub mod log_format;
 pub mod proxy_protocol;
+pub mod replay_log;
 pub mod request_head;
 pub mod response_head;
 pub mod traceparent;
@@ -42,6 +43,7 @@ targets! {
     imports,
     log_format,
     cache_fields,
+    replay_log,
 }
 
 const LIMITS: HeadLimits = HeadLimits { head_bytes: usize::MAX, fields: 20, target_bytes: 512 };

@@ -95,4 +95,5 @@ smokes! {
     imports,
     log_format,
     cache_fields,
+    replay_log,
 }

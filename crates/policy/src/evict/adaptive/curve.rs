@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn the_sample_says_what_other_sizes_would_save() {
         let mut dice = Dice::new(5);
-        let ids: Vec<u64> = (0..300_000).map(|_| dice.below(1 + dice.clone().below(60_000))).collect();
+        let ids: Vec<u64> = (0..120_000).map(|_| dice.below(1 + dice.clone().below(60_000))).collect();
         let facts = Facts { size: 1, cost: 1.0 };
         let mut sizes = Sizes::new(8_000, Goal::Objects);
         sizes.begin(1);

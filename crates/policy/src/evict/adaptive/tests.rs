@@ -65,21 +65,22 @@ fn pairs(count: u64, apart: u64) -> impl Iterator<Item = u64> {
 
 #[test]
 fn a_loop_slightly_larger_than_the_cache() {
-    let requests = units((0..200_000u64).map(|step| step % 1_100));
+    let requests = units((0..100_000u64).map(|step| step % 1_100));
     let kept = adaptive(1_000, &requests);
     assert_eq!(objects(Kind::Lru, 1_000, &requests), 0.0);
-    assert!(kept > 0.88, "{kept}");
+    assert!(kept > 0.87, "{kept}");
 }
 
 #[test]
 fn the_trap_of_recency_and_floods_of_one_hit_wonders() {
-    let trap = units(pairs(60_000, 300));
+    let trap = units(pairs(20_000, 300));
     let (kept, best) = (adaptive(900, &trap), objects(Kind::Lru, 900, &trap));
-    assert!(kept > best - 0.003, "trap: {kept} of {best}");
-    for seed in 0..5 {
+    let lost = (best - kept) * trap.len() as f64;
+    assert!(lost < 450.0, "trap: {lost} hits until it knew, more than half of what it holds");
+    for seed in 0..3 {
         let mut dice = Dice::new(seed);
         let flood = units(
-            (0..150_000u64)
+            (0..60_000u64)
                 .map(|step| if dice.below(3) == 0 { skewed(&mut dice, 5_000) } else { 1_000_000 + step }),
         );
         let kept = adaptive(500, &flood);
@@ -93,7 +94,7 @@ fn the_trap_of_recency_and_floods_of_one_hit_wonders() {
 #[test]
 fn a_scan_without_any_return_changes_nothing() {
     let mut policy = Adaptive::new(1_000, Goal::Objects);
-    let kept = play(&mut policy, &units(0..100_000), 0);
+    let kept = play(&mut policy, &units(0..20_000), 0);
     assert_eq!(kept.objects, 0.0);
     assert!(policy.take_verdicts().0.is_empty(), "no request tells one setting from another");
     assert_eq!(policy.used(), 1_000);
@@ -102,8 +103,8 @@ fn a_scan_without_any_return_changes_nothing() {
 #[test]
 fn phases_are_followed_and_each_change_explains_itself() {
     let far = |requests: Vec<u64>, phase: u64| requests.into_iter().map(move |id| phase << 40 | id);
-    let recent: Vec<u64> = pairs(60_000, 700).collect();
-    let cycle: Vec<u64> = (0..120_000u64).map(|step| step % 2_000).collect();
+    let recent: Vec<u64> = pairs(20_000, 700).collect();
+    let cycle: Vec<u64> = (0..20_000u64).map(|step| step % 2_000).collect();
     let phases = units(far(recent.clone(), 1).chain(far(cycle, 2)).chain(far(recent, 3)).collect::<Vec<_>>());
     let mut policy = Adaptive::new(900, Goal::Objects);
     let kept = play(&mut policy, &phases, 0).objects;
@@ -132,7 +133,7 @@ fn sized(seed: u64, ids: u64, requests: u64) -> Vec<(u64, u64, f64)> {
 
 #[test]
 fn each_goal_is_served_where_sizes_are_bimodal() {
-    let requests = sized(3, 20_000, 200_000);
+    let requests = sized(3, 20_000, 60_000);
     let saved = |goal| play(&mut Adaptive::new(4_000_000, goal), &requests, 0);
     let (objects, bytes, cost) = (saved(Goal::Objects), saved(Goal::Bytes), saved(Goal::Cost));
     let of = |kind: Kind| play(&mut *kind.build(4_000_000), &requests, 0);
@@ -149,16 +150,16 @@ fn each_goal_is_served_where_sizes_are_bimodal() {
 #[test]
 fn a_large_cache_is_steered_by_a_sample() {
     let mut dice = Dice::new(4);
-    let requests = units((0..600_000u64).map(|step| match dice.below(2) {
-        0 => skewed(&mut dice, 200_000),
-        _ => 1_000_000 + step % 60_000,
+    let requests = units((0..200_000u64).map(|step| match dice.below(2) {
+        0 => skewed(&mut dice, 100_000),
+        _ => 1_000_000 + step % 30_000,
     }));
-    let mut policy = Adaptive::new(40_000, Goal::Objects);
+    let mut policy = Adaptive::new(20_000, Goal::Objects);
     let kept = play(&mut policy, &requests, 0).objects;
-    assert!(policy.bank.shift() == 3, "40,000 objects, 8,192 in a shadow");
+    assert!(policy.bank.shift() == 2, "20,000 objects, at most 8,192 in a shadow");
     let all = [Kind::Lru, Kind::S3Fifo, Kind::TinyLfu, Kind::Sieve, Kind::Gdsf];
-    let worst = all.map(|kind| objects(kind, 40_000, &requests)).into_iter().fold(1.0, f64::min);
-    let first = objects(Kind::S3Fifo, 40_000, &requests);
+    let worst = all.map(|kind| objects(kind, 20_000, &requests)).into_iter().fold(1.0, f64::min);
+    let first = objects(Kind::S3Fifo, 20_000, &requests);
     assert!(kept > worst && kept > first - 0.005, "{kept}; s3fifo {first}, worst {worst}");
     let shadows: usize = (0..6).map(|place| policy.bank.shadow(place).count()).sum();
     assert!(shadows < 6 * 8_192, "{shadows}");
@@ -169,7 +170,7 @@ fn a_large_cache_is_steered_by_a_sample() {
 fn hits_that_come_late_cost_little() {
     for (seed, capacity) in [(1, 1_000), (2, 3_000)] {
         let mut dice = Dice::new(seed);
-        let requests = units((0..200_000).map(|_| skewed(&mut dice, 50_000)));
+        let requests = units((0..60_000).map(|_| skewed(&mut dice, 50_000)));
         for kind in [Kind::Adaptive, Kind::S3Fifo] {
             let at = |delay| play(&mut *kind.build(capacity), &requests, delay).objects;
             let (now, late) = (at(0), at(256));
@@ -181,7 +182,7 @@ fn hits_that_come_late_cost_little() {
 /// A policy that is split, turned and purged keeps its promises; see also the tests of all policies.
 #[test]
 fn contents_survive_every_change_of_the_setting() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         let mut dice = Dice::new(seed);
         let capacity = [300, 20_000][dice.below(2) as usize];
         let mut policy = Adaptive::new(capacity, Goal::Objects);
