@@ -142,6 +142,10 @@ impl Peer {
         let address = free_address()?;
         let admin = free_address()?;
         write_config(kind, setup, None, &Net { listen: address, origin, folder }, admin)?;
+        if kind == Kind::Nginx {
+            // What an earlier one stored would be found again.
+            let _ = fs::remove_dir_all(folder.join("stored"));
+        }
         let config = config_path(kind, folder);
         let text = |path: &Path| path.display().to_string();
         let (program, arguments): (&Path, Vec<String>) = match (kind, setup) {
