@@ -9,17 +9,16 @@ use crate::error::Result;
 const FIRST: usize = 64;
 /// Further checks; after the last the older half is forgotten.
 const AGAIN: [usize; 2] = [128, 256];
-/// Blocks that are measured about one mean.
-const SEGMENT: usize = 32;
+/// Steps beyond so many medians of their sizes count as if they were there: about 2.7 standard deviations.
+const STEP_REACH: f64 = 4.0;
 /// Values in a block at most.
 const LONGEST: u32 = 1 << 10;
-/// Neighbours count as correlated beyond so many standard errors (`1 / √n`) above zero.
+/// Neighbours count as correlated beyond so many standard errors.
 const STRICTNESS: f64 = 1.5;
 
 /// Puts a series together to means of blocks.
 ///
-/// No block is given out before 64 of its length were seen not to follow from one another (autocorrelation at
-/// lag 1 below 1.5 standard errors); then all of them are. If they do, or later turn out to, blocks become twice as
+/// No block is given out before 64 of its length were seen not to follow from one another; then all of them are. If they do, or later turn out to, blocks become twice as
 /// long. A series of independent values fails one of fifteen checks by chance, which costs speed and never correctness.
 #[derive(Clone, Debug)]
 pub struct Blocks {
@@ -108,25 +107,19 @@ impl Blocks {
     }
 }
 
-/// Whether neighbours are correlated. Each segment is measured about a mean of its own, and after the first check the
-/// most correlated one is left out: a level that shifts once is news, and no correlation.
+/// Whether neighbours are correlated, told by the steps between them, so that a level that shifts once, which is news and
+/// no correlation, counts as one step. Steps of independent values have an autocorrelation of -1/2 with a standard error
+/// of `1 / √(2 n)`; correlation at lag 1 of `ρ` makes it `-(1 - ρ) / 2` (of AR(1)).
 fn follows(means: &[f64]) -> bool {
-    let mut segments: Vec<[f64; 2]> = means.chunks_exact(SEGMENT).map(products_and_squares).collect();
-    if means.len() > FIRST {
-        segments.sort_by(|one, other| one[0].total_cmp(&other[0]));
-        segments.pop();
-    }
-    let n = (segments.len() * SEGMENT) as f64;
-    let [products, squares] = segments.iter().fold([0.0, 0.0], |sum, of| [sum[0] + of[0], sum[1] + of[1]]);
-    // Independent values about their own mean are negatively correlated, by one over their number.
-    squares > 0.0 && products / squares + 1.0 / SEGMENT as f64 > STRICTNESS / n.sqrt()
-}
-
-/// Their ratio is the autocorrelation at lag 1.
-fn products_and_squares(values: &[f64]) -> [f64; 2] {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let products = values.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
-    [products, values.iter().map(|value| (value - mean).powi(2)).sum()]
+    let mut steps: Vec<f64> = means.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let mut sizes: Vec<f64> = steps.iter().map(|step| step.abs()).collect();
+    let middle = sizes.len() / 2;
+    let (_, median, _) = sizes.select_nth_unstable_by(middle, f64::total_cmp);
+    let reach = STEP_REACH * *median;
+    steps.iter_mut().for_each(|step| *step = step.clamp(-reach, reach));
+    let squares: f64 = steps.iter().map(|step| step * step).sum();
+    let products: f64 = steps.windows(2).map(|pair| pair[0] * pair[1]).sum();
+    squares > 0.0 && products / squares + 0.5 > STRICTNESS / (2.0 * means.len() as f64).sqrt()
 }
 
 #[cfg(test)]
@@ -196,10 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn hand_calculation() {
-        // Mean 2; squares 4+1+0+1+4; products 2+0+0+2.
-        assert_eq!(products_and_squares(&[0.0, 1.0, 2.0, 3.0, 4.0]), [4.0, 10.0]);
-        assert!(!follows(&[1.0; 64]));
+    fn what_swings_is_independent_enough_and_what_creeps_is_not() {
+        // Steps -1, 1, -1: autocorrelation -62/63. Steps of one: 62/63.
+        let swings: Vec<f64> = (0..64).map(|at| f64::from(at % 2)).collect();
+        let creeps: Vec<f64> = (0..64).map(f64::from).collect();
+        assert!(!follows(&swings) && follows(&creeps) && !follows(&[1.0; 64]));
     }
 
     #[test]
