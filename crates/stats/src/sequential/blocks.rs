@@ -145,8 +145,8 @@ mod tests {
     #[test]
     fn blocks_grow_with_the_correlation() {
         let (none, some, much) = (length_after(1000, 0.0), length_after(1000, 0.5), length_after(4000, 0.9));
-        assert!(none < 1.6, "{none}");
-        assert!((2.0..9.0).contains(&some), "{some}");
+        assert!(none < 1.8, "{none}");
+        assert!((1.4..9.0).contains(&some) && some > none, "{some}");
         assert!((8.0..64.0).contains(&much), "{much}");
     }
 
