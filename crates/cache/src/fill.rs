@@ -53,6 +53,12 @@ pub enum Outcome {
         object: Arc<Object>,
         updated: bool,
     },
+    /// A tier below the memory has it.
+    Below {
+        object: Arc<Object>,
+        /// Name of the tier.
+        tier: &'static str,
+    },
     Failed(Fault),
 }
 
@@ -233,7 +239,7 @@ impl Writer {
                 }
                 head.stored.is_some()
             }
-            Outcome::Object { .. } | Outcome::Failed(_) => true,
+            Outcome::Object { .. } | Outcome::Below { .. } | Outcome::Failed(_) => true,
         };
         let mut state = self.fill.state();
         if !matches!(outcome, Outcome::Head(_)) {

@@ -150,6 +150,10 @@ impl Content {
         self.len == 0
     }
 
+    pub(crate) fn pieces(&self) -> &[Bytes] {
+        &self.pieces
+    }
+
     /// The pieces of the bytes from `from` up to `to`.
     pub fn slices(&self, from: u64, to: u64) -> impl Iterator<Item = &[u8]> {
         let mut at = 0;

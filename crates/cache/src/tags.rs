@@ -1,7 +1,9 @@
 //! Tags (surrogate keys): names under which responses are purged together, in one step however many they are.
 //! A purge only writes down when it happened; who finds an object compares that with the object's birth.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,14 +14,23 @@ pub const TAGS_PER_OBJECT: usize = 128;
 /// Longest tag in bytes.
 pub const TAG_LEN: usize = 256;
 
-/// When a tag was purged last, on the purge clock; 0 for never.
-#[derive(Debug, Default)]
+/// A tag, and when it was purged last, on the purge clock; 0 for never.
+#[derive(Debug)]
 pub struct Tag {
+    name: Box<[u8]>,
     purged: AtomicU64,
     outdated: AtomicU64,
 }
 
 impl Tag {
+    fn new(name: &[u8]) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), purged: AtomicU64::new(0), outdated: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
     pub(crate) fn purges(&self, born: u64) -> bool {
         self.purged.load(Ordering::Acquire) > born
     }
@@ -32,8 +43,32 @@ impl Tag {
 /// All tags by name. One that no object bears is forgotten when room is needed.
 #[derive(Debug, Default)]
 pub(crate) struct Tags {
-    known: Mutex<HashMap<Box<[u8]>, Arc<Tag>>>,
+    known: Mutex<HashSet<ByName>>,
 }
+
+/// Is found by its name, which it holds itself.
+#[derive(Debug)]
+struct ByName(Arc<Tag>);
+
+impl Borrow<[u8]> for ByName {
+    fn borrow(&self) -> &[u8] {
+        &self.0.name
+    }
+}
+
+impl Hash for ByName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for ByName {}
 
 /// The tags cannot be kept, or not all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +90,12 @@ impl Tags {
             if name.len() > TAG_LEN || tags.len() == TAGS_PER_OBJECT {
                 return Err(NoRoom);
             }
-            if let Some(tag) = known.get(name) {
+            if let Some(ByName(tag)) = known.get(name) {
                 tags.push(Arc::clone(tag));
             } else if known.len() < TAGS_MAX {
-                tags.push(Arc::clone(known.entry(name.into()).or_default()));
+                let tag = Tag::new(name);
+                tags.push(Arc::clone(&tag));
+                known.insert(ByName(tag));
             } else {
                 return Err(NoRoom);
             }
@@ -73,8 +110,12 @@ impl Tags {
     pub(crate) fn purge(&self, name: &[u8], soft: bool, now: u64) -> Result<(), NoRoom> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let tag = match known.get(name) {
-            Some(tag) => tag,
-            None if known.len() < TAGS_MAX && name.len() <= TAG_LEN => known.entry(name.into()).or_default(),
+            Some(ByName(tag)) => Arc::clone(tag),
+            None if known.len() < TAGS_MAX && name.len() <= TAG_LEN => {
+                let tag = Tag::new(name);
+                known.insert(ByName(Arc::clone(&tag)));
+                tag
+            }
             None => return Err(NoRoom),
         };
         let clock = if soft { &tag.outdated } else { &tag.purged };
@@ -88,7 +129,7 @@ impl Tags {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known.len();
         if before > TAGS_MAX / 2 {
-            known.retain(|_, tag| Arc::strong_count(tag) > 1);
+            known.retain(|ByName(tag)| Arc::strong_count(tag) > 1);
         }
         known.len() < before
     }
