@@ -1,16 +1,29 @@
 //! The cache of the process, and what of it a route uses, compiled for the hot path.
 
+use crate::disk_tier;
+use headgate_cache::disk::Disk;
 use headgate_cache::fills::Fills;
+use headgate_cache::lower::Lower;
 use headgate_cache::rules::{QueryRules, SetCookie, Settings};
 use headgate_cache::store::Store;
+use headgate_cache::tier::Tier;
 use headgate_model::spec::{CacheSpec, EvictionPolicy, RouteCache, RouteSpec};
 use headgate_policy::balance::hash::hash;
 use headgate_policy::evict::Kind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What all workers share: stored responses, and those on their way.
 pub struct Cache {
     pub store: Store,
+    /// The tiers below it.
+    pub(crate) lower: Lower,
+    pub(crate) disk: Option<Arc<Disk>>,
+    /// How long a request waits for the tiers below.
+    pub(crate) lower_deadline: Duration,
+    /// Requests that waited for the tiers below in vain.
+    pub(crate) late: AtomicU64,
     pub fills: Fills,
     /// Bytes that responses on their way in hold to be stored.
     filling: AtomicU64,
@@ -20,7 +33,13 @@ pub struct Cache {
 impl Cache {
     #[must_use]
     pub fn new(spec: &CacheSpec, workers: usize) -> Self {
+        let disk = spec.disk.as_ref().and_then(disk_tier::start);
+        let tiers = disk.iter().map(|disk| Arc::clone(disk) as Arc<dyn Tier>).collect();
         Self {
+            lower: Lower::new(tiers, spec.disk.as_ref().map_or(0, |disk| disk.min_object.0)),
+            disk,
+            lower_deadline: spec.disk.as_ref().map_or(Duration::ZERO, |disk| disk.deadline.0),
+            late: AtomicU64::new(0),
             store: Store::new(kind(spec.eviction), spec.memory.0, workers),
             fills: Fills::default(),
             filling: AtomicU64::new(0),
@@ -89,7 +108,7 @@ impl CacheRules {
             stale_if_unreachable,
             early_refresh,
         } = route.cache.as_ref()?.settings()?;
-        let seconds = |span: std::time::Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+        let seconds = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
         let identity = identity.and_then(|text| {
             let (kind, name) = text.split_once(':')?;
             let name = name.as_bytes();

@@ -52,6 +52,7 @@ fn compare(x: &Exchange<'_>, head: &ResponseHead) {
         let effect = head_effect(&Block(&lines), object.status, &HeadFields(head), head.line.status);
         if effect == HeadEffect::Outdated {
             object.outdate();
+            x.worker.shared.cache.lower.forget(&key);
         }
     }
 }
@@ -61,9 +62,9 @@ fn forget(x: &Exchange<'_>, path: &[u8], query: Option<&[u8]>) {
     let Some((rules, key)) = key_of(x, path, query) else { return };
     let cache = &x.worker.shared.cache;
     if rules.identity.is_some() {
-        cache.store.purge_tag(&everybodys(&key), false);
+        cache.purge_tag(&everybodys(&key), false);
     } else {
-        cache.store.purge_key(&key, false);
+        cache.purge_key(&key, false);
     }
 }
 

@@ -28,24 +28,18 @@ impl Shared {
     /// # Errors
     /// When the URL is none.
     pub fn purge(&self, what: &Purge, soft: bool) -> Result<Option<usize>, NoUrl> {
-        let store = &self.cache.store;
+        let cache = &self.cache;
         Ok(match what {
-            Purge::Everything => Some(store.purge_matching(|_| true, soft)),
+            Purge::Everything => Some(cache.purge_beginnings(0, vec![Vec::new()], soft)),
             Purge::Tag(tag) => {
-                store.purge_tag(tag.as_bytes(), soft);
+                cache.purge_tag(tag.as_bytes(), soft);
                 None
             }
             Purge::Prefix(prefix) => {
                 let (schemes, rest) = schemes(prefix);
                 let prefix = normal(rest).ok_or_else(|| NoUrl(prefix.clone()))?;
-                Some(store.purge_matching(
-                    move |key| {
-                        let (scheme, rest) = (key.get(SPACE_LEN), key.get(SPACE_LEN + 1..));
-                        scheme.is_some_and(|scheme| schemes.contains(scheme))
-                            && rest.is_some_and(|rest| rest.starts_with(prefix.as_bytes()))
-                    },
-                    soft,
-                ))
+                let beginning = |scheme: &u8| [&[*scheme], prefix.as_bytes()].concat();
+                Some(cache.purge_beginnings(SPACE_LEN, schemes.iter().map(beginning).collect(), soft))
             }
             Purge::Url(url) => Some(self.purge_url(url, soft).ok_or_else(|| NoUrl(url.clone()))?),
         })
@@ -69,7 +63,7 @@ impl Shared {
                 key.push(*scheme);
                 write_key(&mut key, host.as_bytes(), path.as_bytes(), query, &rules.query);
                 if rules.identity.is_some() {
-                    self.cache.store.purge_tag(&everybodys(&key), soft);
+                    self.cache.purge_tag(&everybodys(&key), soft);
                 }
                 keys.push(key);
             }
@@ -77,7 +71,7 @@ impl Shared {
         keys.sort_unstable();
         keys.dedup();
         for key in &keys {
-            count += self.cache.store.purge_key(key, soft);
+            count += self.cache.purge_key(key, soft);
         }
         Some(count)
     }

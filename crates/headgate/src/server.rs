@@ -276,6 +276,8 @@ impl Server {
     pub(crate) fn stop(self) -> io::Result<usize> {
         drop(self.sockets);
         self.shared.stop();
+        // A successor waits for the folder; what is finished from here on needs the disk no more.
+        self.shared.cache.close();
         let mut cut = 0;
         for worker in self.workers {
             drop(worker.commands);

@@ -23,7 +23,7 @@ use headgate_gateway::upstream_tls::UpstreamTls;
 use headgate_gateway::worker::Shared;
 use headgate_model::dice::Dice;
 use headgate_model::spec::Config;
-use headgate_observe::cache_metrics::{StoreFigures, StoreMetrics};
+use headgate_observe::cache_metrics::{DiskFigures, DiskMetrics, StoreFigures, StoreMetrics};
 use headgate_observe::log::{self, Level};
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::WorkerMetrics;
@@ -36,8 +36,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
+/// How long an answer to a purge waits for the disk.
+const PURGE_PATIENCE: Duration = Duration::from_secs(5);
 /// Updates from discovery that may wait to be taken over.
 const UPDATES: usize = 64;
 /// How long the last lines of the decision journal may take at the end.
@@ -54,6 +56,7 @@ pub(crate) struct Running {
     shared: Arc<Shared>,
     metrics: Arc<Mutex<ConfigMetrics>>,
     stored: StoreMetrics,
+    on_disk: Option<Arc<DiskMetrics>>,
     /// A stop was asked for, and new connections are still taken.
     leaving: Arc<AtomicBool>,
 }
@@ -79,8 +82,14 @@ impl State for Running {
     fn purge(&self, text: Vec<u8>) -> Reload {
         let shared = self.shared();
         Box::pin(async move {
+            let cache = Arc::clone(&shared);
             // It may look at every key.
             let purged = tokio::task::spawn_blocking(move || purge::answer(&shared, &text)).await;
+            if !matches!(timeout(PURGE_PATIENCE, cache.cache.settled()).await, Ok(true)) {
+                let message =
+                    "a purge is in effect, but not on disk yet: a failure of power could undo it there";
+                log::event(Level::Warn, message, &[]);
+            }
             purged.unwrap_or_else(|panic| Err(format!("the purge failed: {panic}")))
         })
     }
@@ -95,6 +104,24 @@ impl State for Running {
             evicted: fill.evicted,
             refused: fill.refused,
         });
+        if let (Some(metrics), Some((disk, late))) = (&self.on_disk, cache.disk_figures()) {
+            metrics.set(&DiskFigures {
+                on: disk.ready,
+                bytes: disk.bytes,
+                objects: disk.objects,
+                events: [
+                    disk.hits,
+                    disk.misses,
+                    late,
+                    disk.busy,
+                    disk.damaged,
+                    disk.read_errors,
+                    disk.written,
+                    disk.dropped,
+                    disk.write_errors,
+                ],
+            });
+        }
     }
 
     fn chaos(&self, ask: ChaosAsk) -> ChaosChange {
@@ -249,6 +276,7 @@ pub(crate) fn run(
         admin: Arc::new(Mutex::new(admin)),
         metrics: Arc::new(Mutex::new(ConfigMetrics::new(&cells))),
         stored: StoreMetrics::new(&cells),
+        on_disk: shared.cache.disk_figures().map(|_| Arc::new(DiskMetrics::new(&cells))),
         leaving: Arc::default(),
         shared,
     };

@@ -67,6 +67,55 @@ impl RouteCacheMetrics {
     }
 }
 
+/// What happened at the cache's tier on disk.
+const AT_DISK: &[&str; 9] =
+    &["hit", "miss", "late", "busy", "damaged", "read_error", "written", "dropped", "write_error"];
+
+/// The cells of the tier on disk, as of the last [`DiskMetrics::set`].
+#[derive(Debug)]
+pub struct DiskMetrics {
+    on: Arc<Gauge>,
+    bytes: Arc<Gauge>,
+    objects: Arc<Gauge>,
+    events: Arc<[Counter]>,
+}
+
+/// The figures of [`DiskMetrics`]. Each that has no unit counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskFigures {
+    pub on: bool,
+    pub bytes: u64,
+    pub objects: u64,
+    /// In the order of the label's values: hit, miss, late, busy, damaged, read_error, written, dropped,
+    /// write_error.
+    pub events: [u64; AT_DISK.len()],
+}
+
+impl DiskMetrics {
+    /// Only once per registry, like [`StoreMetrics::new`].
+    #[must_use]
+    pub fn new(cells: &WorkerMetrics) -> Self {
+        let gauge = |name, help| cells.gauge(name, help, &[]);
+        let help = "What happened at the cache's tier on disk.";
+        Self {
+            on: gauge("headgate_cache_disk_on", "1 while the cache's tier on disk is on."),
+            bytes: gauge("headgate_cache_disk_bytes", "Bytes of the files of the cache's tier on disk."),
+            objects: gauge("headgate_cache_disk_objects", "Responses in the cache's tier on disk."),
+            events: cells.counters("headgate_cache_disk_total", help, &[], ("result", AT_DISK)),
+        }
+    }
+
+    pub fn set(&self, figures: &DiskFigures) {
+        let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.on, u64::from(figures.on));
+        set(&self.bytes, figures.bytes);
+        set(&self.objects, figures.objects);
+        for (counter, value) in self.events.iter().zip(figures.events) {
+            counter.add(value.saturating_sub(counter.get()));
+        }
+    }
+}
+
 /// What the memory of the cache holds, as of the last [`StoreMetrics::set`].
 #[derive(Clone, Debug)]
 pub struct StoreMetrics {

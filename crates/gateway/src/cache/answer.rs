@@ -259,6 +259,11 @@ async fn lead(
             let told = Told { forwarded_status: updated.then_some(304), ..told };
             deliver_object(look, &object, told, client, record).await
         }
+        Outcome::Below { object, tier } => {
+            record.cache = Some(CacheResult::Hit);
+            let told = Told { hit: true, tier: Some(tier), ..Told::default() };
+            deliver_object(look, &object, told, client, record).await
+        }
         Outcome::Head(head) => {
             record.cache = Some(if head.stored.is_some() { CacheResult::Miss } else { CacheResult::Pass });
             deliver_stream(look, &head, &mut reader, watched, told, client, record).await
@@ -289,6 +294,11 @@ async fn join(
     match outcome {
         Some(Outcome::Failed(fault)) => Err(fault.into()),
         Some(Outcome::Object { object, .. }) if look.selects(&object.selecting, &object.head) => {
+            deliver_object(look, &object, told, client, record).await.map(Some)
+        }
+        Some(Outcome::Below { object, tier }) if look.selects(&object.selecting, &object.head) => {
+            record.cache = Some(CacheResult::Hit);
+            let told = Told { hit: true, tier: Some(tier), ..Told::default() };
             deliver_object(look, &object, told, client, record).await.map(Some)
         }
         Some(Outcome::Head(head)) => match &head.stored {

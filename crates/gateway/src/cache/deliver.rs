@@ -24,6 +24,8 @@ pub(super) struct Told {
     pub forwarded: Option<Forwarded>,
     pub forwarded_status: Option<u16>,
     pub collapsed: bool,
+    /// The tier that it came from, where that is not the memory.
+    pub tier: Option<&'static str>,
 }
 
 /// What of a response the client gets.
@@ -288,7 +290,7 @@ fn cache_status(look: &Lookup<'_, '_>, known: &Known<'_>, told: Told, head: &mut
         collapsed: told.collapsed,
         ttl_s: known.freshness.map(|freshness| freshness.ttl_s(look.now_ms)),
         key: None,
-        detail: None,
+        detail: told.tier,
     };
     let mut text = look.x.worker.buffers.out();
     status.write(name, &mut text);

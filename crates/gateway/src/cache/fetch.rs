@@ -11,17 +11,22 @@ use crate::identify::Peer;
 use crate::record::Record;
 use crate::view::View;
 use crate::worker::Worker;
-use headgate_cache::fill::Writer;
+use headgate_cache::fill::{Outcome, Writer};
+use headgate_cache::lower::Risen;
 use headgate_cache::object::Object;
-use headgate_cache::rules::{Asked, Block, Validators};
+use headgate_cache::rules::{Asked, Block, Use, Validators};
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_net::body::Source;
 use headgate_net::buffer::Lent;
 use headgate_net::downstream::Downstream;
 use headgate_net::head::RequestHead;
 use headgate_net::rewrite::rewrite;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 /// What a fetch needs that does not depend on who asked for it.
@@ -59,19 +64,8 @@ impl Fetch {
         let x = look.x;
         let worker = Rc::clone(x.worker);
         let mut head = worker.buffers.request();
-        let validators = stored.map(|stored| Block(&stored.head));
-        let validators = validators.as_ref().map_or_else(Validators::default, Validators::of);
-        let further: [Option<(&[u8], &[u8])>; 2] = [
-            validators.etag.map(|tag| (&b"if-none-match"[..], tag)),
-            validators.last_modified.map(|date| (&b"if-modified-since"[..], date)),
-        ];
-        let further: Vec<_> = further.into_iter().flatten().collect();
-        let drops = |name: &[u8]| stored.is_some() && is_particular(name);
-        if rewrite(x.head, drops, &further, &mut head).is_err() {
-            writer.fail(Fault::new(
-                FaultKind::HeadTooLarge,
-                "the request head has no room for a condition of the cache",
-            ));
+        if let Err(fault) = write_question(x.head, stored, &mut head) {
+            writer.fail(fault);
             look.cache.fills.leave(writer.fill());
             return;
         }
@@ -99,10 +93,16 @@ impl Fetch {
         tokio::task::spawn_local(fetch.run(writer));
     }
 
-    async fn run(self, writer: Writer) {
-        let worker = &self.worker;
+    async fn run(mut self, mut writer: Writer) {
         let fill = Arc::clone(writer.fill());
-        let _known = self.shared.then(|| Known { worker, fill: &fill });
+        let known_by = Rc::clone(&self.worker);
+        let known = self.shared.then(|| Known { worker: &known_by, fill: &fill });
+        let lower = &known_by.shared.cache.lower;
+        let birth = lower.birth(&fill.key);
+        if !lower.is_empty() && self.look_below(&mut writer).await {
+            return;
+        }
+        let worker = &self.worker;
         let (upload, download) = (worker.deadlines.deadline(), worker.deadlines.deadline());
         let started = worker.now();
         let x = Exchange {
@@ -131,6 +131,53 @@ impl Fetch {
             Ok(_) => intake.end(),
             Err(failure) => intake.fail(failure.fault),
         }
+        drop(known);
+        if let Some(object) = intake.stored() {
+            lower.offer(&fill.key, &object, &birth).await;
+        }
+    }
+
+    /// Asks the tiers below the memory for what is not stored there. True when that is the answer; what is there
+    /// but stale is asked about.
+    async fn look_below(&mut self, writer: &mut Writer) -> bool {
+        if self.stored.is_some() || self.asked.authorization {
+            return false;
+        }
+        let worker = &self.worker;
+        let (cache, key) = (&worker.shared.cache, Arc::clone(&writer.fill().key));
+        let patience = worker.deadlines.deadline();
+        patience.set(cache.lower_deadline);
+        let fields = self.fields();
+        let found = {
+            let mut find = pin!(cache.lower.find(&key, &fields, &cache.store, self.born));
+            poll_fn(|cx| match find.as_mut().poll(cx) {
+                Poll::Ready(found) => Poll::Ready(found),
+                Poll::Pending if patience.poll_due(cx).is_ready() => {
+                    cache.late.fetch_add(1, Ordering::Relaxed);
+                    Poll::Ready(None)
+                }
+                Poll::Pending => Poll::Pending,
+            })
+            .await
+        };
+        let Some(Risen { draft, tier }) = found else { return false };
+        // What the memory does not take, or was purged while it came up, answers those who wait and nobody else.
+        let object = cache.store.insert(&key, draft).unwrap_or_else(|draft| Arc::new(Object::loose(*draft)));
+        let now_ms = worker.wall.unix_us(worker.now()) / 1_000;
+        let usable =
+            matches!(object.freshness.judge(&self.asked.directives, now_ms), Use::Fresh | Use::MaxStale);
+        if usable && !object.is_outdated() {
+            self.leave(writer);
+            writer.decide(Outcome::Below { object, tier });
+            return true;
+        }
+        let mut question = worker.buffers.request();
+        if write_question(&self.head, Some(&object), &mut question).is_ok() {
+            self.head = question;
+            self.asked = Asked { range: false, conditional: false, ..self.asked };
+            self.stored = Some(object);
+        }
+        false
     }
 
     /// The fields of the request.
@@ -152,6 +199,26 @@ impl Fetch {
     pub(super) fn is_shared(&self) -> bool {
         self.shared
     }
+}
+
+/// Writes the request as it is sent: as it came, or asking about what is stored with its own validators.
+fn write_question(
+    from: &RequestHead,
+    stored: Option<&Arc<Object>>,
+    to: &mut RequestHead,
+) -> Result<(), Fault> {
+    let validators = stored.map(|stored| Block(&stored.head));
+    let validators = validators.as_ref().map_or_else(Validators::default, Validators::of);
+    let further: [Option<(&[u8], &[u8])>; 2] = [
+        validators.etag.map(|tag| (&b"if-none-match"[..], tag)),
+        validators.last_modified.map(|date| (&b"if-modified-since"[..], date)),
+    ];
+    let further: Vec<_> = further.into_iter().flatten().collect();
+    let drops = |name: &[u8]| stored.is_some() && is_particular(name);
+    rewrite(from, drops, &further, to).map_err(|_| {
+        let message = "the request head has no room for a condition of the cache";
+        Fault::new(FaultKind::HeadTooLarge, message)
+    })
 }
 
 /// Fields that ask for less than the whole, or about a version that a client has.

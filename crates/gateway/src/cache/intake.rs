@@ -35,6 +35,8 @@ struct Inner {
     verdict: Verdict,
     /// Bytes taken of what all fills may hold.
     held: u64,
+    /// All of it, where it was to be stored.
+    stored: Option<Arc<Object>>,
 }
 
 /// What becomes of the response.
@@ -51,7 +53,11 @@ enum Verdict {
 
 impl<'f> Intake<'f> {
     pub(super) fn new(fetch: &'f Fetch, started: Tick, writer: Writer) -> Self {
-        Self { fetch, started, inner: RefCell::new(Inner { writer, verdict: Verdict::Open, held: 0 }) }
+        Self {
+            fetch,
+            started,
+            inner: RefCell::new(Inner { writer, verdict: Verdict::Open, held: 0, stored: None }),
+        }
     }
 
     fn route(&self) -> &Route {
@@ -69,6 +75,11 @@ impl<'f> Intake<'f> {
     /// The fetch has ended and the response with it.
     pub(super) fn end(&self) {
         self.inner.borrow().writer.finish();
+    }
+
+    /// All of the response, where it was to be stored and has ended.
+    pub(super) fn stored(&self) -> Option<Arc<Object>> {
+        self.inner.borrow_mut().stored.take()
     }
 
     /// The fetch has failed: what is stored may make good for it.
@@ -107,7 +118,7 @@ impl<'f> Intake<'f> {
         let draft = self.draft(head, &fields);
         if let (None, Some(stored)) = (&draft, &self.fetch.stored) {
             // What the origin says now is not for storing, and what it said before is no longer true.
-            self.cache().store.remove(&self.inner.borrow().writer.fill().key, stored);
+            self.cache().remove(&self.inner.borrow().writer.fill().key, stored);
         }
         draft.map_or(Verdict::Pass, |draft| Verdict::Store(Box::new(draft)))
     }
@@ -155,7 +166,7 @@ impl<'f> Intake<'f> {
         let object = if storing.is_ok() {
             store.insert(&key, draft)
         } else {
-            store.remove(&key, stored);
+            self.cache().remove(&key, stored);
             Err(Box::new(draft))
         };
         let object = object.unwrap_or_else(|draft| Arc::new(Object::loose(*draft)));
@@ -316,7 +327,7 @@ impl Receiver for Intake<'_> {
     }
 
     fn push(&self, piece: &[u8]) {
-        let Inner { writer, verdict, held } = &mut *self.inner.borrow_mut();
+        let Inner { writer, verdict, held, .. } = &mut *self.inner.borrow_mut();
         if matches!(verdict, Verdict::Stored { .. }) {
             return;
         }
@@ -335,7 +346,7 @@ impl Receiver for Intake<'_> {
     }
 
     fn finish(&self) {
-        let Inner { writer, verdict, .. } = &mut *self.inner.borrow_mut();
+        let Inner { writer, verdict, stored, .. } = &mut *self.inner.borrow_mut();
         if let Verdict::Store(draft) = std::mem::replace(verdict, Verdict::Pass)
             && let Some(pieces) = writer.content()
         {
@@ -349,8 +360,10 @@ impl Receiver for Intake<'_> {
                 }
             };
             if whole {
-                // Refused by the policy, or purged meanwhile: it was passed on all the same.
-                let _ = self.cache().store.insert(&writer.fill().key, draft);
+                // Refused by the policy, or purged meanwhile: it was passed on all the same. The tiers below know
+                // themselves what was purged, and have more room.
+                let object = self.cache().store.insert(&writer.fill().key, draft);
+                *stored = Some(object.unwrap_or_else(|draft| Arc::new(Object::loose(*draft))));
             }
         }
         writer.finish();

@@ -11,6 +11,7 @@ mod chaos;
 mod command;
 mod departures;
 mod differential;
+mod disk_cache;
 mod endpoints;
 mod explain;
 mod failures;

@@ -21,6 +21,25 @@ pub struct CacheSpec {
     pub collapse_max: Limit<1_000>,
     /// Name in the `Cache-Status` field of responses. Empty: no such field.
     pub status_name: StatusName,
+    /// A tier on disk below the memory, which outlives the process.
+    pub disk: Option<DiskSpec>,
+}
+
+/// The cache's tier on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiskSpec {
+    /// Its folder, which holds nothing else. It is made when it is not there.
+    pub path: String,
+    /// What its files may take.
+    #[serde(default)]
+    pub size: Bytes<10_737_418_240>,
+    /// Shortest content that is kept there.
+    #[serde(default)]
+    pub min_object: Bytes<1_024>,
+    /// How long a request waits for the disk before the service is asked.
+    #[serde(default)]
+    pub deadline: Span<50>,
 }
 
 /// Each is the file of the same name in `policy/evict`.

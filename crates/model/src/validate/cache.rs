@@ -6,6 +6,8 @@ use crate::spec::{CacheChoice, Config, RouteCache};
 
 /// A cache below this holds next to nothing.
 const MEMORY_MIN: u64 = 1 << 20;
+/// A tier on disk has 16 segments at least, of 1 MiB each.
+const DISK_MIN: u64 = 16 << 20;
 
 pub(super) fn check(config: &Config, root: &Place<'_>, report: &mut Report<'_>) {
     let (cache, at) = (&config.cache, root.get("cache"));
@@ -23,6 +25,17 @@ pub(super) fn check(config: &Config, root: &Place<'_>, report: &mut Report<'_>) 
     report.at_least_one(cache.collapse_max.0, &at.get("collapse_max"));
     if !cache.status_name.0.is_empty() {
         report.token(&cache.status_name.0, "name", &at.get("status_name"));
+    }
+    if let Some(disk) = &cache.disk {
+        let at = at.get("disk");
+        report.file(&disk.path, &at.get("path"));
+        if disk.size.0 < DISK_MIN {
+            report.error(&at.get("size"), "too small: at least \"16MiB\"");
+        }
+        if disk.min_object.0 > cache.max_object.0 {
+            report.error(&at.get("min_object"), "larger than `max_object`: no response would be kept there");
+        }
+        report.positive(disk.deadline, &at.get("deadline"));
     }
     for (index, route) in config.routes.iter().enumerate() {
         let at = root.get("route").at(index).get("cache");

@@ -116,6 +116,17 @@ impl Headgate {
         Self::spawn(command, config.matches("[listen.").count(), scratch)
     }
 
+    /// With this configuration, started by a shell that does something else `before`.
+    pub(crate) fn start_after(before: &str, config: &str) -> Self {
+        let scratch = scratch();
+        let file = scratch.file("headgate.toml");
+        fs::write(&file, config).unwrap();
+        let run = format!("{before} && exec {} run {}", env!("CARGO_BIN_EXE_headgate"), file.display());
+        let mut command = Command::new("unshare");
+        command.stdin(Stdio::null()).args(["--user", "--map-root-user", "--mount", "sh", "-c", &run]);
+        Self::spawn(command, config.matches("[listen.").count(), scratch)
+    }
+
     /// Not a gateway but `headgate lab dns` with these names, at the listener `dns`; its file is
     /// [`Self::config_file`].
     pub(crate) fn dns(names: &str) -> Self {

@@ -173,6 +173,23 @@ impl Wire {
         self.has_more().then(|| self.response())
     }
 
+    /// A whole response that says how long it is; `None` when the peer ends the connection within it.
+    pub(crate) fn try_response(&mut self) -> Option<Response> {
+        let head = loop {
+            if let Some(end) = self.got.windows(4).position(|four| four == b"\r\n\r\n") {
+                let rest = self.got.split_off(end + 4);
+                break Head::new(std::mem::replace(&mut self.got, rest));
+            }
+            self.try_fill().ok().filter(|count| *count > 0)?;
+        };
+        let length: usize = head.value("content-length")?.parse().ok()?;
+        while self.got.len() < length {
+            self.try_fill().ok().filter(|count| *count > 0)?;
+        }
+        let body = self.take(length);
+        Some(Response { head, body })
+    }
+
     /// Sends a GET for `path` and reads its response.
     #[track_caller]
     pub(crate) fn get(&mut self, path: &str) -> Response {
