@@ -29,6 +29,7 @@ usage: cargo xtask COMMAND
 
 used by the above as processes of their own:
   relay LISTEN TO       byte relay that parses nothing, the floor of any proxy
+  answerer LISTEN TO    gives everybody what the origin said once, the floor of any cache
   echo LISTEN           WebSocket echo server
   paced                 constant-rate HTTP/1 generator (`cargo xtask paced --help`)";
 
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::run(rest),
         ["echo", listen] => bench::echo(listen),
         ["relay", listen, to] => bench::relay(listen, to),
+        ["answerer", listen, origin] => bench::answerer(listen, origin),
         ["paced", rest @ ..] => bench::paced(rest),
         _ => Err(HELP.to_owned()),
     };

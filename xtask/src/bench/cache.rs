@@ -42,10 +42,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
         done(http2_row(options, &stage));
     }
     if options.wants("zipf") {
-        done(mixed_row(options, &stage));
+        done(mixed_row(&caches_only(options), &stage));
     }
     if options.wants("memory") {
-        done(memory_row(options, &stage));
+        done(memory_row(&caches_only(options), &stage));
     }
     if options.write {
         let settings = "`hit %` is what the origin
@@ -54,6 +54,13 @@ did not see. Content is in memory everywhere, NGINX's in files on tmpfs. The set
         report::store(options, &head, "cache", "Caches side by side", settings, &rows)?;
     }
     Ok(())
+}
+
+/// Without the answerer, which forgets nothing.
+fn caches_only(options: &Options) -> Options {
+    let mut options = options.clone();
+    options.only.retain(|&kind| kind != Kind::Answerer);
+    options
 }
 
 fn hit_rows(options: &Options, stage: &Stage, done: &mut impl FnMut(Row)) {

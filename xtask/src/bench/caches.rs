@@ -35,7 +35,7 @@ pub(crate) fn origin(folder: &Path) -> String {
 pub(crate) fn nginx(folder: &Path, mib: u32) -> String {
     format!(
         "proxy_cache_path {}/stored levels=1:2 keys_zone=stored:32m max_size={mib}m inactive=600m use_temp_path=off;
-  proxy_cache stored; sendfile on; tcp_nopush on;
+  proxy_cache stored; sendfile on; tcp_nopush off;
   open_file_cache max=20000 inactive=600s; open_file_cache_valid 600s;",
         folder.display()
     )

@@ -1,5 +1,6 @@
 //! The benches: how each claim about speed, memory and reloads is measured, and against whom.
 
+mod answerer;
 mod cache;
 mod caches;
 mod configs;
@@ -28,6 +29,7 @@ mod websocket;
 use crate::Outcome;
 use options::Options;
 
+pub(crate) use answerer::run as answerer;
 pub(crate) use load::paced_command as paced;
 pub(crate) use process::{Process, free_address};
 pub(crate) use relay::run as relay;

@@ -10,8 +10,8 @@ usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|evict|pre
   --rounds N              interleaved rounds (5)
   --seconds S             seconds of each measurement (3)
   --connections A,B,...   for the small row (8,64,256)
-  --only NAME,...         of headgate, nginx, haproxy, relay, varnish (proxy: the first four; cache: all but relay;
-                          else headgate)
+  --only NAME,...         of headgate, nginx, haproxy, relay, varnish, answerer (proxy: the first four; cache: all
+                          but relay; else headgate)
   --rows NAME,...         of small, 64k, 1m, post, paced, idle, tls, handshakes, h2, routes (all); of `cache`:
                           small, 64k, 1m, h2, zipf, memory
   --headgate PATH         measure this binary instead of building one

@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     Haproxy,
     Varnish,
     Relay,
+    Answerer,
 }
 
 /// What a group of rows needs of a proxy.
@@ -82,9 +83,11 @@ pub(crate) struct Peer {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Headgate, Self::Nginx, Self::Haproxy, Self::Varnish, Self::Relay];
+    const ALL: [Self; 6] =
+        [Self::Headgate, Self::Nginx, Self::Haproxy, Self::Varnish, Self::Relay, Self::Answerer];
     pub(crate) const PROXIES: [Self; 4] = [Self::Headgate, Self::Nginx, Self::Haproxy, Self::Relay];
-    pub(crate) const CACHES: [Self; 4] = [Self::Headgate, Self::Nginx, Self::Haproxy, Self::Varnish];
+    pub(crate) const CACHES: [Self; 5] =
+        [Self::Headgate, Self::Nginx, Self::Haproxy, Self::Varnish, Self::Answerer];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -93,6 +96,7 @@ impl Kind {
             Self::Haproxy => "haproxy",
             Self::Varnish => "varnish",
             Self::Relay => "relay",
+            Self::Answerer => "answerer",
         }
     }
 
@@ -107,7 +111,7 @@ impl Kind {
     pub(crate) fn supports(self, setup: Setup) -> bool {
         match self {
             Self::Relay => setup == Setup::Plain,
-            Self::Varnish => matches!(setup, Setup::Cache { tls: false, .. }),
+            Self::Varnish | Self::Answerer => matches!(setup, Setup::Cache { tls: false, .. }),
             Self::Headgate | Self::Nginx | Self::Haproxy => true,
         }
     }
@@ -120,6 +124,7 @@ impl Kind {
             Self::Haproxy => version_of(Path::new("haproxy"), "-v"),
             Self::Varnish => version_of(Path::new("varnishd"), "-V"),
             Self::Relay => "a byte relay of `cargo xtask relay`".to_owned(),
+            Self::Answerer => "what `cargo xtask answerer` makes of one read and one write".to_owned(),
         }
     }
 }
@@ -174,8 +179,8 @@ impl Peer {
                 let cache = setup.cache_mib().map(caches::varnish).unwrap_or_default();
                 (Path::new("varnishd"), listen.chain(cache).collect())
             }
-            (Kind::Relay, _) => {
-                (&programs.own, vec!["relay".to_owned(), address.to_string(), origin.to_string()])
+            (Kind::Relay | Kind::Answerer, _) => {
+                (&programs.own, vec![kind.name().to_owned(), address.to_string(), origin.to_string()])
             }
         };
         let (program, arguments) = match programs.under.split_first() {
@@ -206,7 +211,7 @@ fn config_path(kind: Kind, folder: &Path) -> PathBuf {
         Kind::Headgate => "headgate.toml",
         Kind::Nginx => "nginx.conf",
         Kind::Haproxy => "haproxy.cfg",
-        Kind::Varnish | Kind::Relay => "none",
+        Kind::Varnish | Kind::Relay | Kind::Answerer => "none",
     })
 }
 
@@ -229,7 +234,7 @@ fn write_config(
                 files.push((net.folder.join("routes.map"), configs::haproxy_map(count, extra_route)));
             }
         }
-        Kind::Varnish | Kind::Relay => {}
+        Kind::Varnish | Kind::Relay | Kind::Answerer => {}
     }
     for (path, text) in files {
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -149,14 +149,28 @@ impl Row {
         self.ratio(metric, |round| self.samples(kind)?.get(round)?.get(metric))
     }
 
+    /// What is left of the best rival's CPU where nothing is done but a read and a write: no goal below it can be
+    /// reached.
+    fn floor(&self) -> Option<String> {
+        let floor = self.samples(Kind::Answerer)?.iter().enumerate();
+        let ratios = floor.filter_map(|(round, sample)| {
+            Some(sample.get(Metric::Cpu)? / self.best(round, Metric::Cpu).filter(|&best| best > 0.0)?)
+        });
+        let spread = show_ratio(spread(ratios.collect())?);
+        Some(format!("answerer / the best of them: {} {spread}", Metric::Cpu.title()))
+    }
+
+    /// The best rival's figure in a round.
+    fn best(&self, round: usize, metric: Metric) -> Option<f64> {
+        RIVALS
+            .into_iter()
+            .filter_map(|kind| self.samples(kind)?.get(round)?.get(metric))
+            .min_by(f64::total_cmp)
+    }
+
     /// To the best rival in each round. All goals are on metrics where less is better.
     fn ratio_to_best(&self, metric: Metric) -> Option<Spread> {
-        self.ratio(metric, |round| {
-            RIVALS
-                .into_iter()
-                .filter_map(|kind| self.samples(kind)?.get(round)?.get(metric))
-                .min_by(f64::total_cmp)
-        })
+        self.ratio(metric, |round| self.best(round, metric))
     }
 
     /// The row as a table of medians, with the ratios, errors and goals under it.
@@ -188,7 +202,7 @@ impl Row {
         }
         let mut text = format!("### {}\n\n{}", self.name, table(&lines));
         notes.extend(self.load_bound());
-        for kind in RIVALS.into_iter().chain([Kind::Relay]) {
+        for kind in RIVALS.into_iter().chain([Kind::Relay, Kind::Answerer]) {
             let ratios: Vec<String> = metrics
                 .iter()
                 .filter(|metric| metric.compared())
@@ -200,6 +214,7 @@ impl Row {
                 notes.push(format!("headgate / {}: {}", kind.name(), ratios.join("; ")));
             }
         }
+        notes.extend(self.floor());
         notes.extend(self.verdicts());
         if !notes.is_empty() {
             text.push('\n');
