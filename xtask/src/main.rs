@@ -23,6 +23,7 @@ usage: cargo xtask COMMAND
   bench load            `headgate load` beside wrk, and oha and k6 where they are installed
   bench reload          failed requests and closed WebSockets during reloads and a binary upgrade
   bench soak            minutes of slow, aborting and resetting clients and killed endpoints
+  bench disk            the disk tier beside foyer's
   bench sim             events per second, memory and accuracy of the lab's simulator
   bench evict           eviction policies of `headgate replay` beside libcachesim on public traces
   bench predict         accuracy of next-request prediction, and what fetching ahead gains

@@ -4,6 +4,7 @@ mod answerer;
 mod cache;
 mod caches;
 mod configs;
+mod disk;
 mod evict;
 mod generators;
 mod guard;
@@ -48,6 +49,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["load", rest @ ..] => generators::run(rest),
         ["reload", rest @ ..] => reload::run(rest),
         ["soak", rest @ ..] => soak::run(rest),
+        ["disk", rest @ ..] => disk::run(rest),
         ["sim", rest @ ..] => sim::run(rest),
         ["evict", rest @ ..] => evict::run(rest),
         ["predict", rest @ ..] => predict::run(rest),

@@ -5,7 +5,7 @@ use crate::Outcome;
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|evict|predict|guard [OPTIONS]
+usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|disk|evict|predict|guard [OPTIONS]
 
   --rounds N              interleaved rounds (5)
   --seconds S             seconds of each measurement (3)
@@ -20,7 +20,7 @@ usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|evict|pre
   --minutes N             length of the soak (10)
   --write                 store the table under docs/results/
 
-Rounds, seconds, connections and rows are for `proxy` and `cache`, idle and routes for `proxy`; `sim` takes rounds,
+Rounds, seconds, connections and rows are for `proxy` and `cache`, idle and routes for `proxy`; `sim` and `disk` take rounds,
 `predict` as the number of seeds, `guard` rounds of 200 runs. `instructions cached` is about hits of a cache.";
 
 /// Every row of `bench proxy`, in the order of the report.

@@ -297,7 +297,7 @@ pub(crate) fn spread(mut values: Vec<f64>) -> Option<Spread> {
     Some(Spread { median, least, most })
 }
 
-fn show_ratio(spread: Spread) -> String {
+pub(crate) fn show_ratio(spread: Spread) -> String {
     format!("{:.2} ({:.2}-{:.2})", spread.median, spread.least, spread.most)
 }
 

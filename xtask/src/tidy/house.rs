@@ -69,11 +69,15 @@ const IMPURE: [(&str, &str); 18] = [
     ("std::env", "take a lookup function as an argument"),
 ];
 
+/// Crates outside the workspace, that nothing of the product depends on.
+const OUTSIDE: [&str; 2] = ["fuzz", "peers"];
+
 /// Dependencies that point against the table.
 pub(crate) fn arrows(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for manifest in &tree.manifests {
-        let Some(home) = manifest.path.strip_suffix("/Cargo.toml").filter(|home| *home != "fuzz") else {
+        let Some(home) = manifest.path.strip_suffix("/Cargo.toml").filter(|home| !OUTSIDE.contains(home))
+        else {
             continue;
         };
         let name = home.rsplit('/').next().unwrap_or(home);
