@@ -12,6 +12,7 @@ use headgate_model::fault::FaultKind;
 use headgate_model::spec::Limits;
 use headgate_net::deadline::Deadline;
 use headgate_net::frame_meter::{FrameMeter, Metered};
+use headgate_net::gathered::Gathered;
 use headgate_net::stream::Stream;
 use resets::Resets;
 use std::cell::{Cell, RefCell};
@@ -73,13 +74,19 @@ pub(crate) async fn serve(
     let spec = &view.snapshot.listeners[listener].spec;
     let meter = Rc::new(RefCell::new(FrameMeter::new(worker.now())));
     let shared = Arc::clone(&worker.shared);
-    let stream = Metered::new(stream, Rc::clone(&meter), move || shared.now());
+    let gathered = Rc::new(Gathered::new(stream, Rc::clone(&worker.buffers)));
+    let stream = Metered::new(Rc::clone(&gathered), Rc::clone(&meter), move || shared.now());
     deadline.set(spec.timeouts.head.0);
     let builder = builder(&spec.limits);
     let mut handshake = pin!(builder.handshake::<_, Bytes>(stream));
-    let begun = poll_fn(|cx| match handshake.as_mut().poll(cx) {
-        Poll::Ready(begun) => Poll::Ready(begun.ok()),
-        Poll::Pending => deadline.poll_due(cx).map(|()| None),
+    let begun = poll_fn(|cx| {
+        let begun = handshake.as_mut().poll(cx);
+        // What cannot be sent shows when it is read.
+        let _ = gathered.poll_send(cx);
+        match begun {
+            Poll::Ready(begun) => Poll::Ready(begun.ok()),
+            Poll::Pending => deadline.poll_due(cx).map(|()| None),
+        }
     });
     let Some(connection) = begun.await else { return };
     deadline.clear();
@@ -87,7 +94,8 @@ pub(crate) async fn serve(
     let client = Client { worker, peer, active: Cell::new(0), resets, connection: Cell::new(None) };
     let resting = Cell::new(false);
     let client = Rc::new(client);
-    let mut served = Served { client, listener, view, deadline, resting, meter, requests: 0, ending: false };
+    let mut served =
+        Served { client, listener, view, deadline, resting, meter, gathered, requests: 0, ending: false };
     served.run(connection).await;
 }
 
@@ -117,6 +125,7 @@ struct Served {
     /// No stream is under way and the deadline is set.
     resting: Cell<bool>,
     meter: Rc<RefCell<FrameMeter>>,
+    gathered: Rc<Gathered>,
     requests: u32,
     /// No more requests are wanted: what is under way is finished.
     ending: bool,
@@ -139,6 +148,9 @@ impl Served {
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(Event::Failed(error)),
                     Poll::Ready(None) => return Poll::Ready(Event::Closed),
                     Poll::Pending => {}
+                }
+                if let Poll::Ready(Err(_)) = self.gathered.poll_send(cx) {
+                    return Poll::Ready(Event::Closed);
                 }
                 if !self.ending && stopped.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Event::Stop);
@@ -204,7 +216,11 @@ impl Served {
         self.deadline.set(LINGER);
         poll_fn(|cx| match connection.poll_closed(cx) {
             Poll::Ready(_) => Poll::Ready(()),
-            Poll::Pending => self.deadline.poll_due(cx),
+            Poll::Pending => {
+                // The deadline bounds it, whatever becomes of this.
+                let _ = self.gathered.poll_send(cx);
+                self.deadline.poll_due(cx)
+            }
         })
         .await;
     }

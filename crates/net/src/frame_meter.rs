@@ -4,7 +4,7 @@
 //! lists are bounded elsewhere too.
 
 use crate::frames::{DATA, END_STREAM, Frame, Frames, HEADERS, RST_STREAM};
-use crate::stream::Stream;
+use crate::gathered::Gathered;
 use headgate_model::units::Tick;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -136,16 +136,16 @@ impl FrameMeter {
 }
 
 /// A client's stream whose frames are counted. Once the budget is spent it reads no more: whoever drives
-/// the connection has to look at the meter after each turn.
+/// the connection has to look at the meter, and to send what was gathered, after each turn.
 pub struct Metered<Clock> {
-    stream: Stream,
+    stream: Rc<Gathered>,
     meter: Rc<RefCell<FrameMeter>>,
     clock: Clock,
 }
 
 impl<Clock: Fn() -> Tick> Metered<Clock> {
     #[must_use]
-    pub fn new(stream: Stream, meter: Rc<RefCell<FrameMeter>>, clock: Clock) -> Self {
+    pub fn new(stream: Rc<Gathered>, meter: Rc<RefCell<FrameMeter>>, clock: Clock) -> Self {
         Self { stream, meter, clock }
     }
 }
@@ -158,7 +158,7 @@ impl<Clock: Fn() -> Tick + Unpin> AsyncRead for Metered<Clock> {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        let read = this.stream.poll_read(cx, buf);
         meter.received(&buf.filled()[before..], &this.clock);
         read
     }
@@ -166,11 +166,7 @@ impl<Clock: Fn() -> Tick + Unpin> AsyncRead for Metered<Clock> {
 
 impl<Clock: Fn() -> Tick + Unpin> AsyncWrite for Metered<Clock> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = self.stream.poll_write(cx, bytes);
-        if let Poll::Ready(Ok(count)) = written {
-            self.meter.borrow_mut().sent(&bytes[..count]);
-        }
-        written
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -193,8 +189,9 @@ impl<Clock: Fn() -> Tick + Unpin> AsyncWrite for Metered<Clock> {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_flush(cx)
+    /// Comes after each frame, and does nothing: what was gathered goes at the end of the turn.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -10,6 +10,7 @@ pub mod fields;
 pub mod forwarded;
 pub mod frame_meter;
 mod frames;
+pub mod gathered;
 pub mod h1;
 pub mod h2_head;
 pub mod head;

@@ -107,6 +107,12 @@ impl Stream {
         result.map_ok(|()| buf.filled().len())
     }
 
+    /// Reads into memory that may never have been written.
+    #[inline]
+    pub(crate) fn poll_read_buf(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        on_io!(self, stream => Pin::new(stream).poll_read(cx, buf))
+    }
+
     #[inline]
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.counted(on_io!(self, stream => Pin::new(stream).poll_write(cx, bytes)))
@@ -304,7 +310,7 @@ impl Stream {
 impl AsyncRead for Stream {
     #[inline]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        on_io!(self, stream => Pin::new(stream).poll_read(cx, buf))
+        self.poll_read_buf(cx, buf)
     }
 }
 
