@@ -8,6 +8,7 @@ use crate::rules::Freshness;
 use bytes::{Bytes, BytesMut};
 use headgate_model::fault::{Fault, FaultKind};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -66,6 +67,8 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Fill {
     pub key: Key,
+    /// When it was asked for, on the purge clock.
+    born: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -128,6 +131,15 @@ impl State {
 }
 
 impl Fill {
+    /// To be called when it is asked for.
+    pub fn set_born(&self, born: u64) {
+        self.born.store(born, Ordering::Release);
+    }
+
+    pub(crate) fn born(&self) -> u64 {
+        self.born.load(Ordering::Acquire)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -219,7 +231,8 @@ impl Writer {
     /// Of a new fill.
     #[must_use]
     pub fn new(key: Key) -> Self {
-        let fill = Fill { key, state: Mutex::new(State { kept: true, ..State::default() }) };
+        let born = AtomicU64::new(0);
+        let fill = Fill { key, born, state: Mutex::new(State { kept: true, ..State::default() }) };
         Self { fill: Arc::new(fill), room: BytesMut::new(), written: 0 }
     }
 

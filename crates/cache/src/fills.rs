@@ -48,10 +48,11 @@ impl Fills {
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Joins the fill of `key`, or begins it. `most`: readers of one fill.
-    pub fn enter(&self, key: &[u8], most: usize) -> Part {
+    /// Joins the fill of `key`, or begins it. `most`: readers of one fill. One that was asked for before a purge that
+    /// may mean it is not joined any more: `was_purged` since that moment.
+    pub fn enter(&self, key: &[u8], most: usize, was_purged: impl Fn(u64) -> bool) -> Part {
         let mut shard = self.shard(key);
-        if let Some(fill) = shard.get(key) {
+        if let Some(fill) = shard.get(key).filter(|fill| !was_purged(fill.born())) {
             return fill.join(most).map_or(Part::Full, Part::Join);
         }
         match begin(key) {

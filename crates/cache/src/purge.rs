@@ -18,6 +18,8 @@ pub(crate) struct Purges {
     /// What was born before this is not stored.
     floor: AtomicU64,
     recent: Mutex<VecDeque<(u64, Matches)>>,
+    /// When a tag was purged last.
+    last_tag: AtomicU64,
     pub(crate) tags: Tags,
 }
 
@@ -42,6 +44,11 @@ impl Purges {
         recent.iter().any(|(at, matches)| born < *at && matches(key))
     }
 
+    /// Whether a purge since `born` may mean what is on its way for `key`, whose tags are not known.
+    pub(crate) fn may_have_purged(&self, key: &[u8], born: u64) -> bool {
+        born < self.last_tag.load(Ordering::Acquire) || self.has_purged(key, born)
+    }
+
     pub(crate) fn note_key(&self, key: &[u8]) {
         let key: Box<[u8]> = key.into();
         self.note_matching(Arc::new(move |other| *other == *key));
@@ -60,6 +67,7 @@ impl Purges {
 
     pub(crate) fn tag(&self, name: &[u8], soft: bool) {
         let now = self.tick();
+        self.last_tag.fetch_max(now, Ordering::AcqRel);
         let forgot = self.tags.sweep();
         if self.tags.purge(name, soft, now).is_err() || forgot {
             self.floor.fetch_max(now, Ordering::AcqRel);

@@ -214,6 +214,12 @@ impl Store {
         self.purges.tags.get(names)
     }
 
+    /// Whether what was asked for at `born` under `key` may have been purged since.
+    #[must_use]
+    pub fn may_have_purged(&self, key: &[u8], born: u64) -> bool {
+        self.purges.may_have_purged(key, born)
+    }
+
     /// The moment on the purge clock: what is asked for now is older than every later purge.
     #[must_use]
     pub fn born(&self) -> u64 {

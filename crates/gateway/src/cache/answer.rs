@@ -205,7 +205,8 @@ async fn miss(
     let part = if alone {
         Part::Full
     } else {
-        look.cache.fills.enter(&look.key, look.x.view.snapshot.config.cache.collapse_max.0 as usize)
+        let most = look.x.view.snapshot.config.cache.collapse_max.0 as usize;
+        look.cache.fills.enter(&look.key, most, |born| look.cache.store.may_have_purged(&look.key, born))
     };
     match part {
         Part::Lead(writer, reader) => {

@@ -69,6 +69,8 @@ impl Fetch {
             look.cache.fills.leave(writer.fill());
             return;
         }
+        let born = look.cache.store.born();
+        writer.fill().set_born(born);
         let fetch = Self {
             view: Rc::clone(x.view),
             listener: x.listener,
@@ -87,7 +89,7 @@ impl Fetch {
             stored: stored.map(Arc::clone),
             shared,
             everybodys: look.everybodys,
-            born: look.cache.store.born(),
+            born,
             worker,
         };
         tokio::task::spawn_local(fetch.run(writer));

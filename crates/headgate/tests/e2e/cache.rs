@@ -4,6 +4,7 @@
 use crate::support::frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, frame, get};
 use crate::support::{Headgate, Port, Service, Wire, one_service, output, response};
 use serde_json::Value;
+use std::sync::{Mutex, mpsc};
 
 fn cacheable() -> Service {
     Service::start(|request| {
@@ -44,6 +45,34 @@ fn one_flag_switches_it_on_and_a_command_purges_it() {
     let metrics = Wire::connect(admin.address).ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").text();
     assert!(metrics.contains("\nheadgate_cache_objects 0\n"), "{metrics}");
     assert!(metrics.contains("headgate_cache_requests_total{result=\"miss\",route=\"/*\"} "), "{metrics}");
+}
+
+#[test]
+fn nobody_waits_for_what_was_asked_for_before_a_purge() {
+    let (asked, first_asked) = mpsc::channel();
+    let (release, held) = mpsc::channel::<()>();
+    // The first answer waits until everything else is over.
+    let first = Mutex::new(Some((asked, held)));
+    let service = Service::start(move |_| {
+        let first = first.lock().unwrap().take();
+        let number = if first.is_some() { "old" } else { "new" };
+        if let Some((asked, held)) = first {
+            asked.send(()).unwrap();
+            held.recv().unwrap();
+        }
+        response(&[("cache-control", "max-age=600"), ("surrogate-key", "a")], number.as_bytes())
+    });
+    let (to, admin) = (service.address.to_string(), Port::reserve());
+    let address = admin.address.to_string();
+    let gateway = Headgate::with_flags(&["--to", &to, "--cache", "--admin", &address, "--workers", "2"]);
+    let mut early = gateway.connect();
+    early.send("GET /a HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    first_asked.recv().unwrap();
+    assert!(output(&["purge", "--admin", &address, "--tag", "a"]).status.success());
+    assert_eq!(gateway.connect().get("/a").text(), "new");
+    release.send(()).unwrap();
+    assert_eq!(early.response().text(), "old");
+    assert_eq!(gateway.connect().get("/a").text(), "new", "the old one was not stored");
 }
 
 #[test]
