@@ -2,7 +2,7 @@
 //! checksum over all of it. Partial responses have no such form. Where the bytes lie is not known here.
 
 use crate::object::{Content, Object};
-use crate::rules::{Freshness, WhenStale};
+use crate::rules::{Freshness, WhenStale, is_stored_block};
 use bytes::Bytes;
 use twox_hash::XxHash3_64;
 
@@ -204,7 +204,7 @@ impl Input<'_> {
         };
         let fetch_ms = self.number()?;
         let selecting = self.counted()?[..].into();
-        let head = self.counted()?[..].into();
+        let head: Box<[u8]> = self.counted()?[..].into();
         let mut tags = Vec::new();
         for _ in 0..self.number()? {
             // Each takes four bytes of the input at least, or ends this.
@@ -218,6 +218,12 @@ impl Input<'_> {
         };
         let content = Content::new(if content.is_empty() { Vec::new() } else { vec![content] });
         let bodiless = flags & BODILESS != 0;
+        // Whoever wrote it must not reach beyond this response: into the framing of a client's connection.
+        let has_content = !bodiless && !matches!(status, 204 | 304);
+        let sound = (200..600).contains(&status) && (has_content || content.is_empty());
+        if !sound || !is_stored_block(&head) {
+            return None;
+        }
         Some(Response { status, head, content, bodiless, freshness, selecting, fetch_ms, tags })
     }
 }
@@ -247,12 +253,17 @@ mod tests {
         }
     }
 
+    fn block() -> impl Strategy<Value = Vec<u8>> {
+        "([a-z-]{1,9}x: [ -~]{0,20}\r\n){0,4}".prop_map(String::into_bytes)
+    }
+
     prop_compose! {
         fn object()(
-            status: u16, head: Vec<u8>, pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..4),
+            status in 200..600_u16, head in block(), pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..4),
             bodiless: bool, freshness in freshness(), selecting: Vec<u8>, fetch_ms: u32,
             names in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 0..5),
         ) -> Object {
+            let pieces = if bodiless || matches!(status, 204 | 304) { Vec::new() } else { pieces };
             Object::loose(Draft {
                 status,
                 head: head.into(),
@@ -311,6 +322,51 @@ mod tests {
             }
             let _ = decode(b"", &joined(&sealed(vec![bytes.into()])));
         }
+    }
+
+    #[test]
+    fn what_would_reach_into_framing_is_refused() {
+        let decoded = |status: u16, head: &str, content: &'static [u8]| {
+            let object = Object::loose(Draft {
+                status,
+                head: head.as_bytes().into(),
+                content: Content::new(vec![Bytes::from_static(content)]),
+                bodiless: false,
+                part: None,
+                freshness: Freshness {
+                    received_ms: 0,
+                    initial_age_s: 0,
+                    lifetime_s: 60,
+                    stale_while_revalidate_s: 0,
+                    stale_if_error_s: 0,
+                    when_stale: WhenStale::Allowed,
+                    always_revalidate: false,
+                    immutable: false,
+                },
+                selecting: Box::default(),
+                fetch_ms: 1,
+                tags: Box::default(),
+                born: 0,
+            });
+            decode(b"key", &joined(&encode(b"key", &object).unwrap())).is_some()
+        };
+        assert!(decoded(200, "a: b\r\n", b"content"));
+        for head in [
+            "\r\n",
+            "a: b\n",
+            "a: b",
+            "a: b\rc: d\r\n",
+            "a b: c\r\n",
+            "Content-Length: 3\r\n",
+            "transfer-encoding: chunked\r\n",
+            "no colon\r\n",
+        ] {
+            assert!(!decoded(200, head, b"content"), "{head:?}");
+        }
+        for status in [0, 101, 199, 204, 304, 600] {
+            assert!(!decoded(status, "", b"content"), "{status}");
+        }
+        assert!(decoded(204, "", b""));
     }
 
     #[test]

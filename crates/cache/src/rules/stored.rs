@@ -4,7 +4,7 @@
 use super::condition::{is_strong, strongly_equal, weakly_equal};
 use super::date;
 use super::directives::ResponseDirectives;
-use super::fields::{Fields, first, lines, members, write_field};
+use super::fields::{Fields, first, is_token, lines, members, write_field};
 
 /// Fields of one connection, of the proxy beside us, or of one moment.
 const NEVER_STORED: [&[u8]; 11] = [
@@ -47,6 +47,25 @@ pub fn write_stored(response: &impl Fields, received_ms: u64, out: &mut Vec<u8>)
         write_field(out, name, value);
     }
     write_missing_date(response, received_ms, out);
+}
+
+/// Whether `block` is one that could have been written here: whole lines, names and values without anything that ends
+/// a line, and no field of a connection or of framing.
+#[must_use]
+pub fn is_stored_block(block: &[u8]) -> bool {
+    let mut rest = block;
+    while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+        let line = rest[..end].strip_suffix(b"\r");
+        let parts = line.and_then(|line| Some((line, line.iter().position(|&byte| byte == b':')?)));
+        let Some((line, colon)) = parts else { return false };
+        let (name, value) = (&line[..colon], &line[colon..]);
+        let framing = is_one_of(name, &NEVER_STORED) || name.eq_ignore_ascii_case(b"content-length");
+        if framing || !is_token(name) || value.iter().any(|&byte| matches!(byte, b'\r' | 0)) {
+            return false;
+        }
+        rest = &rest[end + 1..];
+    }
+    rest.is_empty()
 }
 
 fn write_missing_date(response: &impl Fields, received_ms: u64, out: &mut Vec<u8>) {
