@@ -45,7 +45,8 @@ pub fn load(
     Err(errors)
 }
 
-/// Blots out what could be a secret: values of `secret`, and of header fields that carry credentials.
+/// Blots out what could be a secret: values of `secret`, and of header fields that carry credentials, and URLs that
+/// name who logs in.
 /// A value that only names an environment variable may be shown.
 pub(crate) fn hide_secrets(value: &DeValue<'_>, source: &mut Source<'_>) {
     match value {
@@ -58,6 +59,7 @@ pub(crate) fn hide_secrets(value: &DeValue<'_>, source: &mut Source<'_>) {
                 match child.get_ref() {
                     DeValue::Table(_) | DeValue::Array(_) => hide_secrets(child.get_ref(), source),
                     value if credential && !is_reference(value) => source.hide(child.span()),
+                    value if value.as_str().is_some_and(has_login) => source.hide(child.span()),
                     _ => {}
                 }
             }
@@ -65,6 +67,10 @@ pub(crate) fn hide_secrets(value: &DeValue<'_>, source: &mut Source<'_>) {
         DeValue::Array(array) => array.iter().for_each(|child| hide_secrets(child.get_ref(), source)),
         _ => {}
     }
+}
+
+fn has_login(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 fn is_reference(value: &DeValue<'_>) -> bool {

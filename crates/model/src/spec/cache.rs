@@ -23,6 +23,8 @@ pub struct CacheSpec {
     pub status_name: StatusName,
     /// A tier on disk below the memory, which outlives the process.
     pub disk: Option<DiskSpec>,
+    /// A tier in Redis or Valkey below that, which gateways share, and by which their purges reach each other.
+    pub redis: Option<RedisSpec>,
 }
 
 /// The cache's tier on disk.
@@ -40,6 +42,81 @@ pub struct DiskSpec {
     /// How long a request waits for the disk before the service is asked.
     #[serde(default)]
     pub deadline: Span<50>,
+}
+
+/// The cache's tier in Redis or Valkey.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedisSpec {
+    /// `"redis://10.0.0.5:6379/0"`; the port and the number of the database may be left out.
+    pub url: String,
+    /// Who logs in. Default: whoever Redis takes one for that names nobody.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Take it from the environment: `"${REDIS_PASSWORD}"`.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// Begins the names of everything that is written there. Gateways with the same one share what they have.
+    #[serde(default)]
+    pub prefix: RedisPrefix,
+    /// How long a request waits for Redis before the service is asked.
+    #[serde(default)]
+    pub deadline: Span<50>,
+    /// Shortest content that is kept there.
+    #[serde(default)]
+    pub min_object: Bytes<0>,
+    /// Longest content that is kept there.
+    #[serde(default)]
+    pub max_object: Bytes<1_048_576>,
+}
+
+/// A name without spaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RedisPrefix(pub String);
+
+impl Default for RedisPrefix {
+    fn default() -> Self {
+        Self("headgate".to_owned())
+    }
+}
+
+/// Where a Redis is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisPlace {
+    pub host: String,
+    pub port: u16,
+    pub database: u32,
+}
+
+impl RedisSpec {
+    /// What the URL says.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write instead.
+    pub fn place(&self) -> Result<RedisPlace, (&'static str, &'static str)> {
+        let form = "write \"redis://HOST:PORT/DATABASE\"";
+        if self.url.starts_with("rediss://") {
+            return Err(("TLS is not spoken with Redis", "let a tunnel beside Headgate speak it"));
+        }
+        let rest = self.url.strip_prefix("redis://").ok_or(("not the URL of a Redis", form))?;
+        if rest.contains('@') {
+            return Err(("a URL may be shown", "write `user` and `password` beside it"));
+        }
+        let (place, database) = rest.split_once('/').unwrap_or((rest, ""));
+        let database = if database.is_empty() { Ok(0) } else { database.parse() };
+        let database = database.map_err(|_| ("the database is no number", form))?;
+        // An IPv6 address stands in brackets, which are no part of it.
+        let (host, port) = match place.strip_prefix('[').and_then(|place| place.split_once(']')) {
+            Some((host, port)) => (host, port.strip_prefix(':').or(port.is_empty().then_some("6379"))),
+            None => place.split_once(':').map_or((place, Some("6379")), |(host, port)| (host, Some(port))),
+        };
+        let port = port.and_then(|port| port.parse().ok()).ok_or(("the port is no number", form))?;
+        if host.is_empty() || host.chars().any(|letter| !letter.is_ascii_graphic()) {
+            return Err(("the URL has no host", form));
+        }
+        Ok(RedisPlace { host: host.to_owned(), port, database })
+    }
 }
 
 /// Each is the file of the same name in `policy/evict`.
@@ -155,5 +232,43 @@ impl<'de> Deserialize<'de> for CacheChoice {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expecting = "true, false, or a table like { ttl = \"1m\" }";
         bool_or_table::<_, RouteCache, _>(deserializer, expecting, Self::Switch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_of_a_redis_says_where_it_is() {
+        let place = |url: &str| {
+            let (prefix, password) = (RedisPrefix::default(), None);
+            let (deadline, min_object, max_object) = (Span::default(), Bytes::default(), Bytes::default());
+            let url = url.to_owned();
+            RedisSpec { url, user: None, password, prefix, deadline, min_object, max_object }.place()
+        };
+        for (url, host, port, database) in [
+            ("redis://cache.internal", "cache.internal", 6379, 0),
+            ("redis://10.0.0.5:7000/3", "10.0.0.5", 7000, 3),
+            ("redis://[::1]/", "::1", 6379, 0),
+            ("redis://[::1]:7000", "::1", 7000, 0),
+        ] {
+            assert_eq!(place(url), Ok(RedisPlace { host: host.to_owned(), port, database }), "{url}");
+        }
+        for bad in [
+            "",
+            "localhost:6379",
+            "redis://",
+            "redis://:6379",
+            "redis://a:b",
+            "redis://a/b",
+            "redis://a b",
+            "redis://[::1]7000",
+            "redis://:secret@a",
+            "rediss://a",
+            "redis://a:70000",
+        ] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -13,7 +13,9 @@ mod telemetry;
 mod values;
 
 pub use balance::{Balance, BalancePolicy, HashKey, Sticky};
-pub use cache::{CacheChoice, CacheSpec, DiskSpec, EvictionPolicy, RouteCache};
+pub use cache::{
+    CacheChoice, CacheSpec, DiskSpec, EvictionPolicy, RedisPlace, RedisPrefix, RedisSpec, RouteCache,
+};
 pub use chaos::{
     Abort, Bandwidth, ChaosFault, ChaosRule, Corrupt, Delay, Direction, Latency, LimitData, Normal,
     Partition, ResetPeer, Slicer, SlowClose, Tail, Timeout, Uniform,

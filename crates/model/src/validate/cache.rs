@@ -2,12 +2,14 @@
 
 use super::Report;
 use crate::place::Place;
-use crate::spec::{CacheChoice, Config, RouteCache};
+use crate::spec::{CacheChoice, Config, RedisSpec, RouteCache};
 
 /// A cache below this holds next to nothing.
 const MEMORY_MIN: u64 = 1 << 20;
 /// A tier on disk has 16 segments at least, of 1 MiB each.
 const DISK_MIN: u64 = 16 << 20;
+/// A value in Redis may have 512 MiB, with all that stands before the content.
+const REDIS_VALUE_MAX: u64 = 256 << 20;
 
 pub(super) fn check(config: &Config, root: &Place<'_>, report: &mut Report<'_>) {
     let (cache, at) = (&config.cache, root.get("cache"));
@@ -37,6 +39,9 @@ pub(super) fn check(config: &Config, root: &Place<'_>, report: &mut Report<'_>) 
         }
         report.positive(disk.deadline, &at.get("deadline"));
     }
+    if let Some(redis) = &cache.redis {
+        check_redis(redis, cache.max_object.0, &at.get("redis"), report);
+    }
     for (index, route) in config.routes.iter().enumerate() {
         let at = root.get("route").at(index).get("cache");
         if at.exists() && route.service.is_none() {
@@ -45,6 +50,23 @@ pub(super) fn check(config: &Config, root: &Place<'_>, report: &mut Report<'_>) 
         if let Some(CacheChoice::Full(settings)) = &route.cache {
             check_route(settings, &at, report);
         }
+    }
+}
+
+fn check_redis(redis: &RedisSpec, max_object: u64, at: &Place<'_>, report: &mut Report<'_>) {
+    if let Err((wrong, instead)) = redis.place() {
+        report.error_with(&at.get("url"), wrong, instead);
+    }
+    if redis.user.is_some() && redis.password.is_none() {
+        report.error_with(&at.get("user"), "a user without a password", "write `password` beside it");
+    }
+    report.token(&redis.prefix.0, "name", &at.get("prefix"));
+    report.positive(redis.deadline, &at.get("deadline"));
+    if redis.min_object.0 > redis.max_object.0.min(max_object) {
+        report.error(&at.get("min_object"), "larger than `max_object`: no response would be kept there");
+    }
+    if redis.max_object.0 > REDIS_VALUE_MAX {
+        report.error(&at.get("max_object"), "too large: at most \"256MiB\"");
     }
 }
 
