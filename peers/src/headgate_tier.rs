@@ -26,18 +26,19 @@ impl Tier for Headgate {
         while !disk.figures().ready {
             tokio::time::sleep(Duration::from_micros(100)).await;
         }
-        Self { disk, lower: Arc::new(Lower::new(Vec::new(), 0)), puts: Arc::default() }
+        Self { disk, lower: Arc::new(Lower::new(Vec::new())), puts: Arc::default() }
     }
 
     fn put(&self, id: u64, bytes: Bytes) {
         let key = key_of(id).into_boxed_slice();
         let birth = self.lower.birth(&key);
-        self.disk.put(Put { key, value: vec![bytes], tags: Box::default(), keep_until_ms: u64::MAX, birth });
+        let (tags, keep_until_ms) = (Box::default(), u64::MAX);
+        self.disk.put(Put { key, value: vec![bytes], tags, received_ms: 0, keep_until_ms, birth });
         self.puts.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn get(&self, id: u64) -> Option<Bytes> {
-        self.disk.get(&key_of(id)).await
+        self.disk.get(&key_of(id)).await.map(|kept| kept.bytes)
     }
 
     async fn written(&self) {

@@ -10,6 +10,7 @@ mod ledger;
 pub mod lower;
 pub mod object;
 mod purge;
+pub mod redis;
 pub mod rules;
 pub mod store;
 pub mod tags;

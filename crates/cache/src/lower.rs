@@ -5,15 +5,18 @@
 use crate::object::{Draft, Object};
 use crate::rules::{Block, Fields, first, matches, write_field, write_selecting};
 use crate::store::Store;
-use crate::tier::{Birth, Purge, Purged, Put, TagHash, Tier};
+use crate::tier::{Birth, Kept, Moment, Notice, Noticed, Purge, Purged, Put, TagHash, Tier};
 use crate::wire::{Decoded, Response, Varies, decode, encode, encode_varies};
 use bytes::Bytes;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Begins the keys of what is found by the key alone, and of what is found by request fields too.
 const PLAIN: u8 = b'k';
 const VARIANT: u8 = b'v';
+/// The key of a text that is no response.
+const REMEMBERED: &[u8] = b"remembered";
 /// How long a response is kept beyond its use without asking: it may be asked about, and serve while the service
 /// fails.
 const KEEP_STALE_MS: u64 = 24 * 3_600_000;
@@ -21,10 +24,20 @@ const KEEP_STALE_MS: u64 = 24 * 3_600_000;
 /// The tiers, in the order in which they are asked.
 #[derive(Default)]
 pub struct Lower {
-    tiers: Vec<Arc<dyn Tier>>,
-    /// Shortest content that goes down, in bytes.
-    min_object: u64,
+    levels: Vec<Level>,
     purged: Arc<Purged>,
+    /// Tiers of this machine are not asked: what others purged meanwhile is not known yet.
+    held: AtomicBool,
+}
+
+/// A tier at its place.
+pub struct Level {
+    pub tier: Arc<dyn Tier>,
+    /// Shortest and longest content that goes there, in bytes.
+    pub min_object: u64,
+    pub max_object: u64,
+    /// Other gateways use it too.
+    pub shared: bool,
 }
 
 /// A response from below.
@@ -37,26 +50,70 @@ pub struct Risen {
 }
 
 impl Lower {
+    /// Where one of the levels is shared, the others are not asked before [`Self::release`].
     #[must_use]
-    pub fn new(tiers: Vec<Arc<dyn Tier>>, min_object: u64) -> Self {
-        Self { tiers, min_object, purged: Arc::default() }
+    pub fn new(levels: Vec<Level>) -> Self {
+        let held = AtomicBool::new(levels.iter().any(|level| level.shared));
+        Self { levels, purged: Arc::default(), held }
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tiers.is_empty()
+        self.levels.is_empty()
+    }
+
+    /// What others purged is known from here on.
+    pub fn release(&self) {
+        self.held.store(false, Ordering::Release);
+    }
+
+    /// Whether they are asked.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        !self.held.load(Ordering::Acquire)
+    }
+
+    /// Keeps a text in the tiers of this machine, behind what was purged there so far. False before
+    /// [`Self::release`].
+    pub fn remember(&self, text: &str) -> bool {
+        if !self.is_released() {
+            return false;
+        }
+        for level in self.levels.iter().filter(|level| !level.shared) {
+            level.tier.put(Put {
+                key: REMEMBERED.into(),
+                value: vec![Bytes::copy_from_slice(text.as_bytes())],
+                tags: Box::default(),
+                received_ms: 0,
+                keep_until_ms: u64::MAX,
+                birth: Birth::now(&self.purged, REMEMBERED, Moment::default()),
+            });
+        }
+        true
+    }
+
+    /// The text that was kept last.
+    pub fn recall(&self) -> impl Future<Output = Option<String>> + Send + use<> {
+        let looked = self.levels.iter().find(|level| !level.shared).map(|level| level.tier.get(REMEMBERED));
+        async move { String::from_utf8(looked?.await?.bytes.to_vec()).ok() }
     }
 
     /// The moment, for what is asked for now and may go down later.
     #[must_use]
     pub fn birth(&self, key: &[u8]) -> Birth {
-        Birth::now(&self.purged, &plain(key))
+        let shared = self.levels.iter().find(|level| level.shared);
+        let moment = shared.map_or(Moment::default(), |level| level.tier.moment());
+        Birth::now(&self.purged, &plain(key), moment)
     }
 
     /// The response under `key` that answers `request`. `born` is the moment on the purge clock of `store`, which
     /// has to be read before.
     pub async fn find(&self, key: &[u8], request: &impl Fields, store: &Store, born: u64) -> Option<Risen> {
-        for tier in &self.tiers {
+        for level in &self.levels {
+            if !level.shared && self.held.load(Ordering::Acquire) {
+                continue;
+            }
+            let tier = &level.tier;
             if let Some(response) = find_in(&**tier, key, request).await
                 && let Ok(tags) = store.tags(response.tags.iter().map(|name| &name[..]))
             {
@@ -81,30 +138,35 @@ impl Lower {
         None
     }
 
-    /// Gives a response that was stored to all tiers, if it is whole and not too short; else they forget what they
-    /// have under its key.
+    /// Gives a response that was stored to all tiers that take one of its length, if it is whole; the others forget
+    /// what they have under its key.
     pub async fn offer(&self, key: &[u8], object: &Object, birth: &Birth) {
-        let pieces = if object.content.len() < self.min_object { None } else { encode_for(key, object) };
-        let Some((place, value)) = pieces else {
+        let Some((place, value)) = encode_for(key, object) else {
             self.forget(key);
             return;
         };
         let tags: Box<[TagHash]> = object.tags.iter().map(|tag| TagHash::of(tag.name())).collect();
+        let received_ms = object.freshness.received_ms;
         let keep_until_ms = object.freshness.usable_until_ms().saturating_add(KEEP_STALE_MS);
         let put = |key: Vec<u8>, value: Vec<Bytes>| Put {
             key: key.into(),
             value,
             tags: tags.clone(),
+            received_ms,
             keep_until_ms,
             birth: birth.clone(),
         };
-        for tier in &self.tiers {
+        for level in &self.levels {
+            let tier = &*level.tier;
+            if !(level.min_object..=level.max_object).contains(&object.content.len()) {
+                self.forget_in(level, key);
+                continue;
+            }
             match &place {
                 Where::Plain => tier.put(put(plain(key), value.clone())),
                 Where::Variant { vary } => {
-                    let known = look(&**tier, &plain(key), key).await;
-                    let epoch = match known {
-                        Some(Decoded::Varies(varies)) if *varies.vary == **vary => varies.epoch,
+                    let epoch = match look(tier, &plain(key), key).await {
+                        Some((Decoded::Varies(varies), _)) if *varies.vary == **vary => varies.epoch,
                         _ => {
                             let epoch = RandomState::new().hash_one(key);
                             let varies = encode_varies(key, &Varies { epoch, vary: vary.as_slice().into() });
@@ -119,37 +181,78 @@ impl Lower {
     }
 
     /// Purges in all tiers. To be called before the same is purged in the memory.
-    pub fn purge(&self, purge: &Purge) {
-        if self.tiers.is_empty() {
+    pub fn purge(&self, notice: &Notice) {
+        if self.levels.is_empty() {
             return;
         }
-        let purge = match purge {
-            Purge::Key(key) => Purge::Key(plain(key).into()),
-            // Where responses differ, what they differ by goes, and with it the way to them.
-            Purge::Beginning { at, bytes } => {
-                Purge::Beginning { at: if bytes.is_empty() { 0 } else { at + 1 }, bytes: bytes.clone() }
-            }
-            Purge::Tag(tag) => Purge::Tag(*tag),
-        };
+        let purge = below(&notice.what);
         self.purged.note(&purge);
-        for tier in &self.tiers {
-            tier.purge(&purge);
+        for level in &self.levels {
+            level.tier.announce(&purge, notice);
         }
     }
 
-    /// Forgets what is under `key`, also where there is nothing better to take its place.
+    /// Purges in the tiers of this machine what another gateway has purged. To be called before the same is purged
+    /// in the memory.
+    pub fn hear(&self, what: &Noticed) {
+        let purge = below(what);
+        self.purged.note(&purge);
+        for level in self.levels.iter().filter(|level| !level.shared) {
+            level.tier.purge(&purge);
+        }
+    }
+
+    /// Forgets what is under `key`, also where there is nothing better to take its place. No other gateway hears of
+    /// it.
     pub fn forget(&self, key: &[u8]) {
-        self.purge(&Purge::Key(key.into()));
+        for level in &self.levels {
+            self.forget_in(level, key);
+        }
     }
 
-    /// Waits until purges so far cannot be undone by a failure of power; false where a tier cannot promise it.
-    pub async fn settled(&self) -> bool {
-        let mut all = true;
-        for tier in &self.tiers {
-            all &= tier.settled().await;
+    fn forget_in(&self, level: &Level, key: &[u8]) {
+        let purge = Purge::Key(plain(key).into());
+        // A shared tier has a clock of its own; what goes to another tier now must not look purged there.
+        if !level.shared {
+            self.purged.note(&purge);
         }
-        all
+        level.tier.purge(&purge);
     }
+
+    /// Waits until purges so far cannot be undone by a failure of power, nor by another gateway; the names of tiers
+    /// that cannot promise it.
+    pub async fn unsettled(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for level in &self.levels {
+            if !level.tier.settled().await {
+                names.push(level.tier.name());
+            }
+        }
+        names
+    }
+}
+
+/// What is purged, by the keys of tiers.
+fn below(what: &Noticed) -> Purge {
+    match what {
+        Noticed::Key(key) => Purge::Key(plain(key).into()),
+        // Where responses differ, what they differ by goes, and with it the way to them.
+        Noticed::Beginning { at, bytes } => {
+            Purge::Beginning { at: if bytes.is_empty() { 0 } else { at + 1 }, bytes: bytes.clone() }
+        }
+        Noticed::Tag(name) => Purge::Tag(TagHash::of(name)),
+    }
+}
+
+/// What other gateways hear of a purge by the keys of tiers; `tag` is the name of its tag. None where it is no purge
+/// that [`below`] makes.
+pub(crate) fn above(purge: &Purge, tag: &[u8]) -> Option<Noticed> {
+    Some(match purge {
+        Purge::Key(key) => Noticed::Key(key.strip_prefix(&[PLAIN])?.into()),
+        Purge::Tag(hash) => (*hash == TagHash::of(tag)).then(|| Noticed::Tag(tag.into()))?,
+        Purge::Beginning { bytes, .. } if bytes.is_empty() => Noticed::everything(),
+        Purge::Beginning { at, bytes } => Noticed::Beginning { at: at.checked_sub(1)?, bytes: bytes.clone() },
+    })
 }
 
 /// Where a response goes.
@@ -180,24 +283,29 @@ fn variant(key: &[u8], epoch: u64, selecting: &[u8]) -> Vec<u8> {
     [&[VARIANT], &epoch.to_le_bytes()[..], &len, key, selecting].concat()
 }
 
-async fn look(tier: &dyn Tier, at: &[u8], key: &[u8]) -> Option<Decoded> {
-    decode(key, &tier.get(at).await?)
+/// What lies there, and when it came, where the tier knows better than the bytes.
+async fn look(tier: &dyn Tier, at: &[u8], key: &[u8]) -> Option<(Decoded, Option<u64>)> {
+    let Kept { bytes, received_ms } = tier.get(at).await?;
+    Some((decode(key, &bytes)?, received_ms))
 }
 
 async fn find_in(tier: &dyn Tier, key: &[u8], request: &impl Fields) -> Option<Response> {
-    let response = match look(tier, &plain(key), key).await? {
-        Decoded::Response(response) => response,
-        Decoded::Varies(varies) => {
+    let (mut response, received_ms) = match look(tier, &plain(key), key).await? {
+        (Decoded::Response(response), received_ms) => (response, received_ms),
+        (Decoded::Varies(varies), _) => {
             let mut selecting = Vec::new();
             if !write_selecting(&Block(&varies.vary), request, &mut selecting) {
                 return None;
             }
             match look(tier, &variant(key, varies.epoch, &selecting), key).await? {
-                Decoded::Response(response) => response,
-                Decoded::Varies(_) => return None,
+                (Decoded::Response(response), received_ms) => (response, received_ms),
+                (Decoded::Varies(_), _) => return None,
             }
         }
     };
+    if let Some(received_ms) = received_ms {
+        response.freshness.received_ms = received_ms;
+    }
     let language = Block(&response.head);
     matches(&response.selecting, request, first(&language, b"content-language")).then_some(response)
 }
@@ -223,7 +331,8 @@ mod tests {
         }
 
         fn get(&self, key: &[u8]) -> crate::tier::Looked {
-            let value = self.0.lock().unwrap().get(key).map(|value| Bytes::copy_from_slice(value));
+            let kept = |value: &Vec<u8>| Kept { bytes: Bytes::copy_from_slice(value), received_ms: None };
+            let value = self.0.lock().unwrap().get(key).map(kept);
             Box::pin(std::future::ready(value))
         }
 
@@ -282,8 +391,12 @@ mod tests {
 
     impl Bench {
         fn new(tiers: usize) -> Self {
-            let tiers = (0..tiers).map(|_| Arc::new(Map::default()) as Arc<dyn Tier>).collect();
-            Self { lower: Lower::new(tiers, 2), store: Store::new(Kind::Lru, 1 << 20, 1) }
+            let level =
+                |_| Level { tier: Arc::new(Map::default()), min_object: 2, max_object: 10, shared: false };
+            Self {
+                lower: Lower::new((0..tiers).map(level).collect()),
+                store: Store::new(Kind::Lru, 1 << 20, 1),
+            }
         }
 
         fn offer(&self, text: &str, request: &[(&[u8], &[u8])], vary: &[u8]) {
@@ -336,7 +449,7 @@ mod tests {
         bench.offer("hello", ENGLISH, VARY);
         bench.offer("hallo", GERMAN, VARY);
         let before = bench.lower.birth(b"key");
-        bench.lower.purge(&Purge::Key((*b"key").into()));
+        bench.lower.purge(&Notice { what: Noticed::Key((*b"key").into()), soft: false });
         assert_eq!((bench.find(ENGLISH), bench.find(GERMAN)), (None, None));
         now(bench.lower.offer(b"key", &object("hello", b""), &before));
         assert_eq!(bench.find(ENGLISH), None);
@@ -348,7 +461,24 @@ mod tests {
     fn what_does_not_go_down_replaces_what_is_there() {
         let bench = Bench::new(1);
         bench.offer("hello", ENGLISH, b"");
-        bench.offer("-", ENGLISH, b"");
-        assert_eq!(bench.find(ENGLISH), None);
+        for other in ["-", "longer than ten"] {
+            bench.offer("hello", ENGLISH, b"");
+            bench.offer(other, ENGLISH, b"");
+            assert_eq!(bench.find(ENGLISH), None);
+        }
+    }
+
+    #[test]
+    fn what_others_hear_of_a_purge_is_what_was_purged() {
+        for what in [
+            Noticed::Key((*b"key").into()),
+            Noticed::Tag((*b"shoes").into()),
+            Noticed::Beginning { at: 8, bytes: (*b"pshop").into() },
+            Noticed::everything(),
+        ] {
+            assert_eq!(above(&below(&what), b"shoes"), Some(what));
+        }
+        assert_eq!(above(&Purge::Key((*b"v").into()), b""), None);
+        assert_eq!(above(&Purge::Tag(TagHash::of(b"a")), b"b"), None);
     }
 }

@@ -8,7 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use twox_hash::XxHash3_64;
 
 /// What a look into a tier brings, once it is there.
-pub type Looked = Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
+pub type Looked = Pin<Box<dyn Future<Output = Option<Kept>> + Send>>;
+
+/// Bytes from a tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub bytes: Bytes,
+    /// When the response came, in milliseconds of this machine's Unix time, where the bytes may tell it by the clock
+    /// of another.
+    pub received_ms: Option<u64>,
+}
 
 /// A tier below the memory. Nothing here waits for a device: what cannot be done at once is queued, and what cannot
 /// be queued is not done and counted. Losing what was put is allowed; giving what was purged is not.
@@ -26,8 +35,18 @@ pub trait Tier: Send + Sync {
     /// From now on `get` gives nothing that was purged.
     fn purge(&self, purge: &Purge);
 
-    /// Ready when what was put and purged before will be there after a failure of power; false where that is not
-    /// so.
+    /// As `purge`, for what others have to hear of too who share the tier; `notice` is the same as they hear it.
+    fn announce(&self, purge: &Purge, _notice: &Notice) {
+        self.purge(purge);
+    }
+
+    /// The moment on the tier's own clock of purges, where it has one.
+    fn moment(&self) -> Moment {
+        Moment::default()
+    }
+
+    /// Ready when what was put and purged before will be there after a failure of power, and nobody can get from a
+    /// shared tier what was purged; false where that is not so.
     fn settled(&self) -> Pin<Box<dyn Future<Output = bool> + Send>>;
 }
 
@@ -38,6 +57,8 @@ pub struct Put {
     pub value: Vec<Bytes>,
     /// Hashes of the tags that it can be purged by.
     pub tags: Box<[TagHash]>,
+    /// Unix time at which the response came, in milliseconds.
+    pub received_ms: u64,
     /// Unix time after which they are of no use, in milliseconds.
     pub keep_until_ms: u64,
     pub birth: Birth,
@@ -53,6 +74,43 @@ pub enum Purge {
         at: u32,
         bytes: Box<[u8]>,
     },
+}
+
+/// A purge as one gateway tells it to others: by the keys and tags of the memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub what: Noticed,
+    /// What the memory has is only made stale.
+    pub soft: bool,
+}
+
+/// What a notice is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Noticed {
+    Key(Box<[u8]>),
+    /// The tag's name.
+    Tag(Box<[u8]>),
+    /// Keys that have these bytes at this place.
+    Beginning {
+        at: u32,
+        bytes: Box<[u8]>,
+    },
+}
+
+impl Noticed {
+    #[must_use]
+    pub fn everything() -> Self {
+        Self::Beginning { at: 0, bytes: Box::default() }
+    }
+}
+
+/// When something happened on the clock of a shared tier. Two of different sessions cannot be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Of this process with the tier; 0 for none.
+    pub session: u64,
+    /// Purges that were known.
+    pub position: u64,
 }
 
 impl Purge {
@@ -119,12 +177,14 @@ pub struct Birth {
     purged: Arc<Purged>,
     at: u64,
     owner: u64,
+    /// The same on the clock of the shared tier.
+    pub(crate) moment: Moment,
 }
 
 impl Birth {
-    pub(crate) fn now(purged: &Arc<Purged>, owner: &[u8]) -> Self {
+    pub(crate) fn now(purged: &Arc<Purged>, owner: &[u8], moment: Moment) -> Self {
         let at = purged.clock.load(Ordering::Acquire);
-        Self { purged: Arc::clone(purged), at, owner: XxHash3_64::oneshot(owner) }
+        Self { purged: Arc::clone(purged), at, owner: XxHash3_64::oneshot(owner), moment }
     }
 
     /// Whether a purge since may have meant it.
@@ -152,11 +212,11 @@ mod tests {
             (Purge::Tag(TagHash::of(b"hats")), false),
             (Purge::everything(), true),
         ] {
-            let before = Birth::now(&purged, b"a");
+            let before = Birth::now(&purged, b"a", Moment::default());
             assert!(!before.was_purged(&tags));
             purged.note(&purge);
             assert_eq!(before.was_purged(&tags), meant, "{purge:?}");
-            assert!(!Birth::now(&purged, b"a").was_purged(&tags));
+            assert!(!Birth::now(&purged, b"a", Moment::default()).was_purged(&tags));
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The cache of the process, and what of it a route uses, compiled for the hot path.
 
-use crate::disk_tier;
+use crate::{disk_tier, redis_tier};
 use headgate_cache::disk::Disk;
 use headgate_cache::fills::Fills;
-use headgate_cache::lower::Lower;
+use headgate_cache::lower::{Level, Lower};
+use headgate_cache::redis::Redis;
 use headgate_cache::rules::{QueryRules, SetCookie, Settings};
 use headgate_cache::store::Store;
-use headgate_cache::tier::Tier;
 use headgate_model::spec::{CacheSpec, EvictionPolicy, RouteCache, RouteSpec};
 use headgate_policy::balance::hash::hash;
 use headgate_policy::evict::Kind;
@@ -20,6 +20,7 @@ pub struct Cache {
     /// The tiers below it.
     pub(crate) lower: Lower,
     pub(crate) disk: Option<Arc<Disk>>,
+    pub(crate) redis: Option<Arc<Redis>>,
     /// How long a request waits for the tiers below.
     pub(crate) lower_deadline: Duration,
     /// Requests that waited for the tiers below in vain.
@@ -34,11 +35,25 @@ impl Cache {
     #[must_use]
     pub fn new(spec: &CacheSpec, workers: usize) -> Self {
         let disk = spec.disk.as_ref().and_then(disk_tier::start);
-        let tiers = disk.iter().map(|disk| Arc::clone(disk) as Arc<dyn Tier>).collect();
+        let redis = spec.redis.as_ref().and_then(|redis| redis_tier::make(redis, disk.is_some()));
+        let mut levels = Vec::new();
+        let mut lower_deadline = Duration::ZERO;
+        if let (Some(tier), Some(spec)) = (&disk, &spec.disk) {
+            let (tier, min_object) = (Arc::clone(tier) as _, spec.min_object.0);
+            levels.push(Level { tier, min_object, max_object: u64::MAX, shared: false });
+            lower_deadline += spec.deadline.0;
+        }
+        if let (Some(tier), Some(spec)) = (&redis, &spec.redis) {
+            let (tier, min_object, max_object) =
+                (Arc::clone(tier) as _, spec.min_object.0, spec.max_object.0);
+            levels.push(Level { tier, min_object, max_object, shared: true });
+            lower_deadline += spec.deadline.0;
+        }
         Self {
-            lower: Lower::new(tiers, spec.disk.as_ref().map_or(0, |disk| disk.min_object.0)),
+            lower: Lower::new(levels),
             disk,
-            lower_deadline: spec.disk.as_ref().map_or(Duration::ZERO, |disk| disk.deadline.0),
+            redis,
+            lower_deadline,
             late: AtomicU64::new(0),
             store: Store::new(kind(spec.eviction), spec.memory.0, workers),
             fills: Fills::default(),

@@ -81,6 +81,22 @@ pub(crate) fn answer(shared: &Shared, text: &[u8]) -> Result<String, String> {
     })
 }
 
+/// What is told of tiers of the cache where a purge is not safe yet; nothing where it is in all of them. The log is
+/// told too.
+pub(crate) fn unsettled(tiers: &[&str]) -> String {
+    let of = |tier: &&str| match *tier {
+        "redis" => "not in Redis yet: other gateways hear of it when that can be reached",
+        "disk" => "not on disk yet: a failure of power could undo it there",
+        _ => "not in all tiers of the cache yet",
+    };
+    let mut told = String::new();
+    for what in tiers.iter().map(of) {
+        log::event(Level::Warn, "a purge is in effect, but not everywhere", &[("why", &what)]);
+        told = told + "; " + what;
+    }
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

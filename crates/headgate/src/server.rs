@@ -89,6 +89,7 @@ impl Server {
         let rules = chaos.with_file(&config);
         snapshot.chaos = compiled(&rules);
         let shared = Shared::new(snapshot, Registry::new(LABEL_SETS));
+        headgate_gateway::peers::follow(&shared);
         chaos.journal = shared.journal.clone();
         chaos.enter(rules, "start");
         let mut workers = Vec::with_capacity(count);

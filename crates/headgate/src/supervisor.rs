@@ -6,11 +6,11 @@ use crate::chaos_control;
 use crate::file::{ConfigFile, located};
 use crate::journal;
 use crate::mistakes::one_line;
-use crate::purge;
 use crate::say::Failure;
 use crate::server::{Server, seed};
 use crate::spare_memory;
 use crate::upgrade;
+use crate::{cache_figures, purge};
 use headgate_admin::{Admin, ChaosAsk, ChaosChange, ChaosRefusal, Reload, State};
 use headgate_control::context::Context;
 use headgate_control::discovery::Found;
@@ -23,7 +23,7 @@ use headgate_gateway::upstream_tls::UpstreamTls;
 use headgate_gateway::worker::Shared;
 use headgate_model::dice::Dice;
 use headgate_model::spec::Config;
-use headgate_observe::cache_metrics::{DiskFigures, DiskMetrics, StoreFigures, StoreMetrics};
+use headgate_observe::cache_metrics::{DiskFigures, DiskMetrics, RedisMetrics, StoreFigures, StoreMetrics};
 use headgate_observe::log::{self, Level};
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::WorkerMetrics;
@@ -38,7 +38,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep, timeout};
 
-/// How long an answer to a purge waits for the disk.
+/// How long an answer to a purge waits for the tiers of the cache.
 const PURGE_PATIENCE: Duration = Duration::from_secs(5);
 /// Updates from discovery that may wait to be taken over.
 const UPDATES: usize = 64;
@@ -57,6 +57,7 @@ pub(crate) struct Running {
     metrics: Arc<Mutex<ConfigMetrics>>,
     stored: StoreMetrics,
     on_disk: Option<Arc<DiskMetrics>>,
+    in_redis: Option<Arc<RedisMetrics>>,
     /// A stop was asked for, and new connections are still taken.
     leaving: Arc<AtomicBool>,
 }
@@ -85,12 +86,10 @@ impl State for Running {
             let cache = Arc::clone(&shared);
             // It may look at every key.
             let purged = tokio::task::spawn_blocking(move || purge::answer(&shared, &text)).await;
-            if !matches!(timeout(PURGE_PATIENCE, cache.cache.settled()).await, Ok(true)) {
-                let message =
-                    "a purge is in effect, but not on disk yet: a failure of power could undo it there";
-                log::event(Level::Warn, message, &[]);
-            }
-            purged.unwrap_or_else(|panic| Err(format!("the purge failed: {panic}")))
+            let unsettled = timeout(PURGE_PATIENCE, cache.cache.unsettled()).await;
+            let late = purge::unsettled(unsettled.as_deref().unwrap_or(&["tier"]));
+            let purged = purged.unwrap_or_else(|panic| Err(format!("the purge failed: {panic}")));
+            purged.map(|done| done + &late)
         })
     }
 
@@ -121,6 +120,9 @@ impl State for Running {
                     disk.write_errors,
                 ],
             });
+        }
+        if let (Some(metrics), Some(redis)) = (&self.in_redis, cache.redis_figures()) {
+            metrics.set(&cache_figures::of_redis(&redis));
         }
     }
 
@@ -277,6 +279,7 @@ pub(crate) fn run(
         metrics: Arc::new(Mutex::new(ConfigMetrics::new(&cells))),
         stored: StoreMetrics::new(&cells),
         on_disk: shared.cache.disk_figures().map(|_| Arc::new(DiskMetrics::new(&cells))),
+        in_redis: shared.cache.redis_figures().map(|_| Arc::new(RedisMetrics::new(&cells))),
         leaving: Arc::default(),
         shared,
     };

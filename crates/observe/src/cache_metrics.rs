@@ -116,6 +116,80 @@ impl DiskMetrics {
     }
 }
 
+/// What happened at the cache's tier in Redis.
+const AT_REDIS: &[&str; 11] = &[
+    "hit",
+    "miss",
+    "late",
+    "busy",
+    "off",
+    "error",
+    "put",
+    "outdated",
+    "dropped_full",
+    "dropped_off",
+    "dropped_error",
+];
+/// What became of purges there.
+const PURGES: &[&str; 3] = &["sent", "heard", "doubted"];
+
+/// The cells of the tier in Redis, as of the last [`RedisMetrics::set`].
+#[derive(Debug)]
+pub struct RedisMetrics {
+    on: Arc<Gauge>,
+    breaker: Arc<Gauge>,
+    waiting: Arc<Gauge>,
+    events: Arc<[Counter]>,
+    purges: Arc<[Counter]>,
+}
+
+/// The figures of [`RedisMetrics`]. The arrays count since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RedisFigures {
+    pub on: bool,
+    /// 0 closed, 1 half open, 2 open.
+    pub breaker: u8,
+    /// Purges that wait for Redis.
+    pub purges_waiting: u64,
+    /// In the order of the label's values: hit, miss, late, busy, off, error, put, outdated, dropped_full,
+    /// dropped_off, dropped_error.
+    pub events: [u64; AT_REDIS.len()],
+    /// The same: sent, heard, doubted.
+    pub purges: [u64; PURGES.len()],
+}
+
+impl RedisMetrics {
+    /// Only once per registry, like [`StoreMetrics::new`].
+    #[must_use]
+    pub fn new(cells: &WorkerMetrics) -> Self {
+        let gauge = |name, help| cells.gauge(name, help, &[]);
+        let help = "What happened at the cache's tier in Redis.";
+        let events = cells.counters("headgate_cache_redis_total", help, &[], ("result", AT_REDIS));
+        let help = "Purges that were written to Redis, heard from there, or may have been missed.";
+        let purges = cells.counters("headgate_cache_redis_purges_total", help, &[], ("what", PURGES));
+        Self {
+            on: gauge("headgate_cache_redis_on", "1 while Redis can be reached."),
+            breaker: gauge(
+                "headgate_cache_redis_breaker",
+                "Breaker of Redis: 0 closed, 1 half open, 2 open.",
+            ),
+            waiting: gauge("headgate_cache_redis_purges_waiting", "Purges that wait for Redis."),
+            events,
+            purges,
+        }
+    }
+
+    pub fn set(&self, figures: &RedisFigures) {
+        self.on.set(i64::from(figures.on));
+        self.breaker.set(i64::from(figures.breaker));
+        self.waiting.set(i64::try_from(figures.purges_waiting).unwrap_or(i64::MAX));
+        let events = self.events.iter().zip(figures.events);
+        for (counter, value) in events.chain(self.purges.iter().zip(figures.purges)) {
+            counter.add(value.saturating_sub(counter.get()));
+        }
+    }
+}
+
 /// What the memory of the cache holds, as of the last [`StoreMetrics::set`].
 #[derive(Clone, Debug)]
 pub struct StoreMetrics {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headgate_observe::access_log::{AccessLog, AccessLogWriter, Format, RING_BYTES, Target};
-use headgate_observe::cache_metrics::{DiskMetrics, RouteCacheMetrics, StoreMetrics};
+use headgate_observe::cache_metrics::{DiskMetrics, RedisMetrics, RouteCacheMetrics, StoreMetrics};
 use headgate_observe::chaos_metrics::{chaos_closes_cut, chaos_hits};
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::{FamilySnapshot, Kind, Registry};
@@ -40,7 +40,8 @@ fn in_code() -> Described {
     let _ = BreakerMetrics::new(&worker, "s", "e");
     let _ = BulkheadMetrics::new(&worker, "s");
     let _ = fallbacks(&worker, "s");
-    let _ = (RouteCacheMetrics::new(&worker, "r"), StoreMetrics::new(&worker), DiskMetrics::new(&worker));
+    let _ = (RouteCacheMetrics::new(&worker, "r"), StoreMetrics::new(&worker));
+    let _ = (DiskMetrics::new(&worker), RedisMetrics::new(&worker));
     let _ = (chaos_hits(&worker, "r"), chaos_closes_cut(&worker));
     ProcessMetrics::new(&worker, "v").refresh();
     let _ = ConfigMetrics::new(&worker);

@@ -17,7 +17,7 @@ mod state;
 mod tests;
 mod writer;
 
-use crate::tier::{Looked, Purge, Put, Tier};
+use crate::tier::{Kept, Looked, Purge, Put, Tier};
 pub use event::Event;
 use event::Say;
 use folder::{Directory, Folder};
@@ -187,7 +187,8 @@ impl Tier for Disk {
             count(&self.state.counts.busy);
             return nothing();
         }
-        Box::pin(async { value.await.ok().flatten() })
+        let kept = |bytes| Kept { bytes, received_ms: None };
+        Box::pin(async move { value.await.ok().flatten().map(kept) })
     }
 
     fn put(&self, put: Put) {

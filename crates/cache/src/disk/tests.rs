@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::disk::folder::SegmentFile;
-use crate::tier::{Birth, Purged, TagHash};
+use crate::tier::{Birth, Moment, Purged, TagHash};
 use bytes::Bytes;
 use headgate_model::dice::Dice;
 use std::collections::BTreeMap;
@@ -160,7 +160,7 @@ struct Tester {
 
 impl Tester {
     fn put(&self, key: &str, value: Vec<u8>, tag: &str) {
-        self.put_born(key, value, tag, Birth::now(&self.purged, key.as_bytes()));
+        self.put_born(key, value, tag, Birth::now(&self.purged, key.as_bytes(), Moment::default()));
     }
 
     fn put_born(&self, key: &str, value: Vec<u8>, tag: &str, birth: Birth) {
@@ -168,6 +168,7 @@ impl Tester {
             key: key.as_bytes().into(),
             value: vec![Bytes::from(value)],
             tags: [TagHash::of(tag.as_bytes())].into(),
+            received_ms: 0,
             keep_until_ms: u64::MAX,
             birth,
         });
@@ -179,7 +180,7 @@ impl Tester {
     }
 
     fn get(&self, key: &str) -> Option<Vec<u8>> {
-        wait(self.disk.get(key.as_bytes())).map(|value| value.to_vec())
+        wait(self.disk.get(key.as_bytes())).map(|kept| kept.bytes.to_vec())
     }
 
     fn settle(&self) -> bool {
@@ -250,7 +251,7 @@ fn what_was_purged_does_not_come_back_also_after_a_restart() {
         first.put(key, value(key, 1, 50), tag);
     }
     assert!(first.settle());
-    let before = Birth::now(&first.purged, b"late");
+    let before = Birth::now(&first.purged, b"late", Moment::default());
     let beginning = Purge::Beginning { at: 0, bytes: (*b"shop/").into() };
     let purges = [purge_key("key"), Purge::Tag(TagHash::of(b"shoes")), beginning];
     purges.iter().for_each(|purge| first.purge(purge));

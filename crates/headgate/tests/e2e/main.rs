@@ -32,6 +32,8 @@ mod listeners;
 mod load;
 mod observed;
 mod pool;
+mod redis_cache;
+mod redis_faults;
 mod reload;
 mod replay;
 mod resilience;

@@ -40,9 +40,14 @@ impl Port {
 pub(crate) struct Scratch(PathBuf);
 
 pub(crate) fn scratch() -> Scratch {
+    scratch_in(&std::env::temp_dir())
+}
+
+/// The same in a directory of another file system.
+pub(crate) fn scratch_in(base: &Path) -> Scratch {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = format!("headgate-e2e-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let path = std::env::temp_dir().join(name);
+    let path = base.join(name);
     fs::create_dir_all(&path).unwrap();
     Scratch(path)
 }

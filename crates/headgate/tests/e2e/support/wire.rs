@@ -201,6 +201,11 @@ impl Wire {
         !self.got.is_empty() || self.try_fill().is_ok_and(|count| count > 0)
     }
 
+    /// What has arrived and was not taken, as text.
+    pub(crate) fn arrived(&self) -> String {
+        String::from_utf8_lossy(&self.got).into_owned()
+    }
+
     /// Reads until the peer ends the connection.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> (Vec<u8>, End) {
