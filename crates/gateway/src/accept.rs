@@ -1,6 +1,7 @@
 //! Accepts connections of one listener on one worker and starts serving them.
 
 use crate::admitted::Admitted;
+use crate::crew::Crew;
 use crate::greet::{self, Greeted, Protocol, greet};
 use crate::http1::Connection;
 use crate::http2;
@@ -48,6 +49,15 @@ impl Acceptor {
     }
 }
 
+/// Where the connections of one listener come in.
+struct Door {
+    worker: Rc<Worker>,
+    /// The listener's name.
+    name: Box<str>,
+    /// Answers the requests of its HTTP/2 connections.
+    streams: Rc<Crew<http2::Asked>>,
+}
+
 /// Connections that are still taken from a socket's queue when accepting ends. Most systems let no queue grow
 /// longer (`net.core.somaxconn`).
 const LAST: usize = 4_096;
@@ -66,13 +76,14 @@ pub async fn accept(
     let acceptor = Acceptor::new(socket)?;
     let mut stops = worker.shared.stops();
     let mut changes = worker.shared.changes();
+    let door = Door { worker, name, streams: Rc::default() };
     // A stop may have come before.
     stops.mark_changed();
     loop {
         let is_news = tokio::select! {
             biased;
             accepted = poll_fn(|cx| acceptor.poll_accept(cx)) => {
-                start(&worker, &name, accepted).await;
+                door.start(accepted).await;
                 // A queue that never gets empty hides no stop.
                 stops.has_changed().unwrap_or(true) || changes.has_changed().unwrap_or(true)
             }
@@ -81,71 +92,91 @@ pub async fn accept(
         };
         let is_over = is_news && {
             changes.mark_unchanged();
-            let view = worker.view();
+            let view = door.worker.view();
             let mut listeners = view.snapshot.listeners.iter();
-            *stops.borrow_and_update() || !listeners.any(|one| one.name == name && *one.spec.bind == *bind)
+            *stops.borrow_and_update()
+                || !listeners.any(|one| one.name == door.name && *one.spec.bind == *bind)
         };
         if is_over {
             // The runtime looks at its sockets before it comes back: what has arrived by now is then known.
             tokio::task::yield_now().await;
             // Without the runtime's budget: to have used it up would pass for an empty queue.
-            tokio::task::unconstrained(take_last(&worker, &name, &acceptor)).await;
+            tokio::task::unconstrained(door.take_last(&acceptor)).await;
             return Ok(());
         }
     }
 }
 
-async fn take_last(worker: &Rc<Worker>, name: &str, acceptor: &Acceptor) {
-    for _ in 0..LAST {
-        match poll_fn(|cx| Poll::Ready(waiting(acceptor, cx))).await {
-            Some(Err(error)) if !is_lost_connection(&error) => return,
-            Some(accepted) => start(worker, name, accepted).await,
-            None => return,
+impl Door {
+    async fn take_last(&self, acceptor: &Acceptor) {
+        for _ in 0..LAST {
+            match poll_fn(|cx| Poll::Ready(waiting(acceptor, cx))).await {
+                Some(Err(error)) if !is_lost_connection(&error) => return,
+                Some(accepted) => self.start(accepted).await,
+                None => return,
+            }
         }
     }
+
+    async fn start(&self, accepted: io::Result<(Stream, Option<SocketAddr>)>) {
+        match accepted {
+            Ok((stream, address)) => {
+                let view = self.worker.view();
+                let listeners = &view.snapshot.listeners;
+                if let Some(listener) = listeners.iter().position(|listener| listener.name == self.name) {
+                    self.begin(view, listener, stream, address);
+                }
+            }
+            Err(error) if is_lost_connection(&error) => {}
+            Err(_) => tokio::time::sleep(BREATHER).await,
+        }
+    }
+
+    /// Starts the task of one connection, or closes it for want of a place.
+    fn begin(&self, view: Rc<View>, listener: usize, stream: Stream, address: Option<SocketAddr>) {
+        let worker = &self.worker;
+        let compiled = &view.snapshot.listeners[listener];
+        let Some(place) = compiled.enter() else {
+            view.listeners[listener].metrics.connections_refused.inc();
+            return;
+        };
+        let local = if view.snapshot.sends_proxy_headers { stream.local_address() } else { None };
+        let deadline = worker.deadlines.deadline();
+        let admitted = Admitted::new(worker, &view, listener, place);
+        if greet::needs_none(compiled) {
+            let peer = Peer::new(address, &compiled.trusted, false).between(local);
+            let greeted = Greeted { stream, peer, protocol: Protocol::Http1 };
+            tokio::task::spawn_local(http1(worker, view, listener, greeted, deadline, admitted).serve());
+        } else {
+            let (worker, streams) = (Rc::clone(worker), Rc::clone(&self.streams));
+            let accepted = Accepted { stream, address, local, deadline, admitted };
+            // Boxed, so that the task is small while it is moved to where it stays.
+            let served = Box::pin(greet_and_serve(worker, streams, view, listener, accepted));
+            tokio::task::spawn_local(served);
+        }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.streams.dismiss();
+    }
+}
+
+/// A connection that has a place.
+struct Accepted {
+    stream: Stream,
+    address: Option<SocketAddr>,
+    /// Our end's address, where it is wanted.
+    local: Option<SocketAddr>,
+    deadline: Deadline,
+    admitted: Admitted,
 }
 
 fn waiting(acceptor: &Acceptor, cx: &mut Context<'_>) -> Option<io::Result<(Stream, Option<SocketAddr>)>> {
     match acceptor.poll_accept(cx) {
         Poll::Ready(accepted) => Some(accepted),
         Poll::Pending => None,
-    }
-}
-
-async fn start(worker: &Rc<Worker>, name: &str, accepted: io::Result<(Stream, Option<SocketAddr>)>) {
-    match accepted {
-        Ok((stream, address)) => {
-            let view = worker.view();
-            let listeners = &view.snapshot.listeners;
-            if let Some(listener) = listeners.iter().position(|listener| &*listener.name == name) {
-                begin(worker, view, listener, stream, address);
-            }
-        }
-        Err(error) if is_lost_connection(&error) => {}
-        Err(_) => tokio::time::sleep(BREATHER).await,
-    }
-}
-
-/// Starts the task of one connection, or closes it for want of a place.
-fn begin(worker: &Rc<Worker>, view: Rc<View>, listener: usize, stream: Stream, address: Option<SocketAddr>) {
-    let compiled = &view.snapshot.listeners[listener];
-    let Some(place) = compiled.enter() else {
-        view.listeners[listener].metrics.connections_refused.inc();
-        return;
-    };
-    let local = if view.snapshot.sends_proxy_headers { stream.local_address() } else { None };
-    let deadline = worker.deadlines.deadline();
-    let admitted = Admitted::new(worker, &view, listener, place);
-    if greet::needs_none(compiled) {
-        let peer = Peer::new(address, &compiled.trusted, false).between(local);
-        let greeted = Greeted { stream, peer, protocol: Protocol::Http1 };
-        tokio::task::spawn_local(http1(worker, view, listener, greeted, deadline, admitted).serve());
-    } else {
-        let worker = Rc::clone(worker);
-        // Boxed, so that the task is small while it is moved to where it stays.
-        let served =
-            Box::pin(greet_and_serve(worker, view, listener, (stream, address, local), deadline, admitted));
-        tokio::task::spawn_local(served);
     }
 }
 
@@ -164,11 +195,10 @@ fn http1(
 /// Serves a connection that does not begin with a plain HTTP/1 request.
 async fn greet_and_serve(
     worker: Rc<Worker>,
+    streams: Rc<Crew<http2::Asked>>,
     view: Rc<View>,
     listener: usize,
-    (stream, address, local): (Stream, Option<SocketAddr>, Option<SocketAddr>),
-    deadline: Deadline,
-    admitted: Admitted,
+    Accepted { stream, address, local, deadline, admitted }: Accepted,
 ) {
     let compiled = &view.snapshot.listeners[listener];
     // Boxed, so that a connection's task does not carry the handshake's state for its lifetime.
@@ -185,7 +215,7 @@ async fn greet_and_serve(
                 // Boxed, so that an HTTP/1 connection's task does not carry the state of an HTTP/2 one.
                 Protocol::Http2 => {
                     let Greeted { stream, peer, .. } = greeted;
-                    Box::pin(http2::serve(worker, stream, peer, listener, view, deadline)).await;
+                    Box::pin(http2::serve(worker, streams, stream, peer, listener, view, deadline)).await;
                     drop(admitted);
                 }
             }

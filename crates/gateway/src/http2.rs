@@ -1,6 +1,7 @@
 //! One HTTP/2 client connection: its streams, each a task of its own, and the care for the connection they
 //! share: when it is too much, too long or to end. What a stream does is written once, in `phases`.
 
+use crate::crew::Crew;
 use crate::identify::Peer;
 use crate::record;
 use crate::view::View;
@@ -27,6 +28,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 mod resets;
 mod stream;
 
+pub(crate) use stream::Asked;
+
 /// What a client may send ahead on one stream: at 50 ms round trip some 5 MB/s.
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// And on all of them. A client only takes the window from itself.
@@ -43,6 +46,8 @@ const LINGER: Duration = Duration::from_secs(2);
 /// A client and what its streams have in common.
 struct Client {
     worker: Rc<Worker>,
+    /// Answers its requests, beside those of other connections.
+    streams: Rc<Crew<Asked>>,
     peer: Peer,
     /// Streams under way.
     active: Cell<usize>,
@@ -65,6 +70,7 @@ enum Event {
 /// Serves a connection to its end. The client has to begin with the connection preface.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
+    streams: Rc<Crew<Asked>>,
     stream: Stream,
     peer: Peer,
     listener: usize,
@@ -91,7 +97,7 @@ pub(crate) async fn serve(
     let Some(connection) = begun.await else { return };
     deadline.clear();
     let resets = RefCell::new(Resets::new(spec.limits.streams, worker.now()));
-    let client = Client { worker, peer, active: Cell::new(0), resets, connection: Cell::new(None) };
+    let client = Client { worker, streams, peer, active: Cell::new(0), resets, connection: Cell::new(None) };
     let resting = Cell::new(false);
     let client = Rc::new(client);
     let mut served =

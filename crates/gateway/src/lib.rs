@@ -34,6 +34,7 @@ mod bulkhead;
 mod choose;
 mod client;
 mod clock;
+mod crew;
 mod dial;
 mod dispatch;
 mod exchange;

@@ -1,6 +1,7 @@
 //! One stream: one request and its response, in a task of its own that ends when the client gives up.
 
 use super::Client;
+use crate::crew::Task;
 use crate::exchange::{Exchange, TargetPlan, Timers};
 use crate::phases;
 use crate::record::{self, Record};
@@ -20,7 +21,16 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-/// Starts the task that answers `request`.
+/// A request whose answer is due.
+pub(crate) struct Asked {
+    under_way: UnderWay,
+    view: Rc<View>,
+    listener: usize,
+    request: http::Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+}
+
+/// Has `request` answered.
 pub(super) fn start(
     client: &Rc<Client>,
     view: &Rc<View>,
@@ -28,18 +38,21 @@ pub(super) fn start(
     request: http::Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) {
-    let under_way = UnderWay::begin(client);
-    let view = Rc::clone(view);
-    tokio::task::spawn_local(async move {
+    let (under_way, view) = (UnderWay::begin(client), Rc::clone(view));
+    client.streams.start(Asked { under_way, view, listener, request, respond });
+}
+
+impl Task for Asked {
+    async fn run(self) {
+        let Self { under_way, view, listener, request, respond } = self;
         let client = &under_way.client;
         let stream = ClientStream::new(respond);
-        // Boxed, so that the task is small while it is moved to where it stays.
-        if Box::pin(serve(client, &view, listener, request, &stream)).await {
+        if serve(client, &view, listener, request, &stream).await {
             client.resets.borrow_mut().finished();
         } else {
             client.resets.borrow_mut().given_up(client.worker.now());
         }
-    });
+    }
 }
 
 /// A stream that counts as under way, however its task ends.
