@@ -40,6 +40,7 @@ mod dispatch;
 mod exchange;
 mod fallback;
 mod greet;
+pub mod guarded;
 mod head_fields;
 mod http1;
 mod http2;

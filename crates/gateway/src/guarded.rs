@@ -1,0 +1,294 @@
+//! A guard at work: evidence goes in, the stage comes out, and every switch is journaled with its outcome and shown in
+//! the metrics. It knows nothing of what the learned policy decides; whoever owns one puts it behind a lock that no
+//! request waits for, and lets copies of [`Guarded::split`] ride with the traffic.
+
+use headgate_model::decision::{Figure, Outcome};
+use headgate_model::units::Tick;
+use headgate_observe::guard_metrics::{GuardMetrics, GuardStage, SwitchCause};
+use headgate_observe::journal::Journal;
+use headgate_observe::registry::WorkerMetrics;
+use headgate_policy::guard::{Arm, Cause, Guard, Paired, Settings, SettingsError, Split, Stage};
+use std::time::Duration;
+
+/// Windows after which the journal is told for the first time how a switch turned out.
+const FIRST_LOOK_WINDOWS: u32 = 64;
+
+/// How the journal and the metrics call what is guarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The learned policy: `evict.adaptive`.
+    pub policy: &'static str,
+    /// What it decides about: `cache`.
+    pub subject: &'static str,
+    /// What decides otherwise: `s3fifo`.
+    pub baseline: &'static str,
+}
+
+/// One guard with what is told of it.
+#[derive(Debug)]
+pub struct Guarded {
+    guard: Guard,
+    names: Names,
+    /// Of the goal: name, unit, and whether more is better.
+    goal: (&'static str, &'static str, bool),
+    window: Duration,
+    journal: Journal,
+    metrics: GuardMetrics,
+    /// Of the goal since the last switch: learned, baseline.
+    since: [Sum; 2],
+    /// Units of the arm that has fewer, as the metrics know them.
+    counted: u64,
+    last: Option<Last>,
+}
+
+/// A sum of values over their units.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    value: f64,
+    units: f64,
+}
+
+impl Sum {
+    fn mean(self) -> f64 {
+        if self.units > 0.0 { self.value / self.units } else { 0.0 }
+    }
+}
+
+/// The last switch, in the journal.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    id: u64,
+    at: Tick,
+    is_told: bool,
+}
+
+impl Guarded {
+    /// # Errors
+    /// A setting makes no sense.
+    pub fn new(
+        settings: Settings,
+        names: Names,
+        journal: Journal,
+        cells: &WorkerMetrics,
+    ) -> Result<Self, SettingsError> {
+        let window = settings.window;
+        let more_is_better = settings.goal.better == headgate_policy::guard::Better::Higher;
+        let goal = (settings.goal.name, settings.goal.unit, more_is_better);
+        let metrics = GuardMetrics::new(cells, names.policy);
+        let guard = Guard::new(settings)?;
+        let guarded = Self {
+            guard,
+            names,
+            goal,
+            window,
+            journal,
+            metrics,
+            since: Default::default(),
+            counted: 0,
+            last: None,
+        };
+        guarded.show();
+        Ok(guarded)
+    }
+
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.guard.stage()
+    }
+
+    /// Which units are the learned policy's, until the next switch.
+    #[must_use]
+    pub fn split(&self) -> Split {
+        self.guard.split()
+    }
+
+    /// As [`Guard::observe_pair`].
+    pub fn observe_pair(&mut self, metric: usize, pair: Paired) {
+        self.guard.observe_pair(metric, pair);
+        if metric == 0 && pair.learned.is_finite() && pair.baseline.is_finite() {
+            self.add(Arm::Learned, pair.learned, pair.units);
+            self.add(Arm::Baseline, pair.baseline, pair.units);
+        }
+    }
+
+    /// As [`Guard::observe`].
+    pub fn observe(&mut self, metric: usize, arm: Arm, value: f64, units: f64) {
+        self.guard.observe(metric, arm, value, units);
+        if metric == 0 && value.is_finite() {
+            self.add(arm, value, units);
+        }
+    }
+
+    /// Judges once per window; to be called about as often. A switch is journaled, and what came of the one before is
+    /// added to that; the new stage.
+    pub fn tick(&mut self, now: Tick) -> Option<Stage> {
+        let switch = self.guard.tick(now);
+        let few = self.since.iter().fold(f64::INFINITY, |few, arm| few.min(arm.units)) as u64;
+        let [learned, baseline] = self.since.map(Sum::mean);
+        self.metrics.compare(learned, baseline, few.saturating_sub(self.counted));
+        self.counted = few;
+        let Some(switch) = switch else {
+            let is_due = |last: &Last| {
+                !last.is_told && now.since(last.at) >= self.window.saturating_mul(FIRST_LOOK_WINDOWS)
+            };
+            if self.last.as_ref().is_some_and(is_due) {
+                self.tell_outcome(now);
+            }
+            return None;
+        };
+        self.tell_outcome(now);
+        let Names { policy, subject, baseline } = self.names;
+        let id = self.journal.record(switch.decision(policy, subject, baseline));
+        self.last = Some(Last { id, at: now, is_told: false });
+        self.since = Default::default();
+        self.counted = 0;
+        self.metrics.switched(match switch.cause {
+            Cause::Better => SwitchCause::Better,
+            Cause::Worse => SwitchCause::Worse,
+            Cause::RailBroken(_) => SwitchCause::Rail,
+            Cause::NotBetter => SwitchCause::NotBetter,
+            Cause::PauseOver => SwitchCause::PauseOver,
+            Cause::Operator => SwitchCause::Operator,
+            Cause::FalseAlarm => SwitchCause::FalseAlarm,
+        });
+        self.show();
+        Some(switch.to)
+    }
+
+    fn add(&mut self, arm: Arm, value: f64, units: f64) {
+        if units > 0.0 && units.is_finite() {
+            let sum = &mut self.since[arm as usize];
+            sum.value += value * units;
+            sum.units += units;
+        }
+    }
+
+    /// Tells the journal what both arms made since the last switch.
+    fn tell_outcome(&mut self, now: Tick) {
+        let Some(last) = &mut self.last else { return };
+        last.is_told = true;
+        let ([learned, baseline], (name, unit, more_is_better)) = (self.since, self.goal);
+        let (result, evidence) = if learned.units > 0.0 && baseline.units > 0.0 {
+            let more = learned.mean() - baseline.mean();
+            let gain = if more_is_better { more } else { -more };
+            let result = match gain {
+                gain if gain > 0.0 => "since then the learned policy was better",
+                gain if gain < 0.0 => "since then the learned policy was worse",
+                _ => "since then both were alike",
+            };
+            let evidence = vec![
+                Figure::new(&format!("{name}, learned"), learned.mean(), unit),
+                Figure::new(&format!("{name}, baseline"), baseline.mean(), unit),
+                Figure::new("units", learned.units.min(baseline.units), ""),
+            ];
+            (result, evidence)
+        } else {
+            ("nothing was compared since then", Vec::new())
+        };
+        let outcome = Outcome { after_s: now.since(last.at).as_secs(), result: result.into(), evidence };
+        self.journal.outcome(last.id, outcome);
+    }
+
+    fn show(&self) {
+        let (stage, share) = match self.guard.stage() {
+            Stage::Off => (GuardStage::Off, 0.0),
+            Stage::Shadow => (GuardStage::Shadow, 0.0),
+            Stage::Share(share) => (GuardStage::Share, share),
+            Stage::On => (GuardStage::On, 1.0),
+            Stage::Paused { .. } => (GuardStage::Paused, 0.0),
+            Stage::Stopped => (GuardStage::Stopped, 0.0),
+        };
+        self.metrics.stand(stage, share);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headgate_observe::exposition;
+    use headgate_observe::journal::Query;
+    use headgate_observe::registry::Registry;
+    use headgate_policy::guard::{Better, Metric};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    struct World {
+        guarded: Guarded,
+        registry: Registry,
+        journal: Journal,
+        now: Tick,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let registry = Registry::default();
+            let journal = Journal::new(&registry.worker(9));
+            let goal = Metric { name: "hit ratio", unit: "", better: Better::Higher, low: 0.0, high: 1.0 };
+            let settings = Settings { window: SECOND, ..Settings::new(goal) };
+            let names = Names { policy: "evict.adaptive", subject: "cache", baseline: "s3fifo" };
+            let guarded = Guarded::new(settings, names, journal.clone(), &registry.worker(9)).unwrap();
+            Self { guarded, registry, journal, now: Tick(1) }
+        }
+
+        /// Windows with that gain and a little that goes up and down, until there is a switch.
+        fn until_switch(&mut self, gain: f64) -> Stage {
+            let switch = (0..2_000).find_map(|at: u32| {
+                let noise = f64::from(at.wrapping_mul(2_654_435_769) >> 24) / 256.0 * 0.02 - 0.01;
+                let pair = Paired { learned: 0.5 + gain + noise, baseline: 0.5, units: 200.0 };
+                self.guarded.observe_pair(0, pair);
+                self.now = self.now + SECOND;
+                self.guarded.tick(self.now)
+            });
+            switch.expect("it is plain enough")
+        }
+
+        fn metrics(&self) -> String {
+            let mut text = String::new();
+            exposition::write(&self.registry.gather(), &mut text);
+            text
+        }
+    }
+
+    #[test]
+    fn switches_are_journaled_with_what_came_of_them_and_shown() {
+        let mut world = World::new();
+        assert!(world.metrics().contains("stage=\"shadow\"} 1"), "{}", world.metrics());
+        assert!(matches!(world.until_switch(0.05), Stage::Share(_)));
+        assert_eq!(world.until_switch(0.05), Stage::On);
+        assert!(matches!(world.until_switch(-0.1), Stage::Paused { .. }));
+        let entries = world.journal.page(&Query { policy: "evict".to_owned(), ..Query::default() }).entries;
+        let decided: Vec<&str> = entries.iter().map(|entry| &*entry.decision.decided).collect();
+        assert_eq!(
+            decided,
+            ["shadow -> share of 10.0 %", "share of 10.0 % -> on", "on -> paused for 600 s"],
+            "{entries:?}"
+        );
+        let outcomes: Vec<Option<&Outcome>> = entries.iter().map(|entry| entry.outcome.as_ref()).collect();
+        assert_eq!(&*outcomes[0].unwrap().result, "since then the learned policy was better");
+        assert_eq!(&*outcomes[1].unwrap().result, "since then the learned policy was worse");
+        assert!(outcomes[1].unwrap().after_s > 0 && outcomes[2].is_none());
+        let metrics = world.metrics();
+        for line in [
+            "headgate_guard_stage{policy=\"evict.adaptive\",stage=\"paused\"} 1",
+            "headgate_guard_stage{policy=\"evict.adaptive\",stage=\"on\"} 0",
+            "headgate_guard_switches_total{cause=\"better\",policy=\"evict.adaptive\"} 2",
+            "headgate_guard_switches_total{cause=\"worse\",policy=\"evict.adaptive\"} 1",
+        ] {
+            assert!(metrics.contains(line), "{line}: {metrics}");
+        }
+    }
+
+    #[test]
+    fn a_switch_that_lasts_has_an_outcome_after_some_windows() {
+        let mut world = World::new();
+        world.until_switch(0.05);
+        let outcome = |world: &World| world.journal.page(&Query::default()).entries[0].outcome.clone();
+        // Without evidence there is no other switch.
+        for _ in 0..FIRST_LOOK_WINDOWS {
+            assert_eq!(outcome(&world), None);
+            world.now = world.now + SECOND;
+            assert_eq!(world.guarded.tick(world.now), None);
+        }
+        assert_eq!(&*outcome(&world).unwrap().result, "nothing was compared since then");
+    }
+}
