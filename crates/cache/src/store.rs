@@ -26,10 +26,10 @@ struct Entry {
 /// The stored responses.
 pub struct Store {
     map: HashMap<Key, Entry>,
-    shards: Box<[Mutex<Ledger>]>,
+    pub(crate) shards: Box<[Mutex<Ledger>]>,
     hasher: KeyHasher,
     pub(crate) purges: Purges,
-    evicted: AtomicU64,
+    pub(crate) evicted: AtomicU64,
     refused: AtomicU64,
 }
 
@@ -141,7 +141,7 @@ impl Store {
     }
 
     /// Takes the object of that id out of the table; its ledger has forgotten it, and its lock is held.
-    fn take_out(&self, key: &[u8], id: u64) {
+    pub(crate) fn take_out(&self, key: &[u8], id: u64) {
         let map = self.map.pin();
         let Some((key, entry)) = map.get_key_value(key) else { return };
         let rest: Box<[_]> = entry.variants.iter().filter(|object| object.id != id).map(Arc::clone).collect();

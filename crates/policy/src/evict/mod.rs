@@ -17,9 +17,11 @@
 //! | [`lfu`], [`gdsf`] | the place in a heap | the same |
 
 pub mod adaptive;
+pub mod duel;
 pub mod fifo;
 pub mod gdsf;
 mod ghost;
+pub mod handover;
 pub mod index;
 pub mod lfu;
 pub mod lru;

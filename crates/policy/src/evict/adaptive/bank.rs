@@ -24,6 +24,8 @@ pub(super) struct Bank {
     shadows: Vec<Box<dyn Evict + Send>>,
     /// One id in two to the power of this.
     shift: u32,
+    /// The cache cannot keep what another policy would have let go.
+    stakes_all: bool,
     leader: usize,
     judge: Judge,
     /// Requests in the sample, and sums of the sizes of their objects and of the squares.
@@ -45,6 +47,7 @@ impl Bank {
             goal,
             shadows: settings.iter().map(|setting| setting.build(capacity)).collect(),
             shift: 0,
+            stakes_all: false,
             leader: 0,
             judge: Judge::new(settings.len(), RULES),
             settings,
@@ -58,8 +61,17 @@ impl Bank {
         }
     }
 
+    /// From now on the price of a move is all that the new setting holds.
+    pub(super) fn stake_all(&mut self) {
+        self.stakes_all = true;
+    }
+
     pub(super) fn setting(&self, place: usize) -> Setting {
         self.settings[place]
+    }
+
+    pub(super) fn place_of(&self, setting: Setting) -> Option<usize> {
+        self.settings.iter().position(|known| *known == setting)
     }
 
     pub(super) fn leader(&self) -> usize {
@@ -120,7 +132,7 @@ impl Bank {
         self.epoch = ((self.leading().count() as f64 * EPOCH_SHARE) as u64).clamp(EPOCH_LEAST, EPOCH_MOST);
         let (leading, shadows, goal) = (&*self.shadows[self.leader], &self.shadows, self.goal);
         // What only saw a sample begins anew in the cache: all that the shadow holds is at stake.
-        let is_whole = self.shift == 0;
+        let is_whole = self.shift == 0 && !self.stakes_all;
         let held = |place: usize| {
             let (shadow, mut worth) = (&*shadows[place], 0.0);
             shadow.each(&mut |id| {

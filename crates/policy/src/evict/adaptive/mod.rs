@@ -6,7 +6,6 @@ mod bank;
 mod curve;
 mod follower;
 mod judge;
-mod live;
 mod setting;
 #[cfg(test)]
 mod tests;
@@ -17,11 +16,11 @@ pub use setting::{Goal, Setting};
 pub use verdict::{Reason, Verdict};
 
 use super::fifo::Fifo;
+use super::handover::Handover;
 use super::{Evict, Facts};
 use bank::Bank;
 use curve::Sizes;
 use follower::Follower;
-use live::Live;
 
 /// The contents.
 #[derive(Clone)]
@@ -29,7 +28,7 @@ enum Contents {
     /// The shadows see every request.
     Whole(Follower),
     /// They see a sample.
-    Sampled(Live),
+    Sampled(Handover),
 }
 
 /// Verdicts that are kept until somebody takes them.
@@ -59,6 +58,19 @@ impl Adaptive {
             verdicts: Vec::new(),
             lost_verdicts: 0,
         }
+    }
+
+    /// A small copy of a large cache, for a sample of its ids: it sees all of the sample, and moves between settings as
+    /// the large one would, whose contents are at stake. It begins with `first`, if that is one of its own.
+    #[must_use]
+    pub fn at_scale(capacity: u64, goal: Goal, first: Option<Setting>) -> Self {
+        let mut adaptive = Self::new(capacity, goal);
+        adaptive.bank.stake_all();
+        if let Some(first) = first.and_then(|first| adaptive.bank.place_of(first)) {
+            adaptive.bank.lead(first);
+        }
+        adaptive.contents = Contents::Sampled(Handover::new(capacity, adaptive.setting().build(capacity)));
+        adaptive
     }
 
     /// The setting by which the cache runs.
@@ -133,7 +145,9 @@ impl Adaptive {
     fn turn(&mut self, from: usize) {
         match &mut self.contents {
             Contents::Whole(follower) => follower.turn(self.bank.shadow(from), self.bank.leading()),
-            Contents::Sampled(live) => live.turn(self.bank.setting(self.bank.leader())),
+            Contents::Sampled(live) => {
+                live.turn(self.bank.setting(self.bank.leader()).build(self.capacity), self.capacity);
+            }
         }
     }
 
@@ -163,7 +177,9 @@ impl Adaptive {
                 before.admit(id, facts.size, facts.cost, &mut Vec::new());
             }
         });
-        self.contents = Contents::Sampled(Live::new(self.capacity, self.setting(), Box::new(before)));
+        let mut live = Handover::new(self.capacity, Box::new(before));
+        live.turn(self.setting().build(self.capacity), self.capacity);
+        self.contents = Contents::Sampled(live);
     }
 }
 
@@ -194,7 +210,7 @@ impl Evict for Adaptive {
         self.observe(id, facts);
         match &mut self.contents {
             Contents::Whole(follower) => follower.admit(id, facts, self.bank.leading(), evicted),
-            Contents::Sampled(live) => live.admit(id, facts, evicted),
+            Contents::Sampled(live) => live.admit(id, facts.size, facts.cost, evicted),
         }
     }
 

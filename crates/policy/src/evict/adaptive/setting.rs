@@ -27,7 +27,7 @@ impl Goal {
     }
 
     /// Of a hit; not negative.
-    pub(super) fn worth(self, facts: Facts) -> f64 {
+    pub(in crate::evict) fn worth(self, facts: Facts) -> f64 {
         match self {
             Self::Objects => 1.0,
             Self::Bytes => facts.size as f64,
@@ -56,7 +56,9 @@ pub enum Setting {
 }
 
 impl Setting {
-    pub(super) fn build(self, capacity: u64) -> Box<dyn Evict + Send> {
+    /// An empty policy for `capacity` bytes.
+    #[must_use]
+    pub fn build(self, capacity: u64) -> Box<dyn Evict + Send> {
         match self {
             Self::Lru => Box::new(lru::Lru::new(capacity)),
             Self::Sieve => Box::new(sieve::Sieve::new(capacity)),

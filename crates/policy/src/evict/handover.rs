@@ -1,0 +1,228 @@
+//! A policy that can be exchanged for another under its contents: the new one begins empty beside the old one, whose
+//! contents leave one by one as room is needed, and move over when they are hit. Nothing is lost by the exchange. It does
+//! not decide when.
+
+use super::{Evict, Facts};
+
+/// Hits of the former contents between two misses that are noted; others move when they are hit again.
+const MOST_MOVES: usize = 1_024;
+
+/// The contents, under one policy or under two.
+pub struct Handover {
+    capacity: u64,
+    now: Box<dyn Evict + Send>,
+    /// What the cache holds beside `now`, under the policy that it had.
+    before: Option<Box<dyn Evict + Send>>,
+    /// The one that `before` is for.
+    former_capacity: u64,
+    /// Of `before`, and hit: they go to `now` with the next miss, when there is somebody to tell what leaves.
+    moves: Vec<u64>,
+}
+
+impl Handover {
+    /// Under one policy, which is for `capacity` bytes.
+    #[must_use]
+    pub fn new(capacity: u64, now: Box<dyn Evict + Send>) -> Self {
+        Self { capacity, now, before: None, former_capacity: capacity, moves: Vec::new() }
+    }
+
+    /// Whether another policy can take over: not before the former contents are gone.
+    #[must_use]
+    pub fn can_turn(&self) -> bool {
+        self.before.is_none()
+    }
+
+    /// Lets `next`, which is empty and for `capacity` bytes, take over; false when it cannot yet. Where there is less
+    /// room than before, [`Self::trim`] takes out what is too much.
+    pub fn turn(&mut self, next: Box<dyn Evict + Send>, capacity: u64) -> bool {
+        if !self.can_turn() {
+            return false;
+        }
+        self.moves.clear();
+        self.former_capacity = std::mem::replace(&mut self.capacity, capacity);
+        self.before = Some(std::mem::replace(&mut self.now, next));
+        true
+    }
+
+    /// Gives the contents back to the policy that had them, with what it knows and the room that it had; the other one's
+    /// leave. False when it has none left.
+    pub fn turn_back(&mut self) -> bool {
+        let Some(before) = &mut self.before else { return false };
+        self.moves.clear();
+        std::mem::swap(before, &mut self.now);
+        std::mem::swap(&mut self.former_capacity, &mut self.capacity);
+        true
+    }
+
+    /// Takes out what is beyond the capacity, at most so many objects. False when there is more to do.
+    pub fn trim(&mut self, most: usize, evicted: &mut Vec<u64>) -> bool {
+        for _ in 0..most {
+            if self.used() <= self.capacity {
+                break;
+            }
+            let Some(gone) = self.evict() else { break };
+            evicted.push(gone);
+        }
+        self.drop_empty();
+        self.used() <= self.capacity
+    }
+
+    fn take_before(&mut self, id: u64) -> bool {
+        self.before.as_mut().is_some_and(|before| before.remove(id))
+    }
+
+    fn drop_empty(&mut self) {
+        if self.before.as_ref().is_some_and(|before| before.count() == 0) {
+            self.before = None;
+        }
+    }
+}
+
+impl Evict for Handover {
+    fn hit(&mut self, id: u64) -> bool {
+        if self.now.hit(id) {
+            return true;
+        }
+        let is_there = self.before.as_ref().is_some_and(|before| before.contains(id));
+        if is_there && self.moves.len() < MOST_MOVES {
+            self.moves.push(id);
+        }
+        is_there
+    }
+
+    fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
+        if self.before.is_none() {
+            return self.now.admit(id, size, cost, evicted);
+        }
+        // After the capacity was lowered there may be more; it does not become even more.
+        let most = self.used().max(self.capacity);
+        self.take_before(id);
+        for id in std::mem::take(&mut self.moves) {
+            if let Some(facts) = self.before.as_ref().and_then(|before| before.facts(id)) {
+                self.take_before(id);
+                if !self.now.admit(id, facts.size, facts.cost, evicted) {
+                    evicted.push(id);
+                }
+            }
+        }
+        let admitted = self.now.admit(id, size, cost, evicted);
+        while self.used() > most {
+            let Some(gone) = self.before.as_mut().and_then(|before| before.evict()) else { break };
+            evicted.push(gone);
+        }
+        self.drop_empty();
+        admitted
+    }
+
+    fn evict(&mut self) -> Option<u64> {
+        self.before.as_mut().and_then(|before| before.evict()).or_else(|| self.now.evict())
+    }
+
+    fn remove(&mut self, id: u64) -> bool {
+        self.take_before(id) || self.now.remove(id)
+    }
+
+    fn facts(&self, id: u64) -> Option<Facts> {
+        self.now.facts(id).or_else(|| self.before.as_ref().and_then(|before| before.facts(id)))
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(u64)) {
+        if let Some(before) = &self.before {
+            before.each(visit);
+        }
+        self.now.each(visit);
+    }
+
+    fn boxed(&self) -> Box<dyn Evict + Send> {
+        Box::new(self.clone())
+    }
+
+    fn used(&self) -> u64 {
+        self.now.used() + self.before.as_ref().map_or(0, |before| before.used())
+    }
+
+    fn count(&self) -> usize {
+        self.now.count() + self.before.as_ref().map_or(0, |before| before.count())
+    }
+}
+
+impl Clone for Handover {
+    fn clone(&self) -> Self {
+        let before = self.before.as_ref().map(|before| before.boxed());
+        Self { now: self.now.boxed(), before, moves: self.moves.clone(), ..*self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evict::Kind;
+    use headgate_model::dice::Dice;
+    use std::collections::BTreeSet;
+
+    /// Whatever turns there are, what it says it holds is what was admitted and neither evicted nor removed.
+    #[test]
+    fn nothing_is_lost_or_held_twice_through_turns_and_other_sizes() {
+        for seed in 0..20 {
+            let mut dice = Dice::new(seed);
+            let mut handover = Handover::new(100_000, Kind::S3Fifo.build(100_000));
+            let (mut held, mut gone) = (BTreeSet::new(), Vec::new());
+            let (mut capacity, mut former, mut turns) = (100_000, 100_000, 0);
+            for _ in 0..20_000 {
+                let id = dice.below(400);
+                match dice.below(1_000) {
+                    0 => {
+                        let kind = Kind::ALL[dice.below(8) as usize];
+                        let other = [50_000, 100_000, 200_000][dice.below(3) as usize];
+                        if handover.turn(kind.build(other), other) {
+                            (former, capacity, turns) = (capacity, other, turns + 1);
+                        }
+                    }
+                    1 => {
+                        if handover.turn_back() {
+                            (former, capacity) = (capacity, former);
+                        }
+                    }
+                    2..10 => assert_eq!(handover.remove(id), held.remove(&id)),
+                    10..400 => assert_eq!(handover.hit(id), held.contains(&id), "seed {seed}"),
+                    _ => {
+                        let before = handover.used();
+                        let size = 1 + dice.below(2_000);
+                        let admitted = handover.admit(id, size, 1.0, &mut gone);
+                        gone.iter().for_each(|gone| assert!(held.remove(gone), "seed {seed}"));
+                        held.remove(&id);
+                        if admitted {
+                            held.insert(id);
+                        }
+                        assert!(handover.used() <= capacity.max(before), "seed {seed}");
+                        gone.clear();
+                    }
+                }
+                let is_done = handover.trim(2, &mut gone);
+                gone.drain(..).for_each(|gone| assert!(held.remove(&gone), "seed {seed}"));
+                assert_eq!(is_done, handover.used() <= capacity);
+                assert_eq!(handover.count(), held.len(), "seed {seed}");
+            }
+            assert!(turns > 3, "seed {seed}: {turns}");
+            let mut visited = BTreeSet::new();
+            handover.each(&mut |id| assert!(visited.insert(id)));
+            assert_eq!(visited, held, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_comes_back_finds_what_it_knew() {
+        let mut handover = Handover::new(10, Kind::Lru.build(10));
+        let mut gone = Vec::new();
+        (0..10).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        handover.hit(0);
+        assert!(handover.turn(Kind::Fifo.build(10), 10) && !handover.turn(Kind::Sieve.build(10), 10));
+        assert!(handover.admit(10, 1, 1.0, &mut gone) && handover.turn_back());
+        assert_eq!((gone.as_slice(), handover.count()), ([1].as_slice(), 10), "nothing else has left");
+        assert!(handover.admit(11, 1, 1.0, &mut gone));
+        assert_eq!(gone, [1, 10], "first what the other one had");
+        assert!(handover.can_turn() && !handover.turn_back());
+        assert!(handover.admit(12, 1, 1.0, &mut gone) && handover.contains(0));
+        assert_eq!(gone, [1, 10, 2], "in the order that it knew");
+    }
+}
