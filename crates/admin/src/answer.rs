@@ -26,7 +26,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const TOML: &str = "application/toml";
 
-const PATHS: [(&str, Page, &str); 10] = [
+const PATHS: [(&str, Page, &str); 11] = [
     ("/", Page::Index, "this list"),
     ("/metrics", Page::Metrics, "metrics in the Prometheus text format"),
     ("/healthz", Page::Alive, "200 while the process is alive"),
@@ -44,12 +44,16 @@ const PATHS: [(&str, Page, &str); 10] = [
         Page::Purge,
         "takes responses out of the cache: POST {\"url\": ...}, or prefix, tag, everything; soft makes them stale",
     ),
+    ("/cache/curve", Page::Curve, "what more memory would save, or less, as JSON; headgate cache draws it"),
     (
         "/chaos",
         Page::Chaos,
         "the faults that are injected; POST adds a rule, DELETE removes all, or /chaos/NAME",
     ),
 ];
+
+const NO_CURVE: &str = "there is no curve: it is drawn with eviction = \"adaptive\" in [cache], also where its guard has the \
+    mode \"shadow\", once the cache has seen some hundred requests";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Page {
@@ -62,6 +66,7 @@ enum Page {
     Config,
     Reload,
     Purge,
+    Curve,
     Chaos,
     /// One chaos rule.
     ChaosRule,
@@ -183,6 +188,10 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Answer {
         Page::Config => desk.config(),
         Page::Reload => reload(&**state, request.into_body()).await,
         Page::Purge => purge(&**state, request.into_body()).await,
+        Page::Curve => match state.cache_curve() {
+            Some(curve) => respond(StatusCode::OK, JSON, curve.into()),
+            None => say(StatusCode::NOT_FOUND, NO_CURVE),
+        },
         Page::Chaos | Page::ChaosRule => chaos(&**state, request).await,
     }
 }

@@ -49,6 +49,9 @@ pub trait State: Send + Sync {
     /// the text.
     fn purge(&self, text: Vec<u8>) -> Reload;
 
+    /// What other sizes of the cache would save, as JSON. None: nothing watches that, or it has not seen enough.
+    fn cache_curve(&self) -> Option<String>;
+
     /// Brings metrics up to date that nobody counts as things happen; called before each scrape.
     fn refresh_metrics(&self);
 

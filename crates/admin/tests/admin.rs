@@ -64,6 +64,10 @@ impl State for World {
 
     fn refresh_metrics(&self) {}
 
+    fn cache_curve(&self) -> Option<String> {
+        self.ready.lock().unwrap().is_ok().then(|| "{\"points\":[]}".to_owned())
+    }
+
     fn chaos(&self, ask: ChaosAsk) -> ChaosChange {
         Box::pin(async move {
             match ask {

@@ -39,8 +39,8 @@ pub struct Tended {
     /// Since the look before.
     pub tally: Tally,
     pub turns: Vec<Turn>,
-    /// Not all is as it is to be: there is more to let go of, or a change waits for the one before.
-    pub has_more: bool,
+    /// There is more to let go of.
+    pub is_trimming: bool,
 }
 
 impl Store {
@@ -70,11 +70,11 @@ impl Store {
                 let verdict = verdicts.into_iter().rfind(|verdict| Policy::Setting(verdict.to) == policy);
                 tended.turns.push(Turn { shard, from, to: policy, verdict });
             }
-            let is_trim = ledger.trim(TRIM_OBJECTS, |id, owner| {
+            let is_done = ledger.trim(TRIM_OBJECTS, |id, owner| {
                 self.evicted.fetch_add(1, Ordering::Relaxed);
                 self.take_out(owner, id);
             });
-            tended.has_more |= !(has_followed && is_trim);
+            tended.is_trimming |= !is_done;
         }
         tended
     }
@@ -99,5 +99,132 @@ impl Store {
             saved: mean(at),
         };
         Some(Curve(first.0.iter().enumerate().map(point).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hits::HitLog;
+    use crate::key::Key;
+    use crate::object::{Content, Draft};
+    use crate::rules::{Freshness, WhenStale};
+    use crate::store::Found;
+    use bytes::Bytes;
+    use headgate_model::dice::Dice;
+    use headgate_policy::evict::adaptive::{Goal, Setting};
+    use headgate_policy::evict::duel::Candidate;
+
+    const MIB: u64 = 1 << 20;
+
+    fn course(baseline: Kind, budget: u64) -> Course {
+        let duel = Plan { candidate: Candidate::Adaptive, baseline, goal: Goal::Objects, shards: 2 };
+        Course { baseline, budget, duel: Some(duel) }
+    }
+
+    fn draft(store: &Store, len: usize) -> Draft {
+        let freshness = Freshness {
+            received_ms: 0,
+            initial_age_s: 0,
+            lifetime_s: 60,
+            stale_while_revalidate_s: 0,
+            stale_if_error_s: 0,
+            when_stale: WhenStale::Allowed,
+            always_revalidate: false,
+            immutable: false,
+        };
+        Draft {
+            status: 200,
+            head: Box::default(),
+            content: Content::new(vec![Bytes::from(vec![0; len])]),
+            bodiless: false,
+            part: None,
+            freshness,
+            selecting: Box::default(),
+            fetch_ms: 1,
+            tags: Box::default(),
+            born: store.born(),
+        }
+    }
+
+    struct World {
+        store: Store,
+        dice: Dice,
+        log: HitLog,
+    }
+
+    impl World {
+        fn new(budget: u64) -> Self {
+            Self { store: Store::new(Kind::S3Fifo, budget, 4), dice: Dice::new(5), log: HitLog::default() }
+        }
+
+        /// Requests for objects of which one in eight is large, as popular as the others; hits among them.
+        fn ask(&mut self, requests: u32) -> u32 {
+            let mut hits = 0;
+            for _ in 0..requests {
+                let number = (30_000f64.powf(self.dice.unit())) as u64;
+                let key: Key = number.to_le_bytes().as_slice().into();
+                if let Found::Object(object) = self.store.find(&key, |_| true) {
+                    self.store.note_hit(&key, &object, &mut self.log);
+                    hits += 1;
+                } else {
+                    let len = if number % 8 == 0 { 200_000 } else { 2_000 };
+                    let _ = self.store.insert(&key, draft(&self.store, len));
+                }
+            }
+            hits
+        }
+
+        fn look(&self, course: &Course, learned: usize) -> Tended {
+            self.store.tend(course, |shard| shard < learned)
+        }
+    }
+
+    #[test]
+    fn shards_turn_one_by_one_keep_what_they_hold_and_win_by_it() {
+        let mut world = World::new(128 * MIB);
+        let course = course(Kind::S3Fifo, 128 * MIB);
+        assert_eq!(world.store.shards(), 2);
+        world.look(&course, 0);
+        world.ask(60_000);
+        let Tended { tally, turns, .. } = world.look(&course, 0);
+        assert!(turns.is_empty() && tally.requests > 10_000, "{tally:?}");
+        assert!(tally.learned > 1.02 * tally.baseline, "sizes differ: {tally:?}");
+        let before = world.ask(20_000);
+        let held = world.store.fill();
+        let turns = world.look(&course, 1).turns;
+        let gdsf = Policy::Setting(Setting::Gdsf { cost_exponent: 0.0, size_exponent: 1.0 });
+        let turn = Turn { shard: 0, from: Policy::Plain(Kind::S3Fifo), to: gdsf, verdict: None };
+        assert_eq!(turns, [turn]);
+        assert_eq!(world.look(&course, 2).turns.len(), 1, "the other one");
+        assert_eq!(world.store.fill(), held, "nothing leaves for it");
+        world.ask(20_000);
+        let after = world.ask(20_000);
+        assert!(after > before, "{after} hits against {before}");
+        let back = world.look(&course, 0).turns;
+        assert!(back.len() == 2 && back[0].to == Policy::Plain(Kind::S3Fifo), "{back:?}");
+        let curve = world.store.curve().unwrap();
+        assert_eq!(curve.0[2].capacity_bytes, 128 * MIB, "in bytes of all shards");
+        assert!(curve.at(512 * MIB) > curve.at(32 * MIB));
+    }
+
+    #[test]
+    fn a_smaller_budget_is_kept_to_in_steps_and_a_larger_one_is_used() {
+        let mut world = World::new(16 * MIB);
+        let of = |budget| Course { duel: None, ..course(Kind::S3Fifo, budget) };
+        world.ask(20_000);
+        assert!(world.store.fill().bytes > 15 * MIB);
+        let mut steps = 0;
+        while world.look(&of(4 * MIB), 0).is_trimming {
+            steps += 1;
+            assert!(steps < 100);
+        }
+        assert!(steps > 0 && world.store.fill().bytes <= 4 * MIB, "{steps} {:?}", world.store.fill());
+        world.ask(20_000);
+        assert!(world.store.fill().bytes <= 4 * MIB);
+        world.look(&of(32 * MIB), 0);
+        world.ask(40_000);
+        assert!(world.store.fill().bytes > 24 * MIB, "{:?}", world.store.fill());
+        assert!(world.store.curve().is_none(), "nobody watches");
     }
 }

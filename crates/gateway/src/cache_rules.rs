@@ -28,7 +28,7 @@ pub struct Cache {
     pub fills: Fills,
     /// Bytes that responses on their way in hold to be stored.
     filling: AtomicU64,
-    filling_max: u64,
+    filling_max: AtomicU64,
 }
 
 impl Cache {
@@ -55,17 +55,22 @@ impl Cache {
             redis,
             lower_deadline,
             late: AtomicU64::new(0),
-            store: Store::new(kind(spec.eviction), spec.memory.0, workers),
+            store: Store::new(kind(spec.baseline()), spec.memory.0, workers),
             fills: Fills::default(),
             filling: AtomicU64::new(0),
-            filling_max: spec.memory.0 / 4,
+            filling_max: AtomicU64::new(spec.memory.0 / 4),
         }
+    }
+
+    /// Responses on their way in may hold a quarter of `memory`.
+    pub(crate) fn limit_filling(&self, memory: u64) {
+        self.filling_max.store(memory / 4, Ordering::Relaxed);
     }
 
     /// Whether another response, or more of one, may be held to be stored. What was taken has to be given back.
     pub(crate) fn hold(&self, bytes: u64) -> bool {
         let before = self.filling.fetch_add(bytes, Ordering::Relaxed);
-        let fits = before + bytes <= self.filling_max;
+        let fits = before + bytes <= self.filling_max.load(Ordering::Relaxed);
         if !fits {
             self.give_back(bytes);
         }
@@ -77,7 +82,7 @@ impl Cache {
     }
 }
 
-fn kind(policy: EvictionPolicy) -> Kind {
+pub(crate) fn kind(policy: EvictionPolicy) -> Kind {
     match policy {
         EvictionPolicy::Fifo => Kind::Fifo,
         EvictionPolicy::Lru => Kind::Lru,
@@ -86,6 +91,7 @@ fn kind(policy: EvictionPolicy) -> Kind {
         EvictionPolicy::S3Fifo => Kind::S3Fifo,
         EvictionPolicy::TinyLfu => Kind::TinyLfu,
         EvictionPolicy::Gdsf => Kind::Gdsf,
+        EvictionPolicy::Adaptive => Kind::Adaptive,
     }
 }
 

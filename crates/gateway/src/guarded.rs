@@ -7,7 +7,9 @@ use headgate_model::units::Tick;
 use headgate_observe::guard_metrics::{GuardMetrics, GuardStage, SwitchCause};
 use headgate_observe::journal::Journal;
 use headgate_observe::registry::WorkerMetrics;
-use headgate_policy::guard::{Arm, Cause, Guard, Paired, Settings, SettingsError, Split, Stage};
+use headgate_policy::guard::{
+    Arm, Better, Cause, FalseAlarms, Guard, Paired, Settings, SettingsError, Split, Stage,
+};
 use std::time::Duration;
 
 /// Windows after which the journal is told for the first time how a switch turned out.
@@ -72,7 +74,7 @@ impl Guarded {
         cells: &WorkerMetrics,
     ) -> Result<Self, SettingsError> {
         let window = settings.window;
-        let more_is_better = settings.goal.better == headgate_policy::guard::Better::Higher;
+        let more_is_better = settings.goal.better == Better::Higher;
         let goal = (settings.goal.name, settings.goal.unit, more_is_better);
         let metrics = GuardMetrics::new(cells, names.policy);
         let guard = Guard::new(settings)?;
@@ -122,7 +124,13 @@ impl Guarded {
     /// Judges once per window; to be called about as often. A switch is journaled, and what came of the one before is
     /// added to that; the new stage.
     pub fn tick(&mut self, now: Tick) -> Option<Stage> {
+        let equals = |guard: &Guard| {
+            let FalseAlarms { attempts, worse, better } = guard.false_alarms();
+            [attempts, worse, better]
+        };
+        let before = equals(&self.guard);
         let switch = self.guard.tick(now);
+        self.metrics.tested_equals(equals(&self.guard), before);
         let few = self.since.iter().fold(f64::INFINITY, |few, arm| few.min(arm.units)) as u64;
         let [learned, baseline] = self.since.map(Sum::mean);
         self.metrics.compare(learned, baseline, few.saturating_sub(self.counted));
@@ -208,7 +216,7 @@ mod tests {
     use headgate_observe::exposition;
     use headgate_observe::journal::Query;
     use headgate_observe::registry::Registry;
-    use headgate_policy::guard::{Better, Metric};
+    use headgate_policy::guard::Metric;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -18,6 +18,7 @@ mod cache_tiers;
 pub mod chaos;
 pub mod compile_error;
 mod disk_tier;
+pub mod eviction;
 pub mod listener;
 pub mod path;
 pub mod peers;

@@ -14,7 +14,7 @@ use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
 use crate::why::{self, WhyOptions};
-use crate::{chaos, demo, dns, explain, fit, flag, gameday, import, lab, purge, reload, say};
+use crate::{chaos, curve, demo, dns, explain, fit, flag, gameday, import, lab, purge, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_lab::rig::ReplicaSpec;
 use headgate_lab::workload::Distribution;
@@ -128,6 +128,15 @@ enum Command {
     /// Put a question to the simulator or to real processes (studies), or to a running system (game days).
     #[command(subcommand)]
     Lab(Lab),
+    /// Say what more memory would buy the cache of a running Headgate, and less would cost it.
+    Cache {
+        /// As JSON, on one line.
+        #[arg(long)]
+        json: bool,
+        /// Its admin address.
+        #[arg(long, default_value = ADMIN, value_name = "ADDRESS")]
+        admin: String,
+    },
     /// Take responses out of the cache of a running Headgate.
     #[command(group = ArgGroup::new("purged").required(true).args(["url", "prefix", "tag", "everything"]))]
     Purge {
@@ -420,6 +429,7 @@ pub(crate) fn main() -> ExitCode {
             why::run(&WhyOptions { about, since, limit, json, admin, dir })
         }
         Command::Reload { admin } => reload::run(&admin),
+        Command::Cache { json, admin } => curve::run(&admin, json),
         Command::Lab(Lab::Run { file, out, threads, sim: _, rig }) => {
             lab::run(&lab::RunOptions { file, out, threads: threads.map(usize::from), rig })
         }

@@ -7,6 +7,7 @@ mod chaos;
 mod chaos_book;
 mod chaos_control;
 mod cli;
+mod curve;
 mod demo;
 mod dns;
 mod exit;

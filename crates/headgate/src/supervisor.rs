@@ -3,6 +3,7 @@
 
 use crate::admin_listener::{self, AdminListener};
 use crate::chaos_control;
+use crate::curve;
 use crate::file::{ConfigFile, located};
 use crate::journal;
 use crate::mistakes::one_line;
@@ -91,6 +92,10 @@ impl State for Running {
             let purged = purged.unwrap_or_else(|panic| Err(format!("the purge failed: {panic}")));
             purged.map(|done| done + &late)
         })
+    }
+
+    fn cache_curve(&self) -> Option<String> {
+        curve::answer(&self.shared)
     }
 
     fn refresh_metrics(&self) {
@@ -297,6 +302,8 @@ pub(crate) fn run(
             state: Arc::new(running.clone()),
         };
         let admin = tokio::spawn(admin_listener::serve(moves, admin, admin_stops));
+        // Ends with the runtime.
+        tokio::spawn(headgate_gateway::eviction::run(running.shared()));
         report_start(&running);
         spare_memory::give_back();
         ready(&running)?;

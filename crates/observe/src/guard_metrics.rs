@@ -12,6 +12,9 @@ const STAGES: [&str; 6] = ["off", "shadow", "share", "on", "paused", "stopped"];
 const CAUSES: &[&str; 7] =
     &["better", "worse", "rail", "not_better", "pause_over", "operator", "false_alarm"];
 
+/// The values of `result`: what tests of equals ended with.
+const EQUALS: &[&str; 3] = &["attempt", "worse", "better"];
+
 /// Where a learned policy stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -46,6 +49,7 @@ pub struct GuardMetrics {
     baseline: Arc<Gauge>,
     units: Arc<Counter>,
     switches: Arc<[Counter]>,
+    equals: Arc<[Counter]>,
 }
 
 impl GuardMetrics {
@@ -65,6 +69,7 @@ impl GuardMetrics {
         let share = "Per cent of the units for which a learned policy acts.";
         let units = "Units of which both arms were compared, of the arm that has fewer.";
         let switches = "Changes of stage, by their cause.";
+        let equals = "A/A tests that ended, and those of them in which equals seemed worse or better.";
         Self {
             stages: STAGES.map(stage),
             share: cells.gauge("headgate_guard_share_percent", share, policy),
@@ -72,6 +77,7 @@ impl GuardMetrics {
             baseline: goal("baseline"),
             units: cells.counter("headgate_guard_units_total", units, policy),
             switches: cells.counters("headgate_guard_switches_total", switches, policy, ("cause", CAUSES)),
+            equals: cells.counters("headgate_guard_equals_total", equals, policy, ("result", EQUALS)),
         }
     }
 
@@ -89,6 +95,13 @@ impl GuardMetrics {
         self.learned.set((learned * 1e6).round() as i64);
         self.baseline.set((baseline * 1e6).round() as i64);
         self.units.add(units);
+    }
+
+    /// Counts of A/A tests since the guard was made: attempts, and alarms of either side among them.
+    pub fn tested_equals(&self, counts: [u64; EQUALS.len()], before: [u64; EQUALS.len()]) {
+        for (counter, (now, before)) in self.equals.iter().zip(counts.into_iter().zip(before)) {
+            counter.add(now.saturating_sub(before));
+        }
     }
 
     pub fn switched(&self, cause: SwitchCause) {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![allow(clippy::print_stderr, reason = "says why a test is skipped and what the process complained of")]
 
+mod adaptive;
 mod balancing;
 mod bodies;
 mod cache;

@@ -13,6 +13,10 @@ pub struct CacheSpec {
     pub memory: Bytes<268_435_456>,
     /// What leaves when it is full.
     pub eviction: EvictionPolicy,
+    /// What `adaptive` eviction is to save.
+    pub goal: EvictionGoal,
+    /// How far `adaptive` eviction may go, and what it is held against.
+    pub guard: EvictionGuard,
     /// Longest content that is stored; what is longer passes through.
     pub max_object: Bytes<8_388_608>,
     /// How long a request waits for the fetch of another one before it asks the service itself.
@@ -25,6 +29,14 @@ pub struct CacheSpec {
     pub disk: Option<DiskSpec>,
     /// A tier in Redis or Valkey below that, which gateways share, and by which their purges reach each other.
     pub redis: Option<RedisSpec>,
+}
+
+impl CacheSpec {
+    /// The plain policy that runs the cache, or that runs it where `adaptive` does not.
+    #[must_use]
+    pub fn baseline(&self) -> EvictionPolicy {
+        if self.eviction == EvictionPolicy::Adaptive { self.guard.baseline } else { self.eviction }
+    }
 }
 
 /// The cache's tier on disk.
@@ -133,6 +145,64 @@ pub enum EvictionPolicy {
     #[serde(rename = "tinylfu")]
     TinyLfu,
     Gdsf,
+    /// Tunes itself, under the guard.
+    Adaptive,
+}
+
+/// What a hit is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EvictionGoal {
+    /// One each: object hit ratio.
+    #[default]
+    Objects,
+    /// Its bytes: byte hit ratio.
+    Bytes,
+    /// The time that the service took to answer.
+    Cost,
+}
+
+/// The guard of `adaptive` eviction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvictionGuard {
+    /// How far evidence may bring it.
+    pub mode: GuardMode,
+    /// Of the cache's shards, between `shadow` and `on`, in percent.
+    pub share_percent: f64,
+    /// What runs the cache otherwise, and what it is held against.
+    pub baseline: EvictionPolicy,
+    /// Requests of so long a time are compared at once.
+    pub window: Span<10_000>,
+    /// Both are the baseline, to see how often the guard is wrong.
+    pub a_a: bool,
+}
+
+impl Default for EvictionGuard {
+    fn default() -> Self {
+        Self {
+            mode: GuardMode::default(),
+            share_percent: 10.0,
+            baseline: EvictionPolicy::default(),
+            window: Span::default(),
+            a_a: false,
+        }
+    }
+}
+
+/// How far a learned policy may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardMode {
+    /// It is not asked.
+    Off,
+    /// It is watched, and does not act.
+    Shadow,
+    /// It acts for a share.
+    Share,
+    /// It acts for all.
+    #[default]
+    On,
 }
 
 /// A number whose default is `DEFAULT`.

@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::place::Place;
-use crate::spec::{CacheChoice, Config, RedisSpec, RouteCache};
+use crate::spec::{CacheChoice, CacheSpec, Config, EvictionPolicy, RedisSpec, RouteCache};
 
 /// A cache below this holds next to nothing.
 const MEMORY_MIN: u64 = 1 << 20;
@@ -19,6 +19,7 @@ pub(super) fn check(config: &Config, root: &Place<'_>, report: &mut Report<'_>) 
             "too small: at least \"1MiB\"; to cache nothing leave `cache` out of the routes",
         );
     }
+    check_eviction(cache, &at, report);
     let max_object = at.get("max_object");
     if max_object.exists() && cache.max_object.0 > cache.memory.0 {
         report.error(&max_object, "larger than `memory`: no such response could be stored");
@@ -68,6 +69,28 @@ fn check_redis(redis: &RedisSpec, max_object: u64, at: &Place<'_>, report: &mut 
     if redis.max_object.0 > REDIS_VALUE_MAX {
         report.error(&at.get("max_object"), "too large: at most \"256MiB\"");
     }
+}
+
+fn check_eviction(cache: &CacheSpec, at: &Place<'_>, report: &mut Report<'_>) {
+    if cache.eviction != EvictionPolicy::Adaptive {
+        for name in ["goal", "guard"] {
+            if at.get(name).exists() {
+                report
+                    .error(&at.get(name), format!("`{name}` has no effect without eviction = \"adaptive\""));
+            }
+        }
+        return;
+    }
+    let at = at.get("guard");
+    if cache.guard.baseline == EvictionPolicy::Adaptive {
+        report.error_with(
+            &at.get("baseline"),
+            "it would be held against itself",
+            "name a plain policy, like \"s3fifo\"",
+        );
+    }
+    report.range(cache.guard.share_percent, 1.0..=99.0, &at.get("share_percent"));
+    report.positive(cache.guard.window, &at.get("window"));
 }
 
 fn check_route(settings: &RouteCache, at: &Place<'_>, report: &mut Report<'_>) {

@@ -1,0 +1,92 @@
+//! Adaptive eviction under its guard, as an operator meets it: let in by evidence, told by `headgate why`, shown in
+//! metrics, and what more memory would buy.
+
+use crate::support::{Headgate, Port, Service, Wire, one_service, output, response};
+use headgate_model::dice::Dice;
+use rustix::process::Signal;
+use std::fs;
+
+/// A guard that needs few requests: windows of 100 and more.
+const CACHE: &str = "[cache]\nmemory = \"2MiB\"\neviction = \"adaptive\"\nguard = { window = \"20ms\" }\n";
+
+fn said(arguments: &[&str]) -> String {
+    let output = output(arguments);
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+/// Every fourth target is large, and as popular as the others: who keeps the small ones has more hits.
+fn service() -> Service {
+    Service::start(|request| {
+        let number: usize = request.head.target().trim_start_matches('/').parse().unwrap();
+        let body = vec![b'x'; if number.is_multiple_of(4) { 60_000 } else { 500 }];
+        response(&[("cache-control", "max-age=600")], &body)
+    })
+}
+
+/// Sends requests until `headgate why` tells all of `told`.
+fn ask_until(client: &mut Wire, dice: &mut Dice, admin: &str, told: &[&str]) -> String {
+    for _ in 0..100 {
+        for _ in 0..1_000 {
+            client.get(&format!("/{}", 3_000f64.powf(dice.unit()) as u64));
+        }
+        let why = said(&["why", "evict", "--admin", admin]);
+        if told.iter().all(|part| why.contains(part)) {
+            return why;
+        }
+    }
+    panic!("never told: {told:?}\n{}", said(&["why", "--admin", admin]));
+}
+
+#[test]
+fn it_is_let_in_by_evidence_and_says_why_and_what_more_memory_would_buy() {
+    let (service, admin) = (service(), Port::reserve());
+    let place = admin.address.to_string();
+    let config = |cache: &str| {
+        let config = one_service("", "", &[service.address]);
+        format!("admin = {{ bind = \"{place}\" }}\n{config}cache = true\n{cache}")
+    };
+    let mut gateway = Headgate::start(&config(CACHE));
+    let none = said(&["cache", "--admin", &place]);
+    assert!(none.contains("there is no curve"), "{none}");
+    let (mut client, mut dice) = (gateway.connect(), Dice::new(1));
+    let told = ["share of 10.0 % -> on", "gdsf (cost^0 / size^1) in place of s3fifo"];
+    let why = ask_until(&mut client, &mut dice, &place, &told);
+    for part in [
+        "evict.adaptive: cache shadow -> share of 10.0 %: better than the baseline, against s3fifo",
+        "object hit ratio, learned",
+        "since then the learned policy was better",
+        "otherwise: s3fifo",
+        "the guard lets it act",
+    ] {
+        assert!(why.contains(part), "{part}:\n{why}");
+    }
+    let metrics = Wire::connect(admin.address).ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").text();
+    assert!(
+        metrics.contains("\nheadgate_guard_stage{policy=\"evict.adaptive\",stage=\"on\"} 1\n"),
+        "{metrics}"
+    );
+    let curve = said(&["cache", "--admin", &place]);
+    assert!(curve.contains("requests saved") && curve.contains("2 MiB") && curve.contains("now"), "{curve}");
+
+    // A reload takes it out again, and changes the size.
+    let plain = config("[cache]\nmemory = \"1MiB\"\neviction = \"lru\"\n");
+    fs::write(gateway.config_file(), plain).unwrap();
+    gateway.signal(Signal::HUP);
+    gateway.event("configuration reloaded");
+    let bytes = || {
+        let metrics =
+            Wire::connect(admin.address).ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").text();
+        let line = metrics.lines().find(|line| line.starts_with("headgate_cache_bytes ")).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    for _ in 0..100 {
+        if bytes() <= 1 << 20 {
+            break;
+        }
+        for _ in 0..100 {
+            client.get(&format!("/{}", 3_000f64.powf(dice.unit()) as u64));
+        }
+    }
+    assert!(bytes() <= 1 << 20, "{}", bytes());
+    assert!(said(&["cache", "--admin", &place]).contains("there is no curve"));
+}
