@@ -1,10 +1,10 @@
 //! What one shard holds, and which of it leaves for something new: a policy of `policy::evict`, which can be exchanged,
-//! with the keys that its ids stand for, and a duel that watches where one is wanted. It does not hold the objects.
+//! with the keys that its ids stand for, and a sample of what happened to them, for who wants it. It does not hold the
+//! objects.
 
 use crate::key::Key;
 use crate::rule::{Policy, Rule};
-use headgate_policy::evict::adaptive::{Curve, Setting, Verdict};
-use headgate_policy::evict::duel::{Duel, Plan, Tally};
+use headgate_policy::evict::duel::Sample;
 use headgate_policy::evict::handover::Handover;
 use headgate_policy::evict::{Evict, Facts, Kind};
 use std::collections::HashMap;
@@ -30,12 +30,36 @@ impl Hasher for AsItIs {
     }
 }
 
+/// What happened to the ids of a sample, in its order.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    /// An id was asked for, and what is known of its object; or without facts, it was taken away.
+    pub noted: Vec<(u64, Option<Facts>)>,
+    /// There was no room for so many.
+    pub dropped: u64,
+}
+
+/// Events that wait for who wants to see them.
+const EVENTS_MAX: usize = 2_048;
+
+impl Events {
+    fn note(&mut self, id: u64, facts: Option<Facts>) {
+        if self.noted.len() < EVENTS_MAX {
+            self.noted.push((id, facts));
+        } else {
+            self.dropped += 1;
+        }
+    }
+}
+
 pub(crate) struct Ledger {
     policy: Handover,
     rule: Rule,
     /// The one that has the rest of the contents, if there is a rest.
     former: Rule,
-    duel: Option<Box<Duel>>,
+    /// What somebody wants to see, and what there was of it.
+    watched: Option<Sample>,
+    pub(crate) events: Events,
     owners: HashMap<u64, Key, BuildHasherDefault<AsItIs>>,
     /// Ids that leave for the newest; kept for its allocation.
     leaving: Vec<u64>,
@@ -55,14 +79,15 @@ impl Ledger {
             policy: Handover::new(capacity, rule.build()),
             rule,
             former: rule,
-            duel: None,
+            watched: None,
+            events: Events::default(),
             owners: HashMap::default(),
             leaving: Vec::new(),
         }
     }
 
-    /// Another policy, or another size, takes over the contents; false when that cannot be yet, because the former
-    /// change is not through. Takes no time: what is too much leaves with [`Self::trim`].
+    /// Another policy, or another size, takes over the contents; false when there were too many changes
+    /// lately. Takes no time: what is too much leaves with [`Self::trim`].
     pub(crate) fn follow(&mut self, rule: Rule) -> bool {
         if rule == self.rule {
             return true;
@@ -70,7 +95,7 @@ impl Ledger {
         let turned = if rule == self.former && self.policy.turn_back() {
             true
         } else {
-            self.policy.can_turn() && self.policy.turn(rule.build(), rule.capacity)
+            self.policy.turn(rule.build(), rule.capacity)
         };
         if turned {
             self.former = std::mem::replace(&mut self.rule, rule);
@@ -91,38 +116,17 @@ impl Ledger {
         is_done
     }
 
-    /// Begins to watch, goes on, or stops.
-    pub(crate) fn watch(&mut self, plan: Option<&Plan>, capacity: u64) {
-        match plan {
-            Some(plan) => match self.duel.as_mut().filter(|duel| duel.plan() == plan) {
-                Some(duel) => duel.fit(capacity),
-                None => self.duel = Some(Box::new(Duel::new(*plan, capacity))),
-            },
-            None => self.duel = None,
-        }
-    }
-
-    /// What the duel saw since this was last asked, and what adaptive eviction decided meanwhile.
-    pub(crate) fn take_duel(&mut self) -> (Tally, Vec<Verdict>) {
-        let duel = self.duel.as_mut();
-        duel.map_or_else(Default::default, |duel| (duel.take_tally(), duel.take_verdicts()))
-    }
-
-    /// What adaptive eviction would run this shard with.
-    pub(crate) fn setting(&self) -> Option<Setting> {
-        self.duel.as_ref()?.setting()
-    }
-
-    pub(crate) fn curve(&self) -> Option<Curve> {
-        self.duel.as_ref()?.curve()
+    /// From now on notes what happens to the ids of a sample, or nothing.
+    pub(crate) fn watch(&mut self, sample: Option<Sample>) {
+        self.watched = sample;
     }
 
     pub(crate) fn hit(&mut self, id: u64) {
         self.policy.hit(id);
-        if let Some(duel) = self.duel.as_mut().filter(|duel| duel.sees(id))
+        if self.is_watched(id)
             && let Some(facts) = self.policy.facts(id)
         {
-            duel.observe(id, facts);
+            self.events.note(id, Some(facts));
         }
     }
 
@@ -149,8 +153,8 @@ impl Ledger {
         }
         let mut leaving = std::mem::take(&mut self.leaving);
         let admitted = self.policy.admit(id, size, cost, &mut leaving);
-        if let Some(duel) = self.duel.as_mut().filter(|duel| duel.sees(id)) {
-            duel.observe(id, Facts { size: size.max(1), cost });
+        if self.is_watched(id) {
+            self.events.note(id, Some(Facts { size: size.max(1), cost }));
         }
         self.tell(&mut leaving, &mut leaves);
         self.leaving = leaving;
@@ -170,9 +174,13 @@ impl Ledger {
     pub(crate) fn remove(&mut self, id: u64) {
         self.policy.remove(id);
         self.owners.remove(&id);
-        if let Some(duel) = &mut self.duel {
-            duel.remove(id);
+        if self.is_watched(id) {
+            self.events.note(id, None);
         }
+    }
+
+    fn is_watched(&self, id: u64) -> bool {
+        self.watched.is_some_and(|sample| sample.has(id))
     }
 
     pub(crate) fn used(&self) -> u64 {

@@ -10,8 +10,9 @@ use headgate_cache::store::Store;
 use headgate_model::spec::{CacheSpec, EvictionPolicy, RouteCache, RouteSpec};
 use headgate_policy::balance::hash::hash;
 use headgate_policy::evict::Kind;
-use std::sync::Arc;
+use headgate_policy::evict::adaptive::Curve;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What all workers share: stored responses, and those on their way.
@@ -29,6 +30,7 @@ pub struct Cache {
     /// Bytes that responses on their way in hold to be stored.
     filling: AtomicU64,
     filling_max: AtomicU64,
+    curve: Mutex<Option<Curve>>,
 }
 
 impl Cache {
@@ -59,12 +61,23 @@ impl Cache {
             fills: Fills::default(),
             filling: AtomicU64::new(0),
             filling_max: AtomicU64::new(spec.memory.0 / 4),
+            curve: Mutex::default(),
         }
     }
 
     /// Responses on their way in may hold a quarter of `memory`.
     pub(crate) fn limit_filling(&self, memory: u64) {
         self.filling_max.store(memory / 4, Ordering::Relaxed);
+    }
+
+    /// What other sizes of the memory would save. None: nothing watches, or it has not seen enough.
+    #[must_use]
+    pub fn curve(&self) -> Option<Curve> {
+        self.curve.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn draw(&self, curve: Option<Curve>) {
+        *self.curve.lock().unwrap_or_else(PoisonError::into_inner) = curve;
     }
 
     /// Whether another response, or more of one, may be held to be stored. What was taken has to be given back.

@@ -5,10 +5,11 @@ use crate::cache_rules::{Cache, kind};
 use crate::guarded::{Guarded, Names};
 use crate::worker::Shared;
 use headgate_cache::rule::Policy;
-use headgate_cache::tend::{Course, Tended, Turn};
+use headgate_cache::tend::{Course, Tended, Turn, Watch};
 use headgate_model::decision::{Decision, Figure};
 use headgate_model::spec::{CacheSpec, EvictionGoal, EvictionGuard, EvictionPolicy, GuardMode};
 use headgate_model::units::Tick;
+use headgate_observe::counter::Counter;
 use headgate_observe::journal::Journal;
 use headgate_observe::log::{self, Level};
 use headgate_observe::registry::WorkerMetrics;
@@ -17,6 +18,7 @@ use headgate_policy::evict::duel::{Candidate, Plan, Tally};
 use headgate_policy::guard::{Better, Metric, Mode, Paired, Settings, Stage};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 /// Between two looks; shorter where the guard's window is, or where there is something to let go of.
@@ -29,7 +31,17 @@ const POLICY: &str = "evict.adaptive";
 pub async fn run(shared: Arc<Shared>) {
     let mut keeper = Keeper::new(shared.journal.clone(), shared.registry.worker(usize::MAX));
     loop {
-        let pace = keeper.look(&shared.cache, &shared.snapshot().config.cache, shared.now());
+        let shared = Arc::clone(&shared);
+        // The duels play some thousand requests, while others here wait for nothing so long.
+        let look = spawn_blocking(move || {
+            let pace = keeper.look(&shared.cache, &shared.snapshot().config.cache, shared.now());
+            (keeper, pace)
+        });
+        let Ok((back, pace)) = look.await else {
+            log::event(Level::Error, "the cache's eviction is looked after no more; it stays as it is", &[]);
+            return;
+        };
+        keeper = back;
         sleep(pace).await;
     }
 }
@@ -42,13 +54,17 @@ struct Keeper {
     watched: Option<Watched>,
     /// None where eviction is plain.
     guarded: Option<Guarded>,
+    watch: Watch,
+    dropped: Arc<Counter>,
 }
 
 type Watched = (EvictionPolicy, EvictionGoal, EvictionGuard);
 
 impl Keeper {
     fn new(journal: Journal, cells: WorkerMetrics) -> Self {
-        Self { journal, cells, watched: None, guarded: None }
+        let help = "Requests that were in the sample for adaptive eviction, and not seen because there were too many.";
+        let dropped = cells.counter("headgate_cache_sample_dropped_total", help, &[]);
+        Self { journal, cells, watched: None, guarded: None, watch: Watch::default(), dropped }
     }
 
     /// Looks once; the time until the next look.
@@ -66,8 +82,11 @@ impl Keeper {
             duel: self.guarded.as_ref().map(|_| plan(spec, shards)),
         };
         let learned = self.guarded.as_ref().map_or(0, |guarded| learned_shards(guarded.stage(), shards));
-        let Tended { tally, turns, is_trimming } = cache.store.tend(&course, |shard| shard < learned);
+        let tended = cache.store.tend(&course, &mut self.watch, |shard| shard < learned);
+        let Tended { tally, turns, dropped, is_trimming } = tended;
         tell(&self.journal, &turns);
+        self.dropped.add(dropped);
+        cache.draw(self.watch.curve());
         if let Some(guarded) = &mut self.guarded {
             if let Some(pair) = paired(tally) {
                 guarded.observe_pair(0, pair);

@@ -31,7 +31,7 @@ struct Point {
 
 /// The curve of a running Headgate as JSON, if it has one.
 pub(crate) fn answer(shared: &Shared) -> Option<String> {
-    let curve = shared.cache.store.curve()?;
+    let curve = shared.cache.curve()?;
     let cache = &shared.snapshot().config.cache;
     let point = |point: &CurvePoint| Point { memory_bytes: point.capacity_bytes, saved: point.saved };
     let answer = Answer {

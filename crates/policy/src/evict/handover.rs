@@ -4,6 +4,8 @@
 
 use super::{Evict, Facts};
 
+/// Policies whose contents may wait at once, beside the one that runs.
+const MOST_FORMER: u32 = 4;
 /// Hits of the former contents between two misses that are noted; others move when they are hit again.
 const MOST_MOVES: usize = 1_024;
 
@@ -13,6 +15,8 @@ pub struct Handover {
     now: Box<dyn Evict + Send>,
     /// What the cache holds beside `now`, under the policy that it had.
     before: Option<Box<dyn Evict + Send>>,
+    /// Policies in it.
+    former: u32,
     /// The one that `before` is for.
     former_capacity: u64,
     /// Of `before`, and hit: they go to `now` with the next miss, when there is somebody to tell what leaves.
@@ -23,24 +27,30 @@ impl Handover {
     /// Under one policy, which is for `capacity` bytes.
     #[must_use]
     pub fn new(capacity: u64, now: Box<dyn Evict + Send>) -> Self {
-        Self { capacity, now, before: None, former_capacity: capacity, moves: Vec::new() }
+        Self { capacity, now, before: None, former: 0, former_capacity: capacity, moves: Vec::new() }
     }
 
-    /// Whether another policy can take over: not before the former contents are gone.
+    /// Whether the former contents are gone.
     #[must_use]
-    pub fn can_turn(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         self.before.is_none()
     }
 
-    /// Lets `next`, which is empty and for `capacity` bytes, take over; false when it cannot yet. Where there is less
-    /// room than before, [`Self::trim`] takes out what is too much.
+    /// Lets `next`, which is empty and for `capacity` bytes, take over; false when too many have done so lately. Where
+    /// there is less room than before, [`Self::trim`] takes out what is too much.
     pub fn turn(&mut self, next: Box<dyn Evict + Send>, capacity: u64) -> bool {
-        if !self.can_turn() {
+        if self.former == MOST_FORMER {
             return false;
         }
         self.moves.clear();
+        let now = std::mem::replace(&mut self.now, next);
         self.former_capacity = std::mem::replace(&mut self.capacity, capacity);
-        self.before = Some(std::mem::replace(&mut self.now, next));
+        self.former += 1;
+        // Contents that still wait go on doing so, before those of the policy that was exchanged now.
+        self.before = Some(match self.before.take() {
+            None => now,
+            before => Box::new(Self { before, ..Self::new(self.former_capacity, now) }),
+        });
         true
     }
 
@@ -73,7 +83,7 @@ impl Handover {
 
     fn drop_empty(&mut self) {
         if self.before.as_ref().is_some_and(|before| before.count() == 0) {
-            self.before = None;
+            (self.before, self.former) = (None, 0);
         }
     }
 }
@@ -203,7 +213,7 @@ mod tests {
                 assert_eq!(is_done, handover.used() <= capacity);
                 assert_eq!(handover.count(), held.len(), "seed {seed}");
             }
-            assert!(turns > 3, "seed {seed}: {turns}");
+            assert!(turns > 10, "seed {seed}: {turns}");
             let mut visited = BTreeSet::new();
             handover.each(&mut |id| assert!(visited.insert(id)));
             assert_eq!(visited, held, "seed {seed}");
@@ -216,13 +226,29 @@ mod tests {
         let mut gone = Vec::new();
         (0..10).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
         handover.hit(0);
-        assert!(handover.turn(Kind::Fifo.build(10), 10) && !handover.turn(Kind::Sieve.build(10), 10));
+        assert!(handover.turn(Kind::Fifo.build(10), 10) && !handover.is_settled());
         assert!(handover.admit(10, 1, 1.0, &mut gone) && handover.turn_back());
         assert_eq!((gone.as_slice(), handover.count()), ([1].as_slice(), 10), "nothing else has left");
         assert!(handover.admit(11, 1, 1.0, &mut gone));
         assert_eq!(gone, [1, 10], "first what the other one had");
-        assert!(handover.can_turn() && !handover.turn_back());
+        assert!(handover.is_settled() && !handover.turn_back());
         assert!(handover.admit(12, 1, 1.0, &mut gone) && handover.contains(0));
         assert_eq!(gone, [1, 10, 2], "in the order that it knew");
+    }
+
+    #[test]
+    fn it_can_be_exchanged_again_before_all_is_handed_over_but_not_without_end() {
+        let mut handover = Handover::new(10, Kind::Lru.build(10));
+        let mut gone = Vec::new();
+        (0..10).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        for step in 0..u64::from(MOST_FORMER) {
+            assert!(handover.turn(Kind::Fifo.build(10), 10), "{step}");
+            assert!(handover.admit(10 + step, 1, 1.0, &mut gone));
+        }
+        assert!(!handover.turn(Kind::Fifo.build(10), 10));
+        (20..28).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        assert_eq!(gone, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], "the oldest contents first");
+        (30..32).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        assert!(handover.turn(Kind::Lru.build(10), 10));
     }
 }

@@ -132,7 +132,7 @@ impl Adaptive {
 
     /// After an epoch.
     fn steer(&mut self) {
-        if matches!(&self.contents, Contents::Sampled(live) if !live.can_turn()) {
+        if matches!(&self.contents, Contents::Sampled(live) if !live.is_settled()) {
             return;
         }
         let from = self.bank.leader();

@@ -9,12 +9,28 @@ use headgate_model::dice::Dice;
 /// Requests after which the sizes of objects are known well enough to choose the sample.
 const FIRST_LOOK: u64 = 256;
 /// Objects that a copy holds at most, about: of one cache, and of one shard of many.
-const MOST_OBJECTS: u64 = 4_096;
+const MOST_OBJECTS: u64 = 2_048;
 const MOST_OBJECTS_OF_MANY: u64 = 512;
+/// Fewer say too little.
+const LEAST_OBJECTS: u64 = 128;
 /// Times the objects that were expected, beyond which the sample is made smaller.
 const EXCESS: u64 = 4;
 /// In an A/A test each arm misses one hit in so many, each its own: or equals would never differ.
 const MISSED: u64 = 16;
+
+/// A part of the ids, which have to be hashes: one in two to the power of `shift`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    shift: u32,
+}
+
+impl Sample {
+    #[must_use]
+    pub fn has(self, id: u64) -> bool {
+        // The lowest bits: the policies take samples of their own by others.
+        id & ((1 << self.shift) - 1) == 0
+    }
+}
 
 /// Who competes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,15 +130,26 @@ impl Duel {
         }
     }
 
-    /// Whether a request for `id` has to be shown to it. Ids have to be hashes.
+    /// The part of the requests that it wants to see.
     #[must_use]
-    pub fn sees(&self, id: u64) -> bool {
-        // The lowest bits: the policies take their own samples by others.
-        self.copies.as_ref().is_none_or(|copies| id & ((1 << copies.shift) - 1) == 0)
+    pub fn sample(&self) -> Sample {
+        Sample { shift: self.copies.as_ref().map_or(0, |copies| copies.shift) }
     }
 
-    /// Takes in a request that it [`Self::sees`].
+    /// There are more requests than can be shown to it: from now on it wants half of them, unless those would say
+    /// nothing.
+    pub fn thin_out(&mut self) {
+        let Sample { shift } = self.sample();
+        if self.copies.is_some() && self.objects() >> (shift + 1) >= LEAST_OBJECTS {
+            self.begin(shift + 1);
+        }
+    }
+
+    /// Takes in a request. One that is not in the sample says nothing.
     pub fn observe(&mut self, id: u64, facts: Facts) {
+        if !self.sample().has(id) {
+            return;
+        }
         let Some(copies) = &mut self.copies else {
             self.look(facts);
             return;
@@ -159,7 +186,7 @@ impl Duel {
 
     /// Forgets an object, for a purge.
     pub fn remove(&mut self, id: u64) {
-        if self.sees(id)
+        if self.sample().has(id)
             && let Some(copies) = &mut self.copies
         {
             copies.learned.policy().remove(id);
@@ -210,9 +237,13 @@ impl Duel {
     }
 
     fn fitting_shift(&self) -> u32 {
-        let objects = self.capacity / (self.bytes / self.seen.max(1)).max(1);
         // A few thousand are reached long before the last.
-        (0..u64::BITS - 1).find(|shift| objects >> shift <= self.most_objects()).unwrap_or(0)
+        (0..u64::BITS - 1).find(|shift| self.objects() >> shift <= self.most_objects()).unwrap_or(0)
+    }
+
+    /// That the cache can hold, about.
+    fn objects(&self) -> u64 {
+        self.capacity / (self.bytes / self.seen.max(1)).max(1)
     }
 
     /// Both begin anew, with one id in two to the power of `shift`.
