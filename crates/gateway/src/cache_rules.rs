@@ -29,7 +29,8 @@ pub struct Cache {
     pub fills: Fills,
     /// Bytes that responses on their way in hold to be stored.
     filling: AtomicU64,
-    filling_max: AtomicU64,
+    /// Bytes that stored responses may take now.
+    memory: AtomicU64,
     curve: Mutex<Option<Curve>>,
 }
 
@@ -60,14 +61,19 @@ impl Cache {
             store: Store::new(kind(spec.baseline()), spec.memory.0, workers),
             fills: Fills::default(),
             filling: AtomicU64::new(0),
-            filling_max: AtomicU64::new(spec.memory.0 / 4),
+            memory: AtomicU64::new(spec.memory.0),
             curve: Mutex::default(),
         }
     }
 
-    /// Responses on their way in may hold a quarter of `memory`.
-    pub(crate) fn limit_filling(&self, memory: u64) {
-        self.filling_max.store(memory / 4, Ordering::Relaxed);
+    /// Bytes that stored responses may take now, those on their way in besides.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_memory(&self, bytes: u64) {
+        self.memory.store(bytes, Ordering::Relaxed);
     }
 
     /// What other sizes of the memory would save. None: nothing watches, or it has not seen enough.
@@ -83,7 +89,7 @@ impl Cache {
     /// Whether another response, or more of one, may be held to be stored. What was taken has to be given back.
     pub(crate) fn hold(&self, bytes: u64) -> bool {
         let before = self.filling.fetch_add(bytes, Ordering::Relaxed);
-        let fits = before + bytes <= self.filling_max.load(Ordering::Relaxed);
+        let fits = before + bytes <= self.memory() / 4;
         if !fits {
             self.give_back(bytes);
         }

@@ -2,6 +2,7 @@
 //! guard's choice run the shards. A reload of `[cache]` takes effect here. No request waits for it.
 
 use crate::cache_rules::{Cache, kind};
+use crate::cache_size::{Bounds, Sizer};
 use crate::guarded::{Guarded, Names};
 use crate::worker::Shared;
 use headgate_cache::rule::Policy;
@@ -55,6 +56,7 @@ struct Keeper {
     /// None where eviction is plain.
     guarded: Option<Guarded>,
     watch: Watch,
+    sizer: Option<Sizer>,
     dropped: Arc<Counter>,
 }
 
@@ -64,7 +66,7 @@ impl Keeper {
     fn new(journal: Journal, cells: WorkerMetrics) -> Self {
         let help = "Requests that were in the sample for adaptive eviction, and not seen because there were too many.";
         let dropped = cells.counter("headgate_cache_sample_dropped_total", help, &[]);
-        Self { journal, cells, watched: None, guarded: None, watch: Watch::default(), dropped }
+        Self { journal, cells, watched: None, guarded: None, watch: Watch::default(), sizer: None, dropped }
     }
 
     /// Looks once; the time until the next look.
@@ -74,11 +76,13 @@ impl Keeper {
             self.guarded = self.guard(spec);
             self.watched = Some(watched);
         }
-        cache.limit_filling(spec.memory.0);
+        let sizer = self.size(spec);
+        let budget = sizer.size();
+        cache.set_memory(budget);
         let shards = cache.store.shards();
         let course = Course {
             baseline: kind(spec.baseline()),
-            budget: spec.memory.0,
+            budget,
             duel: self.guarded.as_ref().map(|_| plan(spec, shards)),
         };
         let learned = self.guarded.as_ref().map_or(0, |guarded| learned_shards(guarded.stage(), shards));
@@ -86,7 +90,11 @@ impl Keeper {
         let Tended { tally, turns, dropped, is_trimming } = tended;
         tell(&self.journal, &turns);
         self.dropped.add(dropped);
-        cache.draw(self.watch.curve());
+        let curve = self.watch.curve();
+        if let Some(sizer) = &mut self.sizer {
+            sizer.look(curve.as_ref(), tally.requests, now, spec.guard.window.0, &self.journal);
+        }
+        cache.draw(curve);
         if let Some(guarded) = &mut self.guarded {
             if let Some(pair) = paired(tally) {
                 guarded.observe_pair(0, pair);
@@ -95,6 +103,15 @@ impl Keeper {
         }
         let pace = if self.guarded.is_some() { spec.guard.window.0.min(PACE) } else { PACE };
         if is_trimming { QUICK_PACE } else { pace.max(QUICK_PACE) }
+    }
+
+    /// The sizer, within the bounds that are in force.
+    fn size(&mut self, spec: &CacheSpec) -> &Sizer {
+        let most = spec.memory_max.map_or(spec.memory.0, |most| most.0);
+        let bounds = Bounds { least: spec.memory.0, most };
+        let sizer = self.sizer.get_or_insert_with(|| Sizer::new(bounds));
+        sizer.bound(bounds);
+        sizer
     }
 
     /// A guard for adaptive eviction, where it is wanted.

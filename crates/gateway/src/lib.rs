@@ -14,6 +14,7 @@ pub mod accept;
 mod admitted;
 mod cache;
 pub mod cache_rules;
+mod cache_size;
 mod cache_tiers;
 pub mod chaos;
 pub mod compile_error;

@@ -32,13 +32,10 @@ struct Point {
 /// The curve of a running Headgate as JSON, if it has one.
 pub(crate) fn answer(shared: &Shared) -> Option<String> {
     let curve = shared.cache.curve()?;
-    let cache = &shared.snapshot().config.cache;
+    let goal = shared.snapshot().config.cache.goal;
     let point = |point: &CurvePoint| Point { memory_bytes: point.capacity_bytes, saved: point.saved };
-    let answer = Answer {
-        goal: cache.goal,
-        memory_bytes: cache.memory.0,
-        points: curve.0.iter().map(point).collect(),
-    };
+    let answer =
+        Answer { goal, memory_bytes: shared.cache.memory(), points: curve.0.iter().map(point).collect() };
     serde_json::to_string(&answer).ok()
 }
 

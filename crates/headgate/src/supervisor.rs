@@ -102,6 +102,7 @@ impl State for Running {
         let cache = &self.shared.cache;
         let fill = cache.store.fill();
         self.stored.set(&StoreFigures {
+            memory: cache.memory(),
             bytes: fill.bytes,
             objects: fill.objects,
             fills: cache.fills.count() as u64,

@@ -193,6 +193,7 @@ impl RedisMetrics {
 /// What the memory of the cache holds, as of the last [`StoreMetrics::set`].
 #[derive(Clone, Debug)]
 pub struct StoreMetrics {
+    memory: Arc<Gauge>,
     bytes: Arc<Gauge>,
     objects: Arc<Gauge>,
     fills: Arc<Gauge>,
@@ -203,6 +204,7 @@ pub struct StoreMetrics {
 /// The figures of [`StoreMetrics`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreFigures {
+    pub memory: u64,
     pub bytes: u64,
     pub objects: u64,
     pub fills: u64,
@@ -216,6 +218,7 @@ impl StoreMetrics {
     pub fn new(cells: &WorkerMetrics) -> Self {
         let gauge = |name, help| cells.gauge(name, help, &[]);
         Self {
+            memory: gauge("headgate_cache_memory_bytes", "Bytes that stored responses may take now."),
             bytes: gauge("headgate_cache_bytes", "Bytes that stored responses take, with their bookkeeping."),
             objects: gauge("headgate_cache_objects", "Responses that are stored."),
             fills: gauge("headgate_cache_fills", "Responses on their way into the cache."),
@@ -229,6 +232,7 @@ impl StoreMetrics {
 
     pub fn set(&self, figures: &StoreFigures) {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.memory, figures.memory);
         set(&self.bytes, figures.bytes);
         set(&self.objects, figures.objects);
         set(&self.fills, figures.fills);

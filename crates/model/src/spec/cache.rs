@@ -11,6 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct CacheSpec {
     /// Memory for responses, heads and bookkeeping included.
     pub memory: Bytes<268_435_456>,
+    /// With `adaptive` eviction: as far as the memory may grow where that pays, and shrink again to `memory`.
+    pub memory_max: Option<Bytes<0>>,
     /// What leaves when it is full.
     pub eviction: EvictionPolicy,
     /// What `adaptive` eviction is to save.

@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::place::Place;
-use crate::spec::{CacheChoice, CacheSpec, Config, EvictionPolicy, RedisSpec, RouteCache};
+use crate::spec::{CacheChoice, CacheSpec, Config, EvictionPolicy, GuardMode, RedisSpec, RouteCache};
 
 /// A cache below this holds next to nothing.
 const MEMORY_MIN: u64 = 1 << 20;
@@ -73,13 +73,23 @@ fn check_redis(redis: &RedisSpec, max_object: u64, at: &Place<'_>, report: &mut 
 
 fn check_eviction(cache: &CacheSpec, at: &Place<'_>, report: &mut Report<'_>) {
     if cache.eviction != EvictionPolicy::Adaptive {
-        for name in ["goal", "guard"] {
+        for name in ["goal", "guard", "memory_max"] {
             if at.get(name).exists() {
                 report
                     .error(&at.get(name), format!("`{name}` has no effect without eviction = \"adaptive\""));
             }
         }
         return;
+    }
+    if cache.memory_max.is_some_and(|most| most.0 < cache.memory.0) {
+        report.error(
+            &at.get("memory_max"),
+            "smaller than `memory`, which is the least that the cache may have",
+        );
+    }
+    if cache.memory_max.is_some() && (cache.guard.a_a || cache.guard.mode == GuardMode::Off) {
+        let message = "there is no curve to size the memory by where the guard is off or tests itself";
+        report.error(&at.get("memory_max"), message);
     }
     let at = at.get("guard");
     if cache.guard.baseline == EvictionPolicy::Adaptive {

@@ -8,6 +8,8 @@ use crate::evict::{Evict, Facts};
 
 /// Multiples of the capacity, in quarters.
 const QUARTERS: [u64; 5] = [1, 2, 4, 8, 16];
+/// Requests in the sample after which those so far count half: the traffic of last week says little of today's.
+const HALF_LIFE: u64 = 1 << 17;
 /// Objects that the largest shadow holds, about.
 const MOST_OBJECTS: u64 = 4_096;
 
@@ -114,6 +116,12 @@ impl Sizes {
                 shadow.admit(id, facts.size, facts.cost, &mut self.gone);
                 self.gone.clear();
             }
+        }
+        if self.sampled >= HALF_LIFE {
+            self.sampled /= 2;
+            self.requests /= 2;
+            self.worth /= 2.0;
+            self.saved.iter_mut().for_each(|saved| *saved /= 2.0);
         }
     }
 
