@@ -10,6 +10,7 @@ use headgate_cache::tend::{Course, Tended, Turn, Watch};
 use headgate_model::decision::{Decision, Figure};
 use headgate_model::spec::{CacheSpec, EvictionGoal, EvictionGuard, EvictionPolicy, GuardMode};
 use headgate_model::units::Tick;
+use headgate_observe::cache_metrics::sample_dropped;
 use headgate_observe::counter::Counter;
 use headgate_observe::journal::Journal;
 use headgate_observe::log::{self, Level};
@@ -64,8 +65,7 @@ type Watched = (EvictionPolicy, EvictionGoal, EvictionGuard);
 
 impl Keeper {
     fn new(journal: Journal, cells: WorkerMetrics) -> Self {
-        let help = "Requests that were in the sample for adaptive eviction, and not seen because there were too many.";
-        let dropped = cells.counter("headgate_cache_sample_dropped_total", help, &[]);
+        let dropped = sample_dropped(&cells);
         Self { journal, cells, watched: None, guarded: None, watch: Watch::default(), sizer: None, dropped }
     }
 

@@ -190,6 +190,14 @@ impl RedisMetrics {
     }
 }
 
+/// Counts the requests that adaptive eviction wanted to see and did not.
+#[must_use]
+pub fn sample_dropped(cells: &WorkerMetrics) -> Arc<Counter> {
+    let help =
+        "Requests in the sample for adaptive eviction that it did not see, because there were too many.";
+    cells.counter("headgate_cache_sample_dropped_total", help, &[])
+}
+
 /// What the memory of the cache holds, as of the last [`StoreMetrics::set`].
 #[derive(Clone, Debug)]
 pub struct StoreMetrics {

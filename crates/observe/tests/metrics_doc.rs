@@ -5,8 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headgate_observe::access_log::{AccessLog, AccessLogWriter, Format, RING_BYTES, Target};
-use headgate_observe::cache_metrics::{DiskMetrics, RedisMetrics, RouteCacheMetrics, StoreMetrics};
+use headgate_observe::cache_metrics::{
+    DiskMetrics, RedisMetrics, RouteCacheMetrics, StoreMetrics, sample_dropped,
+};
 use headgate_observe::chaos_metrics::{chaos_closes_cut, chaos_hits};
+use headgate_observe::guard_metrics::GuardMetrics;
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::{FamilySnapshot, Kind, Registry};
 use headgate_observe::request_metrics::{EndpointMetrics, FaultMetrics, ListenerMetrics, RouteMetrics};
@@ -42,6 +45,7 @@ fn in_code() -> Described {
     let _ = fallbacks(&worker, "s");
     let _ = (RouteCacheMetrics::new(&worker, "r"), StoreMetrics::new(&worker));
     let _ = (DiskMetrics::new(&worker), RedisMetrics::new(&worker));
+    let _ = (sample_dropped(&worker), GuardMetrics::new(&worker, "p"));
     let _ = (chaos_hits(&worker, "r"), chaos_closes_cut(&worker));
     ProcessMetrics::new(&worker, "v").refresh();
     let _ = ConfigMetrics::new(&worker);

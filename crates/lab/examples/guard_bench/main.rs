@@ -1,4 +1,4 @@
-//! `cargo xtask bench guard`: A/A runs and planted regressions, as two tables. The argument is the number of runs.
+//! `cargo xtask bench guard`: A/A runs and planted regressions, as tables. The argument is the number of runs.
 
 #![allow(clippy::expect_used, reason = "a failure ends the measurement, with its reason")]
 
@@ -9,15 +9,25 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Windows of one A/A run, and after a regression: an hour of the default window.
 const WINDOWS: u32 = 360;
+/// Windows of a given block: a little longer than the bursts of one arm are in the mean.
+const BLOCK: u32 = 12;
 
 #[allow(clippy::print_stdout, reason = "it is a command")]
 fn main() {
     let runs: u64 = std::env::args().nth(1).and_then(|runs| runs.parse().ok()).unwrap_or(1_000);
+    println!("Blocks of windows as long as the guard finds necessary:\n");
+    tables(None, runs);
+    println!("\nBlocks of {BLOCK} windows, given:\n");
+    tables(Some(BLOCK), runs);
+}
+
+#[allow(clippy::print_stdout, reason = "it is a command")]
+fn tables(block: Option<u32>, runs: u64) {
     println!(
         "Equals (A/A), {runs} seeded runs of {WINDOWS} windows each, alpha 5 %. In brackets: 95 % interval.\n"
     );
     println!("| evidence | taken back as worse, % | promoted as better, % |\n|---|---|---|");
-    let rows = parallel(Scenario::ALL.len(), |at| equals_row(Scenario::ALL[at], runs));
+    let rows = parallel(Scenario::ALL.len(), |at| equals_row(Scenario::ALL[at], block, runs));
     rows.iter().for_each(|row| println!("{row}"));
     println!(
         "\nPlanted: better by half of the size for 200 windows, then worse by it for {WINDOWS} windows; {runs} runs. \
@@ -27,14 +37,15 @@ fn main() {
         "| evidence | worse by | caught, % | before the turn, % | median, windows | 90 %, windows | median, min |"
     );
     println!("|---|---|---|---|---|---|---|");
-    let rows = parallel(Scenario::ALL.len() * 4, |at| planted_row(Scenario::ALL[at / 4], at % 4, runs));
+    let rows =
+        parallel(Scenario::ALL.len() * 4, |at| planted_row(Scenario::ALL[at / 4], block, at % 4, runs));
     rows.iter().for_each(|row| println!("{row}"));
 }
 
-fn equals_row(scenario: Scenario, runs: u64) -> String {
+fn equals_row(scenario: Scenario, block: Option<u32>, runs: u64) -> String {
     let (mut worse, mut better) = (0, 0);
     for seed in 0..runs {
-        let found = equals(scenario, seed, WINDOWS).expect("the scenario's own settings");
+        let found = equals(scenario, block, seed, WINDOWS).expect("the scenario's own settings");
         worse += found.worse;
         better += found.better;
     }
@@ -46,12 +57,12 @@ fn equals_row(scenario: Scenario, runs: u64) -> String {
     format!("| {} | {} | {} |", scenario.name(), share(worse), share(better))
 }
 
-fn planted_row(scenario: Scenario, effect: usize, runs: u64) -> String {
+fn planted_row(scenario: Scenario, block: Option<u32>, effect: usize, runs: u64) -> String {
     let (unit, sizes) = scenario.effects();
     let size = sizes[effect];
     let (mut after, mut early) = (Vec::new(), 0);
     for seed in 0..runs {
-        match planted(scenario, size, seed, WINDOWS).expect("the scenario's own settings") {
+        match planted(scenario, block, size, seed, WINDOWS).expect("the scenario's own settings") {
             Ended::Caught(windows) => after.push(windows),
             Ended::Early => early += 1,
             Ended::Missed => {}

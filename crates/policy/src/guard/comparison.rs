@@ -52,7 +52,7 @@ impl Sum {
 }
 
 impl Comparison {
-    pub(super) fn new(metric: &Metric, worse_percent: f64) -> Self {
+    pub(super) fn new(metric: &Metric, worse_percent: f64, block: Option<u32>) -> Self {
         let share = worse_percent / 100.0;
         let mut comparison = Self {
             allowed: if metric.better == Better::Higher { 1.0 - share } else { 1.0 + share },
@@ -60,7 +60,7 @@ impl Comparison {
             open: Default::default(),
             closed: Default::default(),
             windows: 0,
-            blocks: Blocks::new(),
+            blocks: block.map_or_else(Blocks::new, Blocks::fixed),
             test: SignFlipTest::new(),
             interval: None,
             round: 1,

@@ -88,8 +88,8 @@ impl Guard {
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         settings.check()?;
         let allowed = std::iter::once(0.0).chain(settings.rails.iter().map(|rail| rail.worse_percent));
-        let comparisons =
-            settings.metrics().zip(allowed).map(|(metric, worse)| Comparison::new(metric, worse)).collect();
+        let comparison = |(metric, worse)| Comparison::new(metric, worse, settings.block);
+        let comparisons = settings.metrics().zip(allowed).map(comparison).collect();
         Ok(Self {
             stage: stage(settings.start),
             comparisons,

@@ -8,6 +8,8 @@ use super::split::Mode;
 
 /// Rails of one guard at most.
 const RAILS_MAX: usize = 8;
+/// Windows of a block at most.
+const BLOCK_MAX: u32 = 1 << 10;
 /// Bounds of a metric: squares of values within them stay far inside a double.
 const LARGEST: f64 = 1e100;
 
@@ -60,6 +62,10 @@ pub struct Settings {
     pub window: Duration,
     /// Units that each arm needs in a window; it goes on until both have them.
     pub window_units: f64,
+    /// Windows that are judged as one. None: found out, by their correlation. Where something befalls one arm alone and
+    /// lasts (bursts, with units that are not the same), about as many windows as it lasts in the mean; it comes too
+    /// seldom to be found out in time.
+    pub block: Option<u32>,
     /// Windows in which the learned policy has to prove itself, or is taken back as no better.
     pub horizon: u32,
     /// After it was taken back the first time; doubled each time.
@@ -87,6 +93,7 @@ impl Settings {
             alpha: 0.05,
             window: Duration::from_secs(10),
             window_units: 100.0,
+            block: None,
             horizon: 720,
             pause: Duration::from_secs(600),
             longest_pause: Duration::from_secs(86_400),
@@ -124,6 +131,9 @@ impl Settings {
         }
         if !(self.window_units >= 1.0 && self.window_units.is_finite()) {
             return wrong("window_units", "at least 1");
+        }
+        if self.block.is_some_and(|block| !(1..=BLOCK_MAX).contains(&block)) {
+            return wrong("block", "from 1 to 1024 windows");
         }
         if self.horizon == 0 || self.pause > self.longest_pause {
             return wrong("horizon and pauses", "at least one window; the longest pause not below the first");

@@ -27,6 +27,8 @@ pub struct Blocks {
     length: u32,
     filled: u32,
     sum: f64,
+    /// The length was given, and is not looked into.
+    is_fixed: bool,
     /// The first check of this length is passed.
     proven: bool,
     /// The last means of this length, 256 at most.
@@ -52,7 +54,15 @@ impl Blocks {
     /// Blocks of one value, until the series says otherwise.
     #[must_use]
     pub fn new() -> Self {
-        Self { length: 1, filled: 0, sum: 0.0, proven: false, means: Vec::new() }
+        Self { length: 1, filled: 0, sum: 0.0, is_fixed: false, proven: false, means: Vec::new() }
+    }
+
+    /// Blocks of `length` values, one at least, for a series of which it is known how long values follow from one another:
+    /// each block is given out as soon as it is full. Right where what lasts comes seldom (bursts), which few blocks
+    /// would not show.
+    #[must_use]
+    pub fn fixed(length: u32) -> Self {
+        Self { length: length.max(1), is_fixed: true, ..Self::new() }
     }
 
     /// Values in a block now.
@@ -72,8 +82,14 @@ impl Blocks {
         if self.filled < self.length {
             return Ok(Released { start_again: false, means: &[] });
         }
+        if self.is_fixed {
+            self.means.clear();
+        }
         self.means.push(self.sum / f64::from(self.length));
         (self.filled, self.sum) = (0, 0.0);
+        if self.is_fixed {
+            return Ok(Released { start_again: false, means: &self.means });
+        }
         let n = self.means.len();
         if self.proven && !AGAIN.contains(&n) {
             return Ok(Released { start_again: false, means: &self.means[n - 1..] });
@@ -190,6 +206,20 @@ mod tests {
         assert_eq!(means(&[1.0, 2.0, 3.0, 6.0, 100.0]), [3.0]);
         blocks.interrupt();
         assert!(blocks.observe(1.0).unwrap().means.is_empty());
+    }
+
+    #[test]
+    fn fixed_blocks_are_given_out_when_they_are_full_whatever_is_in_them() {
+        let mut blocks = Blocks::fixed(3);
+        let creeping =
+            (0..300).filter_map(|at| blocks.observe(f64::from(at)).unwrap().means.first().copied());
+        let means: Vec<f64> = creeping.collect();
+        assert_eq!((means.len(), means[0], means[99], blocks.length()), (100, 1.0, 298.0, 3));
+        blocks.observe(1e9).unwrap();
+        blocks.interrupt();
+        let mut means = |value| blocks.observe(value).unwrap().means.to_vec();
+        assert_eq!([means(5.0), means(6.0), means(7.0)].concat(), [6.0]);
+        assert_eq!(Blocks::fixed(0).observe(2.0).unwrap().means, [2.0]);
     }
 
     #[test]
