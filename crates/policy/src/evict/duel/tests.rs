@@ -33,12 +33,12 @@ fn skewed(dice: &mut Dice, numbers: u64) -> u64 {
 }
 
 /// Many small objects and some large ones, as likely: who keeps the small ones wins.
-fn mixed_sizes(dice: &mut Dice) -> (u64, u64) {
+fn mixed_sizes(dice: &mut Dice, _: u32) -> (u64, u64) {
     let number = skewed(dice, 20_000);
-    (hash(number), if number % 4 == 0 { 60_000 } else { 1_000 })
+    (hash(number), if number.is_multiple_of(4) { 60_000 } else { 1_000 })
 }
 
-fn equal_sizes(dice: &mut Dice) -> (u64, u64) {
+fn equal_sizes(dice: &mut Dice, _: u32) -> (u64, u64) {
     (hash(skewed(dice, 20_000)), 1_000)
 }
 
@@ -48,14 +48,14 @@ fn run(
     settings: Settings,
     seed: u64,
     windows: u32,
-    draw: impl Fn(&mut Dice) -> (u64, u64),
+    draw: impl Fn(&mut Dice, u32) -> (u64, u64),
 ) -> Vec<Switch> {
     let (mut guard, mut dice, mut now) = (Guard::new(settings).unwrap(), Dice::new(seed), Tick(0));
     let mut switches = Vec::new();
     guard.tick(now);
-    for _ in 0..windows {
+    for window in 0..windows {
         for _ in 0..REQUESTS {
-            let (id, size) = draw(&mut dice);
+            let (id, size) = draw(&mut dice, window);
             if duel.sample().has(id) {
                 duel.observe(id, Facts { size, cost: 1.0 });
             }
@@ -73,7 +73,7 @@ fn run(
 
 #[test]
 fn where_sizes_differ_adaptive_is_let_in_and_stays() {
-    for seed in 0..5 {
+    for seed in 0..3 {
         let duel = Duel::new(plan(Candidate::Adaptive), 4_000_000);
         let switches = run(duel, settings(), seed, 900, mixed_sizes);
         let stages: Vec<Stage> = switches.iter().map(|switch| switch.to).collect();
@@ -92,6 +92,22 @@ fn a_policy_that_evicts_wrongly_is_not_let_in_and_is_taken_back_where_it_was() {
         let switches = run(duel(), on, seed, 200, mixed_sizes);
         assert_eq!(switches[0].cause, Cause::Worse, "seed {seed}: {switches:?}");
         assert!(matches!(switches[0].to, Stage::Paused { .. }));
+    }
+}
+
+#[test]
+fn where_the_gain_goes_away_the_baseline_takes_over_again() {
+    // From then on everything fits.
+    let draw = |dice: &mut Dice, window| {
+        if window < 500 { mixed_sizes(dice, 0) } else { (hash(dice.below(300)), 1_000) }
+    };
+    let settings = Settings { horizon: 200, ..settings() };
+    for seed in 0..2 {
+        let switches =
+            run(Duel::new(plan(Candidate::Adaptive), 4_000_000), settings.clone(), seed, 1_200, draw);
+        let causes: Vec<Cause> = switches.iter().map(|switch| switch.cause).collect();
+        assert_eq!(causes, [Cause::Better, Cause::Better, Cause::NotBetter], "seed {seed}: {switches:?}");
+        assert!(matches!(switches[2].to, Stage::Paused { .. }));
     }
 }
 
@@ -120,7 +136,7 @@ fn arms_of_an_a_a_test_are_equal_and_not_the_same() {
     let mut duel = Duel::new(plan(Candidate::Baseline), 1_000_000);
     let mut dice = Dice::new(3);
     for _ in 0..200_000 {
-        let (id, size) = equal_sizes(&mut dice);
+        let (id, size) = equal_sizes(&mut dice, 0);
         if duel.sample().has(id) {
             duel.observe(id, Facts { size, cost: 1.0 });
         }
