@@ -71,7 +71,7 @@ impl Keeper {
 
     /// Looks once; the time until the next look.
     fn look(&mut self, cache: &Cache, spec: &CacheSpec, now: Tick) -> Duration {
-        let watched = (spec.eviction, spec.goal, spec.guard.clone());
+        let watched = (spec.eviction, spec.goal(), spec.guard());
         if self.watched.as_ref() != Some(&watched) {
             self.guarded = self.guard(spec);
             self.watched = Some(watched);
@@ -92,7 +92,7 @@ impl Keeper {
         self.dropped.add(dropped);
         let curve = self.watch.curve();
         if let Some(sizer) = &mut self.sizer {
-            sizer.look(curve.as_ref(), tally.requests, now, spec.guard.window.0, &self.journal);
+            sizer.look(curve.as_ref(), tally.requests, now, spec.guard().window.0, &self.journal);
         }
         cache.draw(curve);
         if let Some(guarded) = &mut self.guarded {
@@ -101,7 +101,7 @@ impl Keeper {
             }
             guarded.tick(now);
         }
-        let pace = if self.guarded.is_some() { spec.guard.window.0.min(PACE) } else { PACE };
+        let pace = if self.guarded.is_some() { spec.guard().window.0.min(PACE) } else { PACE };
         if is_trimming { QUICK_PACE } else { pace.max(QUICK_PACE) }
     }
 
@@ -116,10 +116,10 @@ impl Keeper {
 
     /// A guard for adaptive eviction, where it is wanted.
     fn guard(&self, spec: &CacheSpec) -> Option<Guarded> {
-        if spec.eviction != EvictionPolicy::Adaptive || spec.guard.mode == GuardMode::Off {
+        if spec.eviction != EvictionPolicy::Adaptive || spec.guard().mode == GuardMode::Off {
             return None;
         }
-        let names = Names { policy: POLICY, subject: "cache", baseline: kind(spec.guard.baseline).name() };
+        let names = Names { policy: POLICY, subject: "cache", baseline: kind(spec.guard().baseline).name() };
         match Guarded::new(settings(spec), names, self.journal.clone(), &self.cells) {
             Ok(guarded) => Some(guarded),
             Err(error) => {
@@ -132,23 +132,23 @@ impl Keeper {
 }
 
 fn plan(spec: &CacheSpec, shards: usize) -> Plan {
-    let candidate = if spec.guard.a_a { Candidate::Baseline } else { Candidate::Adaptive };
-    let goal = match spec.goal {
+    let candidate = if spec.guard().a_a { Candidate::Baseline } else { Candidate::Adaptive };
+    let goal = match spec.goal() {
         EvictionGoal::Objects => Goal::Objects,
         EvictionGoal::Bytes => Goal::Bytes,
         EvictionGoal::Cost => Goal::Cost,
     };
-    Plan { candidate, baseline: kind(spec.guard.baseline), goal, shards }
+    Plan { candidate, baseline: kind(spec.guard().baseline), goal, shards }
 }
 
 fn settings(spec: &CacheSpec) -> Settings {
-    let name = match spec.goal {
+    let name = match spec.goal() {
         EvictionGoal::Objects => "object hit ratio",
         EvictionGoal::Bytes => "byte hit ratio",
         EvictionGoal::Cost => "share of the services' time saved",
     };
-    let share = spec.guard.share_percent / 100.0;
-    let most = match spec.guard.mode {
+    let share = spec.guard().share_percent / 100.0;
+    let most = match spec.guard().mode {
         GuardMode::Off => Mode::Off,
         GuardMode::Shadow => Mode::Shadow,
         GuardMode::Share => Mode::Share(share),
@@ -158,8 +158,8 @@ fn settings(spec: &CacheSpec) -> Settings {
         start: Mode::Shadow,
         most,
         share,
-        window: spec.guard.window.0,
-        a_a: spec.guard.a_a,
+        window: spec.guard().window.0,
+        a_a: spec.guard().a_a,
         ..Settings::new(Metric { name, unit: "", better: Better::Higher, low: 0.0, high: 1.0 })
     }
 }

@@ -32,7 +32,7 @@ struct Point {
 /// The curve of a running Headgate as JSON, if it has one.
 pub(crate) fn answer(shared: &Shared) -> Option<String> {
     let curve = shared.cache.curve()?;
-    let goal = shared.snapshot().config.cache.goal;
+    let goal = shared.snapshot().config.cache.goal();
     let point = |point: &CurvePoint| Point { memory_bytes: point.capacity_bytes, saved: point.saved };
     let answer =
         Answer { goal, memory_bytes: shared.cache.memory(), points: curve.0.iter().map(point).collect() };

@@ -15,10 +15,10 @@ pub struct CacheSpec {
     pub memory_max: Option<Bytes<0>>,
     /// What leaves when it is full.
     pub eviction: EvictionPolicy,
-    /// What `adaptive` eviction is to save.
-    pub goal: EvictionGoal,
+    /// What `adaptive` eviction is to save. Default: `objects`.
+    pub goal: Option<EvictionGoal>,
     /// How far `adaptive` eviction may go, and what it is held against.
-    pub guard: EvictionGuard,
+    pub guard: Option<EvictionGuard>,
     /// Longest content that is stored; what is longer passes through.
     pub max_object: Bytes<8_388_608>,
     /// How long a request waits for the fetch of another one before it asks the service itself.
@@ -37,7 +37,19 @@ impl CacheSpec {
     /// The plain policy that runs the cache, or that runs it where `adaptive` does not.
     #[must_use]
     pub fn baseline(&self) -> EvictionPolicy {
-        if self.eviction == EvictionPolicy::Adaptive { self.guard.baseline } else { self.eviction }
+        if self.eviction == EvictionPolicy::Adaptive { self.guard().baseline } else { self.eviction }
+    }
+
+    /// What `adaptive` is to save.
+    #[must_use]
+    pub fn goal(&self) -> EvictionGoal {
+        self.goal.unwrap_or_default()
+    }
+
+    /// The guard of `adaptive`.
+    #[must_use]
+    pub fn guard(&self) -> EvictionGuard {
+        self.guard.unwrap_or_default()
     }
 }
 
@@ -165,7 +177,7 @@ pub enum EvictionGoal {
 }
 
 /// The guard of `adaptive` eviction.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvictionGuard {
     /// How far evidence may bring it.

@@ -81,26 +81,27 @@ fn check_eviction(cache: &CacheSpec, at: &Place<'_>, report: &mut Report<'_>) {
         }
         return;
     }
+    let guard = cache.guard();
     if cache.memory_max.is_some_and(|most| most.0 < cache.memory.0) {
         report.error(
             &at.get("memory_max"),
             "smaller than `memory`, which is the least that the cache may have",
         );
     }
-    if cache.memory_max.is_some() && (cache.guard.a_a || cache.guard.mode == GuardMode::Off) {
+    if cache.memory_max.is_some() && (guard.a_a || guard.mode == GuardMode::Off) {
         let message = "there is no curve to size the memory by where the guard is off or tests itself";
         report.error(&at.get("memory_max"), message);
     }
     let at = at.get("guard");
-    if cache.guard.baseline == EvictionPolicy::Adaptive {
+    if guard.baseline == EvictionPolicy::Adaptive {
         report.error_with(
             &at.get("baseline"),
             "it would be held against itself",
             "name a plain policy, like \"s3fifo\"",
         );
     }
-    report.range(cache.guard.share_percent, 1.0..=99.0, &at.get("share_percent"));
-    report.positive(cache.guard.window, &at.get("window"));
+    report.range(guard.share_percent, 1.0..=99.0, &at.get("share_percent"));
+    report.positive(guard.window, &at.get("window"));
 }
 
 fn check_route(settings: &RouteCache, at: &Place<'_>, report: &mut Report<'_>) {
