@@ -4,8 +4,6 @@
 use super::play::Savings;
 use super::trace::Trace;
 use crate::workload::api::Call;
-use headgate_learn::sequence::predictor::Settings;
-use headgate_learn::sequence::slate::Expert;
 use headgate_model::units::Tick;
 use headgate_policy::balance::hash::hash;
 use headgate_policy::evict::Kind;
@@ -112,9 +110,7 @@ pub fn play(calls: &[Call], namer: &Namer, rules: &Rules) -> Outcome {
 /// after the one before, so that every answer is there in time.
 #[must_use]
 pub fn play_trace(trace: &Trace, rules: &Rules) -> (Savings, Outcome) {
-    let mut keys = Settings::default();
-    keys.experts[Expert::Lstm as usize] = false;
-    let limits = Limits { has_routes: false, keys, ..Limits::of_one_stream() };
+    let limits = Limits { has_routes: false, ..Limits::of_one_stream() };
     let mut player = Player::new(&Namer::Learned(Box::new(limits)), rules);
     let mut savings = Savings::default();
     let mut call = Call {

@@ -36,11 +36,12 @@ pub struct Settings {
 }
 
 impl Default for Settings {
+    /// All experts but the network, which has to be named: it does not pay for what it costs.
     fn default() -> Self {
         Self {
             tables: TableShapes::default(),
             pace: Pace::default(),
-            experts: [true; EXPERTS],
+            experts: Expert::ALL.map(|expert| expert != Expert::Lstm),
             revisits: true,
             pooled: true,
             lstm: lstm::Shape::default(),

@@ -366,12 +366,9 @@ impl Facts {
 mod tests {
     use super::super::eligible::{self, Identity, Refusal};
     use super::*;
-    use headgate_learn::sequence::slate::{EXPERTS, Expert};
 
     fn small() -> Limits {
-        let mut keys = Settings { experts: [true; EXPERTS], ..Settings::default() };
-        keys.experts[Expert::Lstm as usize] = false;
-        Limits { sessions: 50, paths: 512, templates: 100, pairs: 100, keys, ..Limits::default() }
+        Limits { sessions: 50, paths: 512, templates: 100, pairs: 100, ..Limits::default() }
     }
 
     fn ask(foresight: &mut Foresight, session: u64, at_ms: u64, path: &str, is_safe: bool) {
