@@ -50,6 +50,12 @@ impl Bulkhead {
         in_flight < self.places
     }
 
+    /// Share of the places that `in_flight` requests take, 0 to 1.
+    #[must_use]
+    pub fn load(&self, in_flight: u32) -> f64 {
+        (f64::from(in_flight) / f64::from(self.places.max(1))).min(1.0)
+    }
+
     /// When a request that begins to wait now must give up.
     #[must_use]
     pub fn deadline(&self, now: Tick) -> Tick {

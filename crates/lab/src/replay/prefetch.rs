@@ -200,14 +200,16 @@ impl<'a> Player<'a> {
         while let Some((at_ns, key)) = self.arrivals.first().copied().filter(|(at_ns, _)| *at_ns <= now_ns) {
             self.arrivals.remove(&(at_ns, key));
             let Some((_, bytes)) = self.under_way.remove(&key) else { continue };
-            if self.cache.admit_ahead(key, bytes, &mut self.gone) {
-                self.waiting.insert(key, bytes);
-            } else {
+            self.waiting.insert(key, bytes);
+            if !self.cache.admit_ahead(key, bytes, 1.0, &mut self.gone) {
                 self.gone.push(key);
             }
             for gone in std::mem::take(&mut self.gone) {
-                self.outcome.unused_bytes += self.waiting.remove(&gone).unwrap_or(bytes);
-                self.trust.outcome(Tick(at_ns), false);
+                // Others may have left too.
+                if let Some(bytes) = self.waiting.remove(&gone) {
+                    self.outcome.unused_bytes += bytes;
+                    self.trust.outcome(Tick(at_ns), false);
+                }
             }
         }
     }
@@ -218,7 +220,7 @@ impl<'a> Player<'a> {
         }
         let key = key(&call.path);
         self.outcome.requests += 1;
-        match self.cache.request(key, 1.0, &mut self.gone) {
+        match self.cache.request(key, &mut self.gone) {
             Found::Resident => self.hit(call),
             Found::Ahead => {
                 self.hit(call);
@@ -264,6 +266,7 @@ impl<'a> Player<'a> {
             path: &call.path,
             is_safe: call.is_safe,
             is_stored: call.is_stored,
+            is_personal: false,
             bytes: call.bytes,
             latency_us: call.latency_us,
             fields: &call.fields,

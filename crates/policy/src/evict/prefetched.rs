@@ -1,12 +1,14 @@
 //! Any policy with a small queue of its own for what was fetched ahead: such objects leave first in, first out, take at
-//! most their share of the bytes, and join the others at their first use, as if they had been missed then. It is a
-//! fixed partition: the others have the rest.
+//! most their share of the bytes, and join the others at their first use, as if they had been missed then. What the
+//! queue does not need is the others'.
 
 use super::Evict;
 use super::slab::{List, Slab};
 
 /// The policy behind, and the queue.
 pub struct Prefetched {
+    /// Bytes of both together.
+    capacity: u64,
     behind: Box<dyn Evict + Send>,
     slab: Slab,
     queue: List,
@@ -22,44 +24,67 @@ pub enum Found {
 }
 
 impl Prefetched {
-    /// `build` makes the policy for the bytes that are left of `capacity`; `share` of it, 0 to 1, is the queue's.
+    /// `build` makes the policy for `capacity` bytes; up to `share` of them, 0 to 1, are the queue's.
     #[must_use]
     pub fn new(capacity: u64, share: f64, build: impl FnOnce(u64) -> Box<dyn Evict + Send>) -> Self {
         let queue = (capacity as f64 * share.clamp(0.0, 1.0)) as u64;
-        Self { behind: build(capacity.saturating_sub(queue)), slab: Slab::new(queue), queue: List::default() }
+        Self { capacity, behind: build(capacity), slab: Slab::new(queue), queue: List::default() }
     }
 
-    /// Takes what was fetched ahead in, and appends what left unused for it. False when it is too large for the
-    /// queue, or resident already.
-    pub fn admit_ahead(&mut self, id: u64, size: u64, unused: &mut Vec<u64>) -> bool {
-        if self.contains(id) || !self.slab.can_hold(size) {
+    /// Takes what was fetched ahead in, and appends what leaves for it: of the queue first. What is resident under
+    /// the id is replaced. False when it is too large for the queue; then nothing changes.
+    pub fn admit_ahead(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
+        if !self.slab.can_hold(size) {
             return false;
         }
+        self.remove(id);
         while !self.slab.has_room(size) {
             let Some(slot) = self.queue.pop(&mut self.slab) else { return false };
-            unused.push(self.slab.free(slot));
+            evicted.push(self.slab.free(slot));
         }
-        let slot = self.slab.insert(id, size, 1.0);
+        let slot = self.slab.insert(id, size, cost);
         self.queue.push(&mut self.slab, slot);
+        self.make_room(evicted);
         true
     }
 
     /// Notes a request. What was fetched ahead joins the others; `evicted` has what leaves for it.
-    pub fn request(&mut self, id: u64, cost: f64, evicted: &mut Vec<u64>) -> Found {
+    pub fn request(&mut self, id: u64, evicted: &mut Vec<u64>) -> Found {
         if self.behind.hit(id) {
             return Found::Resident;
         }
-        let Some(slot) = self.slab.find(id) else { return Found::Nothing };
-        let size = self.slab.entry(slot).size;
-        self.drop_ahead(id);
-        self.behind.admit(id, size, cost, evicted);
+        let Some(facts) = self.slab.facts(id) else { return Found::Nothing };
+        // Refused by the policy it leaves with its first use.
+        if !self.admit(id, facts.size, facts.cost, evicted) {
+            evicted.push(id);
+        }
         Found::Ahead
     }
 
     /// Makes an object resident that somebody asked for, as [`Evict::admit`].
     pub fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
         self.drop_ahead(id);
-        self.behind.admit(id, size, cost, evicted)
+        let from = evicted.len();
+        let admitted = self.behind.admit(id, size, cost, evicted);
+        self.make_room(evicted);
+        if admitted && !self.behind.contains(id) {
+            // It had to leave at once: the same as if the policy had not wanted it.
+            let mut at = 0;
+            evicted.retain(|gone| {
+                at += 1;
+                at <= from || *gone != id
+            });
+            return false;
+        }
+        admitted
+    }
+
+    /// The others give up what the queue has taken.
+    fn make_room(&mut self, evicted: &mut Vec<u64>) {
+        while self.used() > self.capacity {
+            let Some(gone) = self.behind.evict() else { return };
+            evicted.push(gone);
+        }
     }
 
     #[must_use]
@@ -71,6 +96,12 @@ impl Prefetched {
     #[must_use]
     pub fn used(&self) -> u64 {
         self.behind.used() + self.slab.used()
+    }
+
+    /// Objects that are resident, both parts together.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.behind.count() + self.slab.count()
     }
 
     /// Bytes that were fetched ahead and not used yet.
@@ -103,19 +134,27 @@ mod tests {
     }
 
     #[test]
-    fn the_unused_leave_first_and_touch_nobody_else() {
+    fn the_unused_leave_first_and_take_no_more_than_their_share() {
         let mut cache = lru(100);
-        let (mut evicted, mut unused) = (Vec::new(), Vec::new());
-        (0..90).for_each(|id| assert!(cache.admit(id, 1, 1.0, &mut evicted)));
-        (1_000..1_015).for_each(|id| assert!(cache.admit_ahead(id, 1, &mut unused)));
-        assert_eq!(unused, (1_000..1_005).collect::<Vec<_>>());
-        assert!(evicted.is_empty() && (0..90).all(|id| cache.contains(id)));
-        assert_eq!(cache.request(1_010, 1.0, &mut evicted), Found::Ahead);
-        assert_eq!(evicted, [0], "it takes its place like any other");
-        assert_eq!(cache.request(1_010, 1.0, &mut evicted), Found::Resident);
-        assert_eq!(cache.request(1_000, 1.0, &mut evicted), Found::Nothing);
-        assert!(!cache.admit_ahead(1_010, 1, &mut unused) && !cache.admit_ahead(7_777, 11, &mut unused));
+        let mut gone = Vec::new();
+        (0..100).for_each(|id| assert!(cache.admit(id, 1, 1.0, &mut gone)));
+        assert!(gone.is_empty(), "what nobody fetched ahead is the others'");
+        (1_000..1_015).for_each(|id| assert!(cache.admit_ahead(id, 1, 1.0, &mut gone)));
+        let (queue, others): (Vec<u64>, Vec<u64>) = gone.drain(..).partition(|id| *id >= 1_000);
+        assert_eq!(queue, (1_000..1_005).collect::<Vec<_>>());
+        assert_eq!(others, (0..10).collect::<Vec<_>>());
+        assert!((10..100).all(|id| cache.contains(id)));
+        assert_eq!(cache.request(1_010, &mut gone), Found::Ahead);
+        assert_eq!((gone.len(), cache.count()), (0, 100), "it moves, and nobody leaves for it");
+        assert_eq!(cache.request(1_010, &mut gone), Found::Resident);
+        assert_eq!(cache.request(1_000, &mut gone), Found::Nothing);
+        assert!(!cache.admit_ahead(7_777, 11, 1.0, &mut gone), "larger than the queue");
         assert!(cache.remove(1_011) && !cache.remove(1_011));
+        assert!(
+            cache.admit_ahead(50, 1, 1.0, &mut gone) && cache.count() == 99,
+            "in place of the one there was"
+        );
+        assert_eq!(cache.request(50, &mut gone), Found::Ahead);
     }
 
     #[test]
@@ -127,8 +166,8 @@ mod tests {
             for _ in 0..20_000 {
                 let (id, size) = (dice.below(500), 1 + dice.below(400));
                 match dice.below(3) {
-                    0 => drop(cache.admit_ahead(id, size, &mut gone)),
-                    1 if cache.request(id, 1.0, &mut gone) == Found::Nothing => {
+                    0 => drop(cache.admit_ahead(id, size, 1.0, &mut gone)),
+                    1 if cache.request(id, &mut gone) == Found::Nothing => {
                         cache.admit(id, size, 1.0, &mut gone);
                     }
                     _ => {}

@@ -58,6 +58,19 @@ impl Budget {
         true
     }
 
+    /// What a token was taken for was not fetched after all.
+    pub fn give_back(&mut self) {
+        if self.fetched > self.used {
+            self.fetched -= 1;
+            self.tokens = (self.tokens + 1.0).min(MOST_TOKENS);
+        }
+    }
+
+    /// Counts from here on; what was saved up stays.
+    pub fn begin_again(&mut self) {
+        (self.demanded, self.fetched, self.used) = (0, 0, 0);
+    }
+
     /// Something that was fetched ahead was asked for, for the first time.
     pub fn used(&mut self) {
         if self.used < self.fetched {

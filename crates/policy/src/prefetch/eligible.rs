@@ -9,6 +9,8 @@ pub struct Record {
     pub refused: u32,
     /// Requests that change something (POST, PUT, PATCH, DELETE) to the same path.
     pub writes: u32,
+    /// Safe requests that said who asks, by a cookie or `Authorization`.
+    pub personal: u32,
 }
 
 /// Whose answers they are.
@@ -36,12 +38,33 @@ pub enum Refusal {
     Budget,
     /// Too little of what was fetched ahead was used.
     Distrusted,
+    /// The origin has enough to do, or fails.
+    Busy,
+    /// It is stored, or its fetch is under way.
+    Present,
+    /// Too much is under way or waits for its outcome.
+    Full,
+}
+
+impl Refusal {
+    pub const ALL: [Self; 10] = [
+        Self::Unknown,
+        Self::NotCacheable,
+        Self::SideEffects,
+        Self::Identity,
+        Self::NotWorth,
+        Self::Budget,
+        Self::Distrusted,
+        Self::Busy,
+        Self::Present,
+        Self::Full,
+    ];
 }
 
 /// Answers before a template is known.
 const LEAST_ANSWERS: u32 = 5;
-/// One of so many answers may be none that is stored: errors happen.
-const REFUSED_ONE_IN: u32 = 20;
+/// One of so many answers may be none that is stored: errors happen. And one of so many requests may name its user.
+const EXCEPTION_ONE_IN: u32 = 20;
 
 /// # Errors
 /// The first reason against it.
@@ -56,7 +79,10 @@ pub fn check(record: &Record, identity: Identity) -> Result<(), Refusal> {
     if answers < LEAST_ANSWERS {
         return Err(Refusal::Unknown);
     }
-    if record.refused > answers / REFUSED_ONE_IN {
+    if record.personal > answers / EXCEPTION_ONE_IN {
+        return Err(Refusal::Identity);
+    }
+    if record.refused > answers / EXCEPTION_ONE_IN {
         return Err(Refusal::NotCacheable);
     }
     Ok(())
@@ -68,17 +94,20 @@ mod tests {
 
     #[test]
     fn only_what_is_known_to_be_harmless() {
-        let good = Record { stored: 100, refused: 2, writes: 0 };
+        let good = Record { stored: 100, refused: 2, writes: 0, personal: 3 };
         assert_eq!(check(&good, Identity::Nobody), Ok(()));
         assert_eq!(check(&good, Identity::KeptApart), Ok(()));
         assert_eq!(check(&good, Identity::Shared), Err(Refusal::Identity));
         assert_eq!(check(&Record { writes: 1, ..good }, Identity::Nobody), Err(Refusal::SideEffects));
         assert_eq!(check(&Record { refused: 10, ..good }, Identity::Nobody), Err(Refusal::NotCacheable));
         assert_eq!(
-            check(&Record { stored: 4, refused: 0, writes: 0 }, Identity::Nobody),
-            Err(Refusal::Unknown)
+            check(&Record { personal: 10, ..good }, Identity::Nobody),
+            Err(Refusal::Identity),
+            "its users name themselves"
         );
-        let long = Record { stored: u32::MAX, refused: u32::MAX, writes: 0 };
+        let few = Record { stored: 4, ..Record::default() };
+        assert_eq!(check(&few, Identity::Nobody), Err(Refusal::Unknown));
+        let long = Record { stored: u32::MAX, refused: u32::MAX, ..Record::default() };
         assert_eq!(check(&long, Identity::Nobody), Err(Refusal::NotCacheable));
     }
 }

@@ -79,7 +79,10 @@ pub struct Event<'a> {
     pub is_safe: bool,
     /// The answer may be kept by the cache.
     pub is_stored: bool,
+    /// The request said who asks, by a cookie or `Authorization`.
+    pub is_personal: bool,
     pub bytes: u64,
+    /// Time that the origin took; zero where it was not asked.
     pub latency_us: f64,
     /// Values of a JSON answer, from a sample of answers; may be empty.
     pub fields: &'a [Field],
@@ -173,6 +176,12 @@ impl Foresight {
     #[must_use]
     pub fn key(&self, path: &str) -> u64 {
         mix(hash(path.as_bytes()), self.limits.seed)
+    }
+
+    /// How long the origin takes for a path, as expected from its past; zero where that is not known.
+    #[must_use]
+    pub fn latency_us(&self, key: u64) -> f64 {
+        self.directory.find(key).map_or(0.0, |row| self.paths[row].1.latency_us)
     }
 
     /// Learns from one request. Events of one session come in their order.
@@ -353,11 +362,13 @@ impl Facts {
             let pace = if self.latency_us == 0.0 { 1.0 } else { PACE };
             self.latency_us += pace * (event.latency_us - self.latency_us);
         }
+        self.record.personal = self.record.personal.saturating_add(u32::from(event.is_personal));
         let counter = if event.is_stored { &mut self.record.stored } else { &mut self.record.refused };
         *counter = counter.saturating_add(1);
         if *counter > 1 << 16 {
             self.record.stored /= 2;
             self.record.refused /= 2;
+            self.record.personal /= 2;
         }
     }
 }
@@ -380,6 +391,7 @@ mod tests {
             path,
             is_safe,
             is_stored: is_safe,
+            is_personal: false,
             bytes,
             latency_us,
             fields: &[],
@@ -444,6 +456,7 @@ mod tests {
                     path,
                     is_safe: number % 2 == 0,
                     is_stored: true,
+                    is_personal: false,
                     bytes: u64::MAX,
                     latency_us: f64::NAN,
                     fields: &[Field { name: 0, value: String::new() }],

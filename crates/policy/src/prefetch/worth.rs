@@ -28,7 +28,7 @@ const IDLE_PRICE: f64 = 0.3;
 /// What is added to it when the budget is as good as spent: then only the nearly certain pays.
 const SCARCE_PRICE: f64 = 0.65;
 /// Load from which on nothing is fetched ahead.
-const FULL: f64 = 0.8;
+pub const FULL: f64 = 0.8;
 
 /// The shadow price of origin capacity: `load` is the share of it that is used, 0 to 1; `scarcity` the share of the
 /// budget that is spent. Rises with both, with the load without bound. What is no number counts as full.

@@ -1,0 +1,427 @@
+//! Decides what is fetched ahead and keeps account of what came of it, under the stage of a guard: learners, prices,
+//! budget and trust together. It fetches nothing; whoever does tells it the fate of each order.
+
+use super::account::{Account, Kind, Open, Outcome};
+use super::budget::{Budget, Shares};
+use super::eligible::{self, Identity, Refusal};
+use super::foresight::{Candidate, Event, Foresight, Limits};
+use super::pressure::Pressure;
+use super::trust::{Floor, Trust};
+use super::worth::{FULL, Offer, Prices, gain_us, origin_price};
+use crate::guard::{Arm, Better, Metric, Paired, Split, Stage};
+use headgate_model::dice::Dice;
+use headgate_model::units::Tick;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Services whose load is remembered; those beyond share one place.
+const SERVICES_MAX: u32 = 1_024;
+/// What an unused fetch costs, in hits: at one used of four it is even.
+const WASTE: f64 = 1.0 / 3.0;
+/// Time of a hit before the first one was measured, in microseconds.
+const HIT_US: f64 = 200.0;
+const PACE: f64 = 0.01;
+
+/// What a desk is given.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub limits: Limits,
+    pub shares: Shares,
+    pub floor: Floor,
+    /// Fetches that may be under way at once.
+    pub under_way_max: usize,
+    /// Bytes of the cache.
+    pub cache_bytes: u64,
+    pub seed: u64,
+}
+
+/// How a request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// From the cache.
+    Cache,
+    /// By another request's fetch.
+    Joined,
+    /// By the origin.
+    Origin,
+    /// By the origin's failure.
+    Failed,
+}
+
+/// One request with its answer, as a worker saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    pub event: Event<'a>,
+    /// Number of the service that it was for.
+    pub service: u32,
+    pub answer: Answer,
+    /// Load of the service as far as its limits tell, 0 to 1; of interest where it answered.
+    pub load: f64,
+    /// Time that the client waited, in microseconds.
+    pub waited_us: f64,
+}
+
+/// What became of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not carried out; nothing was sent.
+    Skipped,
+    /// The answer came and is stored.
+    Stored,
+    /// Somebody asked for it for the first time, and it was there.
+    Used,
+    /// Somebody asked for it while it was under way.
+    Late,
+    /// It ended unused: not stored, expired, or pushed out.
+    Lost,
+}
+
+/// What tells the guard about the policy: hits for each admitted fetch, less what waste costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Evidence {
+    Pair(Paired),
+    One(Arm, f64),
+}
+
+/// What was counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counts {
+    /// Requests that the origin was sent because somebody asked.
+    pub demanded: u64,
+    pub predicted: u64,
+    /// In the order of [`Refusal::ALL`].
+    pub refused: [u64; Refusal::ALL.len()],
+    pub admitted: u64,
+    /// Of these, those that were to be fetched, and of those, what was not sent after all.
+    pub ordered: u64,
+    pub skipped: u64,
+    pub withheld: u64,
+    /// Of what was sent and is known: used in time, used late, never used.
+    pub used: u64,
+    pub late: u64,
+    pub wasted: u64,
+    /// Of what was withheld and is known: asked for, and a hit all the same.
+    pub withheld_known: u64,
+    pub withheld_hits: u64,
+    /// In the shadow: would have been a hit, would have come late, would have been wasted.
+    pub imagined_hits: u64,
+    pub imagined_late: u64,
+    pub imagined_wasted: u64,
+    /// How often too little was used.
+    pub distrusted: u64,
+}
+
+/// The desk.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    settings: Settings,
+    foresight: Foresight,
+    budget: Budget,
+    trust: Trust,
+    pressures: BTreeMap<u32, Pressure>,
+    account: Account,
+    dice: Dice,
+    stage: Stage,
+    split: Option<Split>,
+    evidence: Vec<Evidence>,
+    hit_us: f64,
+    /// Time that hits saved, and requests, so far.
+    saved_us: f64,
+    requests: u64,
+    counts: Counts,
+}
+
+/// The goal that the guard is to compare: hits per admitted fetch, less a third for each that is wasted.
+#[must_use]
+pub fn goal() -> Metric {
+    Metric { name: "net hits", unit: "per fetch", better: Better::Higher, low: -1.0, high: 1.0 }
+}
+
+impl Desk {
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            foresight: Foresight::new(settings.limits.clone()),
+            budget: Budget::new(settings.shares),
+            trust: Trust::new(settings.floor),
+            pressures: BTreeMap::new(),
+            account: Account::default(),
+            dice: Dice::new(settings.seed),
+            stage: Stage::Shadow,
+            split: None,
+            evidence: Vec::new(),
+            hit_us: HIT_US,
+            saved_us: 0.0,
+            requests: 0,
+            counts: Counts::default(),
+            settings,
+        }
+    }
+
+    /// Where the guard stands from now on, and who is whose.
+    pub fn follow(&mut self, stage: Stage, split: Split) {
+        if (stage == Stage::Shadow) != (self.stage == Stage::Shadow) {
+            // What was only imagined is no evidence for what acts, and cost nobody anything.
+            self.account.forget_imagined();
+            self.budget.begin_again();
+        }
+        (self.stage, self.split) = (stage, Some(split));
+    }
+
+    /// Learns from one request. Requests of one session come in their order.
+    pub fn observe(&mut self, seen: &Seen<'_>) {
+        let Seen { event, answer, .. } = seen;
+        self.requests += 1;
+        let service = seen.service.min(SERVICES_MAX);
+        let pressure = self.pressures.entry(service).or_default();
+        match answer {
+            Answer::Origin | Answer::Failed => {
+                pressure.answered(event.latency_us, *answer == Answer::Failed, seen.load);
+            }
+            Answer::Cache | Answer::Joined => {}
+        }
+        if *answer == Answer::Cache && seen.waited_us.is_finite() {
+            self.hit_us += PACE * (seen.waited_us - self.hit_us);
+        }
+        let key = self.foresight.key(event.path);
+        let would_be_hit = event.is_safe && self.asked_for(key, event.at, *answer);
+        if matches!(answer, Answer::Origin | Answer::Failed) {
+            self.counts.demanded += 1;
+            if !would_be_hit {
+                self.budget.demanded();
+            }
+        }
+        self.foresight.observe(event);
+        self.foresight.train(1);
+    }
+
+    /// What to fetch ahead for the session that has just asked, and was observed. `may_fetch` says what the caller
+    /// has against one: that it is stored already, or is nothing for a cache.
+    pub fn consider(
+        &mut self,
+        seen: &Seen<'_>,
+        mut may_fetch: impl FnMut(&Candidate) -> Result<(), Refusal>,
+    ) -> Vec<Candidate> {
+        let (now, service) = (seen.event.at, seen.service.min(SERVICES_MAX));
+        if !seen.event.is_safe || !(self.stage == Stage::Shadow || self.stage.acts()) {
+            return Vec::new();
+        }
+        let identity = if seen.event.is_personal { Identity::Shared } else { Identity::Nobody };
+        let load = self.pressures.get(&service).map_or(0.0, Pressure::load);
+        let mut orders = Vec::new();
+        for candidate in self.foresight.candidates(seen.event.session, now) {
+            self.counts.predicted += 1;
+            match self.admit(&candidate, identity, load, now, &mut may_fetch) {
+                Err(refusal) => self.counts.refused[refusal as usize] += 1,
+                Ok(()) => {
+                    self.counts.admitted += 1;
+                    if self.open(&candidate, now) {
+                        orders.push(candidate);
+                    }
+                }
+            }
+        }
+        orders
+    }
+
+    /// What became of an order.
+    pub fn fate(&mut self, key: u64, fate: Fate, now: Tick) {
+        let Some(open) = self.account.get(key).filter(|open| open.kind == Kind::Sent) else { return };
+        self.account.arrived(key);
+        let outcome = match fate {
+            Fate::Stored => return,
+            Fate::Skipped => {
+                self.counts.skipped += 1;
+                self.budget.give_back();
+                self.account.remove(key);
+                return;
+            }
+            Fate::Used => Outcome::InTime,
+            Fate::Late => Outcome::Late,
+            Fate::Lost => Outcome::Unused,
+        };
+        self.account.remove(key);
+        match outcome {
+            Outcome::InTime => self.counts.used += 1,
+            Outcome::Late => self.counts.late += 1,
+            Outcome::Unused => self.counts.wasted += 1,
+        }
+        if outcome != Outcome::Unused {
+            self.budget.used();
+        }
+        if !open.is_judged {
+            self.judge(open, outcome, false, now);
+        }
+    }
+
+    /// Whether the outcome of `key` is still to come.
+    #[must_use]
+    pub fn is_open(&self, key: u64) -> bool {
+        self.account.has(key)
+    }
+
+    /// Closes what was not asked for in time; to be called now and then.
+    pub fn tick(&mut self, now: Tick) {
+        while let Some((_, open)) = self.account.next_due(now, self.settings.limits.horizon) {
+            if open.is_judged {
+                self.counts.wasted += 1;
+            } else {
+                self.judge(open, Outcome::Unused, false, now);
+            }
+        }
+    }
+
+    /// What was learned about the policy since the last call.
+    pub fn take_evidence(&mut self) -> Vec<Evidence> {
+        std::mem::take(&mut self.evidence)
+    }
+
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts { distrusted: self.trust.switched_off(), ..self.counts }
+    }
+
+    /// What the origin was sent beyond what it would have been sent, as a share.
+    #[must_use]
+    pub fn extra_share(&self) -> f64 {
+        let Counts { ordered, skipped, used, late, demanded, .. } = self.counts;
+        let useful = used + late;
+        ordered.saturating_sub(skipped + useful) as f64 / (demanded + useful).max(1) as f64
+    }
+
+    /// Hits that there would not have been, by the control.
+    #[must_use]
+    pub fn hits_gained(&self) -> f64 {
+        let Counts { used, late, wasted, withheld_hits, withheld_known, .. } = self.counts;
+        let anyway = if withheld_known == 0 { 0.0 } else { withheld_hits as f64 / withheld_known as f64 };
+        used as f64 - anyway * (used + late + wasted) as f64
+    }
+
+    fn admit(
+        &mut self,
+        candidate: &Candidate,
+        identity: Identity,
+        load: f64,
+        now: Tick,
+        may_fetch: &mut impl FnMut(&Candidate) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        eligible::check(&candidate.record, identity)?;
+        if self.account.has(candidate.key) {
+            return Err(Refusal::Present);
+        }
+        if load >= FULL {
+            return Err(Refusal::Busy);
+        }
+        if !self.pays(candidate, load) {
+            return Err(Refusal::NotWorth);
+        }
+        may_fetch(candidate)?;
+        if !self.trust.is_on(now) {
+            return Err(Refusal::Distrusted);
+        }
+        if self.account.is_full() || self.account.under_way() >= self.settings.under_way_max {
+            return Err(Refusal::Full);
+        }
+        if !self.budget.take() {
+            return Err(Refusal::Budget);
+        }
+        Ok(())
+    }
+
+    fn pays(&self, candidate: &Candidate, load: f64) -> bool {
+        let offer = Offer {
+            probability: f64::from(candidate.probability),
+            bytes: candidate.bytes,
+            miss_us: candidate.latency_us,
+            hit_us: self.hit_us,
+            value: 1.0,
+        };
+        // What the whole cache saves with each request is saved by its bytes together.
+        let byte_us = self.saved_us / self.requests.max(1) as f64 / self.settings.cache_bytes.max(1) as f64;
+        gain_us(&offer, &Prices { origin: origin_price(load, self.budget.scarcity()), byte_us }) > 0.0
+    }
+
+    /// Takes up what was admitted; whether it is to be fetched.
+    fn open(&mut self, candidate: &Candidate, now: Tick) -> bool {
+        let kind = match self.split {
+            Some(split) if self.stage.acts() => match split.assign(self.dice.bits()).acts {
+                Arm::Learned => Kind::Sent,
+                Arm::Baseline => Kind::Withheld,
+            },
+            _ => Kind::Imagined,
+        };
+        match kind {
+            Kind::Sent => self.counts.ordered += 1,
+            Kind::Withheld => {
+                self.counts.withheld += 1;
+                self.budget.give_back();
+            }
+            Kind::Imagined => {}
+        }
+        let latency = Duration::from_micros(candidate.latency_us.max(0.0) as u64);
+        self.account.enter(
+            candidate.key,
+            Open {
+                kind,
+                ready_at: now + latency,
+                until: now + self.settings.limits.horizon,
+                is_judged: false,
+                is_under_way: kind == Kind::Sent,
+            },
+        );
+        kind == Kind::Sent
+    }
+
+    /// Somebody asked for `key`; whether a fetch that was only imagined would have spared the origin this.
+    fn asked_for(&mut self, key: u64, now: Tick, answer: Answer) -> bool {
+        if answer == Answer::Cache {
+            self.saved_us += (self.foresight.latency_us(key) - self.hit_us).max(0.0);
+        }
+        let Some(open) = self.account.get(key).filter(|open| open.kind != Kind::Sent) else { return false };
+        self.account.remove(key);
+        let outcome = match now {
+            now if now > open.until => Outcome::Unused,
+            now if now < open.ready_at => Outcome::Late,
+            _ => Outcome::InTime,
+        };
+        self.judge(open, outcome, answer == Answer::Cache, now);
+        if open.kind == Kind::Withheld || outcome == Outcome::Unused {
+            return false;
+        }
+        self.budget.used();
+        true
+    }
+
+    /// Tells guard and trust how something turned out. `is_hit`: a hit without having been fetched ahead.
+    fn judge(&mut self, open: Open, outcome: Outcome, is_hit: bool, now: Tick) {
+        let learned = match outcome {
+            Outcome::InTime => 1.0,
+            Outcome::Late => 0.0,
+            Outcome::Unused => -WASTE,
+        };
+        let baseline = f64::from(u8::from(is_hit));
+        let evidence = match open.kind {
+            Kind::Imagined => {
+                match outcome {
+                    Outcome::InTime => self.counts.imagined_hits += 1,
+                    Outcome::Late => self.counts.imagined_late += 1,
+                    Outcome::Unused => self.counts.imagined_wasted += 1,
+                }
+                Evidence::Pair(Paired { learned, baseline, units: 1.0 })
+            }
+            Kind::Withheld => {
+                self.counts.withheld_known += 1;
+                self.counts.withheld_hits += u64::from(is_hit);
+                Evidence::One(Arm::Baseline, baseline)
+            }
+            Kind::Sent => Evidence::One(Arm::Learned, learned),
+        };
+        if open.kind != Kind::Withheld {
+            self.trust.outcome(now, outcome != Outcome::Unused);
+        }
+        self.evidence.push(evidence);
+    }
+}
+
+#[cfg(test)]
+mod tests;
