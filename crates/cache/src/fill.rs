@@ -2,6 +2,7 @@
 //! whoever joined. The head is decided on once; content is kept from its first byte for as long as the response may
 //! be stored, else only until the slowest reader has it.
 
+use crate::ahead::{Ahead, State as Fate};
 use crate::key::Key;
 use crate::object::Object;
 use crate::rules::Freshness;
@@ -69,6 +70,8 @@ pub struct Fill {
     pub key: Key,
     /// When it was asked for, on the purge clock.
     born: AtomicU64,
+    /// Where it began before anybody asked.
+    ahead: Option<Arc<Ahead>>,
     state: Mutex<State>,
 }
 
@@ -144,11 +147,20 @@ impl Fill {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where it began before anybody asked, and still nobody has.
+    #[must_use]
+    pub fn ahead(&self) -> Option<&Arc<Ahead>> {
+        self.ahead.as_ref().filter(|ahead| ahead.state() == Fate::UnderWay)
+    }
+
     /// Reads along, from the first byte. None when it has already let content go, or `most` read already.
     pub fn join(self: &Arc<Self>, most: usize) -> Option<Reader> {
         let mut state = self.state();
         if state.gone > 0 || state.readers.iter().flatten().count() >= most {
             return None;
+        }
+        if let Some(ahead) = &self.ahead {
+            ahead.ask();
         }
         let free = state.readers.iter().position(Option::is_none);
         let place = free.unwrap_or_else(|| {
@@ -231,8 +243,13 @@ impl Writer {
     /// Of a new fill.
     #[must_use]
     pub fn new(key: Key) -> Self {
+        Self::ahead(key, None)
+    }
+
+    /// Of a new fill that began before anybody asked.
+    pub(crate) fn ahead(key: Key, ahead: Option<Arc<Ahead>>) -> Self {
         let born = AtomicU64::new(0);
-        let fill = Fill { key, born, state: Mutex::new(State { kept: true, ..State::default() }) };
+        let fill = Fill { key, born, ahead, state: Mutex::new(State { kept: true, ..State::default() }) };
         Self { fill: Arc::new(fill), room: BytesMut::new(), written: 0 }
     }
 

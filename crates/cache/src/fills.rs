@@ -1,6 +1,7 @@
 //! Fills under way, by key, so that requests for the same response wait for one fetch; and keys whose responses
 //! turned out to be nobody else's, so that requests for those do not wait for each other.
 
+use crate::ahead::Ahead;
 use crate::fill::{Fill, Reader, Writer};
 use crate::key::{Key, KeyHasher};
 use std::collections::HashMap;
@@ -64,13 +65,13 @@ impl Fills {
         }
     }
 
-    /// Begins the fill of `key` for nobody in particular. None when one is under way.
-    pub fn begin_unread(&self, key: &[u8]) -> Option<Writer> {
+    /// Begins the fill of `key` for nobody in particular, or before anybody asked. None when one is under way.
+    pub fn begin_unread(&self, key: &[u8], ahead: Option<Arc<Ahead>>) -> Option<Writer> {
         let mut shard = self.shard(key);
         if shard.contains_key(key) {
             return None;
         }
-        let writer = Writer::new(key.into());
+        let writer = Writer::ahead(key.into(), ahead);
         shard.insert(Key::clone(&writer.fill().key), Arc::clone(writer.fill()));
         Some(writer)
     }
@@ -81,6 +82,11 @@ impl Fills {
         if shard.get(&fill.key).is_some_and(|known| Arc::ptr_eq(known, fill)) {
             shard.remove(&fill.key);
         }
+    }
+
+    #[must_use]
+    pub fn has(&self, key: &[u8]) -> bool {
+        self.shard(key).contains_key(key)
     }
 
     /// Fills under way.

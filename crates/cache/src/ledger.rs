@@ -5,8 +5,8 @@
 use crate::key::Key;
 use crate::rule::{Policy, Rule};
 use headgate_policy::evict::duel::Sample;
-use headgate_policy::evict::handover::Handover;
-use headgate_policy::evict::{Evict, Facts, Kind};
+use headgate_policy::evict::prefetched::Prefetched;
+use headgate_policy::evict::{Facts, Kind};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -29,6 +29,9 @@ impl Hasher for AsItIs {
         self.0 = number;
     }
 }
+
+/// Of a shard, for what was fetched ahead and not asked for yet.
+const AHEAD_SHARE: f64 = 0.08;
 
 /// What happened to the ids of a sample, in its order.
 #[derive(Debug, Default)]
@@ -53,7 +56,7 @@ impl Events {
 }
 
 pub(crate) struct Ledger {
-    policy: Handover,
+    policy: Prefetched,
     rule: Rule,
     /// The one that has the rest of the contents, if there is a rest.
     former: Rule,
@@ -76,7 +79,7 @@ impl Ledger {
     pub(crate) fn new(kind: Kind, capacity: u64) -> Self {
         let rule = Rule { policy: Policy::Plain(kind), capacity };
         Self {
-            policy: Handover::new(capacity, rule.build()),
+            policy: Prefetched::new(capacity, AHEAD_SHARE, rule.build()),
             rule,
             former: rule,
             watched: None,
@@ -121,8 +124,12 @@ impl Ledger {
         self.watched = sample;
     }
 
-    pub(crate) fn hit(&mut self, id: u64) {
-        self.policy.hit(id);
+    /// Notes a hit, and tells `leaves` who leaves when what was fetched ahead becomes one of the others.
+    pub(crate) fn hit(&mut self, id: u64, mut leaves: impl FnMut(u64, &Key)) {
+        let mut leaving = std::mem::take(&mut self.leaving);
+        self.policy.request(id, &mut leaving);
+        self.tell(&mut leaving, &mut leaves);
+        self.leaving = leaving;
         if self.is_watched(id)
             && let Some(facts) = self.policy.facts(id)
         {
@@ -138,13 +145,13 @@ impl Ledger {
         }
     }
 
-    /// Takes an object in and tells `leaves` who leaves for it.
+    /// Takes an object in, in the queue of what nobody asked for where `ahead`, and tells `leaves` who leaves for it.
     pub(crate) fn admit(
         &mut self,
         id: u64,
         key: &Key,
-        size: u64,
-        cost: f64,
+        (size, cost): (u64, f64),
+        ahead: bool,
         mut leaves: impl FnMut(u64, &Key),
     ) -> Admitted {
         // Two objects with one id: 64 bits of a keyed hash were not enough for once.
@@ -152,8 +159,13 @@ impl Ledger {
             return Admitted::No;
         }
         let mut leaving = std::mem::take(&mut self.leaving);
-        let admitted = self.policy.admit(id, size, cost, &mut leaving);
-        if self.is_watched(id) {
+        let admitted = if ahead {
+            self.policy.admit_ahead(id, size, cost, &mut leaving)
+        } else {
+            self.policy.admit(id, size, cost, &mut leaving)
+        };
+        // Nobody has asked for what was fetched ahead.
+        if !ahead && self.is_watched(id) {
             self.events.note(id, Some(Facts { size: size.max(1), cost }));
         }
         self.tell(&mut leaving, &mut leaves);

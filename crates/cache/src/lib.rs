@@ -1,6 +1,7 @@
 //! The response cache: what may be stored and used again ([`rules`]), where it lies ([`store`], below it [`disk`]) and
 //! how it gets there while others already read it ([`fill`]). It opens no sockets and knows no routes.
 
+pub mod ahead;
 pub mod disk;
 pub mod fill;
 pub mod fills;

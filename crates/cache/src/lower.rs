@@ -130,6 +130,7 @@ impl Lower {
                     selecting,
                     fetch_ms,
                     tags,
+                    ahead: None,
                     born,
                 };
                 return Some(Risen { draft, tier: tier.name() });
@@ -380,6 +381,7 @@ mod tests {
             selecting: selecting.into(),
             fetch_ms: 1,
             tags: Box::default(),
+            ahead: None,
             born: 0,
         })
     }

@@ -1,5 +1,6 @@
 //! One stored response: its head as lines, its content in one piece or a few, and what decides about its use.
 
+use crate::ahead::Ahead;
 use crate::rules::{ContentRange, Freshness};
 use crate::tags::Tag;
 use bytes::Bytes;
@@ -31,6 +32,8 @@ pub struct Object {
     pub fetch_ms: u32,
     /// What can purge it.
     pub tags: Box<[Arc<Tag>]>,
+    /// Where it was fetched before anybody asked.
+    pub ahead: Option<Arc<Ahead>>,
     /// Moment of the purge clock at which it was asked for.
     pub(crate) born: u64,
     /// The id by which the eviction policy knows it.
@@ -51,6 +54,8 @@ pub struct Draft {
     pub selecting: Box<[u8]>,
     pub fetch_ms: u32,
     pub tags: Box<[Arc<Tag>]>,
+    /// Where nobody has asked for it yet.
+    pub ahead: Option<Arc<Ahead>>,
     /// When it was asked for, on the purge clock.
     pub born: u64,
 }
@@ -86,8 +91,19 @@ impl Object {
     }
 
     pub(crate) fn new(draft: Draft, id: u64) -> Self {
-        let Draft { status, head, content, bodiless, part, freshness, selecting, fetch_ms, tags, born } =
-            draft;
+        let Draft {
+            status,
+            head,
+            content,
+            bodiless,
+            part,
+            freshness,
+            selecting,
+            fetch_ms,
+            tags,
+            ahead,
+            born,
+        } = draft;
         let outdated = AtomicBool::new(false);
         Self {
             status,
@@ -99,6 +115,7 @@ impl Object {
             selecting,
             fetch_ms,
             tags,
+            ahead,
             born,
             id,
             outdated,

@@ -88,9 +88,23 @@ impl Store {
             && let Ok(mut ledger) = self.shards[shard].try_lock()
         {
             for id in log.waiting[shard].drain(..) {
-                ledger.hit(id);
+                self.hit(&mut ledger, id);
             }
         }
+    }
+
+    /// Notes the first use of what was fetched ahead, which from now on is an object like others.
+    pub fn note_first_use(&self, key: &[u8], object: &Object) {
+        if let Ok(mut ledger) = self.shards[self.shard_of(key)].try_lock() {
+            self.hit(&mut ledger, object.id);
+        }
+    }
+
+    fn hit(&self, ledger: &mut Ledger, id: u64) {
+        ledger.hit(id, |id, owner| {
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+            self.take_out(owner, id);
+        });
     }
 
     #[inline]
@@ -117,13 +131,20 @@ impl Store {
         }
         let map = self.map.pin();
         let cost = f64::from(draft.fetch_ms.max(1));
-        let admitted = ledger.admit(id, key, draft.size(key.len()), cost, |id, owner| {
+        let (worth, ahead) = ((draft.size(key.len()), cost), draft.ahead.is_some());
+        let admitted = ledger.admit(id, key, worth, ahead, |id, owner| {
             self.evicted.fetch_add(1, Ordering::Relaxed);
             self.take_out(owner, id);
         });
         if matches!(admitted, Admitted::No) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Box::new(draft));
+        }
+        if let Some(ahead) = &draft.ahead {
+            let received_ms = draft.freshness.received_ms;
+            let lifetime_ms =
+                u64::try_from(draft.freshness.ttl_s(received_ms)).unwrap_or(0).saturating_mul(1_000);
+            ahead.store(received_ms.saturating_add(lifetime_ms));
         }
         let object = Arc::new(Object::new(draft, id));
         let mut variants = vec![Arc::clone(&object)];
@@ -254,6 +275,7 @@ pub enum Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ahead::{Ahead, State};
     use crate::object::Content;
     use crate::rules::{Freshness, WhenStale};
     use bytes::Bytes;
@@ -279,6 +301,7 @@ mod tests {
             selecting: selecting.as_bytes().into(),
             fetch_ms: 1,
             tags: store.tags(tags.iter().copied()).unwrap(),
+            ahead: None,
             born: store.born(),
         }
     }
@@ -324,6 +347,28 @@ mod tests {
             store.purge_matching(|_| true, false);
             assert_eq!((table(&store), store.fill().objects), ((0, 0), 0), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn what_was_fetched_ahead_leaves_first_until_it_is_used() {
+        let store = Store::new(Kind::Lru, 1 << 20, 1);
+        let insert = |number: u64, ahead: Option<&Arc<Ahead>>| {
+            let draft = Draft { ahead: ahead.cloned(), ..draft(&store, 2_000, "", &[]) };
+            drop(store.insert(&key(number), draft).unwrap());
+        };
+        (0..300).for_each(|number| insert(number, None));
+        let aheads: Vec<Arc<Ahead>> = (0..100).map(|_| Arc::default()).collect();
+        (1_000..).zip(&aheads).for_each(|(number, ahead)| insert(number, Some(ahead)));
+        assert!(aheads[0].is_gone() && aheads[0].state() == State::Stored, "it left, and nobody asked");
+        let rest = aheads.iter().filter(|ahead| !ahead.is_gone()).count();
+        assert!((20..40).contains(&rest), "8 % of the cache: {rest}");
+        let Found::Object(used) = store.find(&key(1_099), |_| true) else { panic!("the newest is there") };
+        assert!(used.ahead.as_ref().unwrap().ask());
+        store.note_first_use(&key(1_099), &used);
+        (2_000..2_200).for_each(|number| insert(number, Some(&Arc::default())));
+        assert!(has(&store, &key(1_099)) && !has(&store, &key(1_098)), "now it is one of the others");
+        assert_eq!(table(&store).1 as u64, store.fill().objects);
+        assert!(store.fill().bytes <= 1 << 20);
     }
 
     #[test]

@@ -189,6 +189,7 @@ mod tests {
             selecting: Box::default(),
             fetch_ms: 1,
             tags: Box::default(),
+            ahead: None,
             born: store.born(),
         }
     }

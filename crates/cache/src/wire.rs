@@ -274,6 +274,7 @@ mod tests {
                 selecting: selecting.into(),
                 fetch_ms,
                 tags: Tags::default().get(names.iter().map(|name| &name[..])).unwrap(),
+                ahead: None,
                 born: 0,
             })
         }
@@ -398,6 +399,7 @@ mod tests {
             selecting: Box::default(),
             fetch_ms: 1,
             tags: Box::default(),
+            ahead: None,
             born: 0,
         });
         assert!(encode(b"key", &object).is_some());

@@ -107,6 +107,11 @@ impl Guard {
         self.breaker.borrow().admits(now)
     }
 
+    /// Whether all requests are let through.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.breaker.borrow().condition() == Condition::Closed
+    }
+
     /// Asks to let one request through; `None` when it must not pass.
     pub(crate) fn pass(&self, now: Tick) -> Option<Pass<'_>> {
         let mut breaker = self.breaker.borrow_mut();

@@ -56,6 +56,26 @@ impl Entrance {
         }
     }
 
+    /// Takes a place that nobody waits for.
+    ///
+    /// # Errors
+    /// `Overloaded` when there is none.
+    pub(crate) fn enter_at_once(&self) -> Result<Entered<'_>, Fault> {
+        let place = self.gate.try_enter(&self.limits);
+        place
+            .map(|place| Entered { place, waited: false })
+            .ok_or_else(|| Fault::new(FaultKind::Overloaded, "the service has no place to spare"))
+    }
+
+    /// Share of the places that is taken; all of it while somebody waits.
+    pub(crate) fn load(&self) -> f64 {
+        if self.gate.queued.load(SeqCst) > 0 {
+            1.0
+        } else {
+            self.limits.load(self.gate.in_flight.load(SeqCst))
+        }
+    }
+
     #[cold]
     async fn wait(&self, deadline: &Deadline, until: DueAt) -> Result<Entered<'_>, Fault> {
         let queued = Queued::count(&self.metrics.queued);

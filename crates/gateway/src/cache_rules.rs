@@ -123,6 +123,8 @@ pub struct CacheRules {
     /// Bytes of content.
     pub(crate) max_object: u64,
     pub(crate) early_refresh: f64,
+    /// Its responses may be fetched ahead.
+    pub(crate) prefetch: bool,
     /// Keeps apart what routes make of the same target.
     pub(crate) space: [u8; 8],
 }
@@ -132,6 +134,18 @@ pub(crate) enum Identity {
     /// A header field, in lower case.
     Header(Box<[u8]>),
     Cookie(Box<[u8]>),
+}
+
+impl Identity {
+    /// From `header:NAME` or `cookie:NAME`.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (kind, name) = text.split_once(':')?;
+        let name = name.as_bytes();
+        Some(match kind {
+            "cookie" => Self::Cookie(name.into()),
+            _ => Self::Header(name.to_ascii_lowercase().into()),
+        })
+    }
 }
 
 impl CacheRules {
@@ -147,16 +161,10 @@ impl CacheRules {
             store_cookies,
             stale_if_unreachable,
             early_refresh,
+            prefetch,
         } = route.cache.as_ref()?.settings()?;
         let seconds = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
-        let identity = identity.and_then(|text| {
-            let (kind, name) = text.split_once(':')?;
-            let name = name.as_bytes();
-            Some(match kind {
-                "cookie" => Identity::Cookie(name.into()),
-                _ => Identity::Header(name.to_ascii_lowercase().into()),
-            })
-        });
+        let identity = identity.and_then(|text| Identity::read(&text));
         Some(Self {
             settings: Settings {
                 default_ttl_s: ttl.map(|ttl| seconds(ttl.0)),
@@ -169,6 +177,7 @@ impl CacheRules {
             identity,
             max_object: max_object.map_or(cache.max_object.0, |bytes| bytes.0),
             early_refresh,
+            prefetch,
             space: space(route),
         })
     }

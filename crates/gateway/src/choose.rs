@@ -81,7 +81,7 @@ impl Endpoints for Candidates<'_> {
     }
 }
 
-fn is_well(link: &Link, now: Tick) -> bool {
+pub(crate) fn is_well(link: &Link, now: Tick) -> bool {
     link.endpoint.health() != HealthVerdict::Unhealthy && !link.endpoint.is_ejected(now)
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn dispatch_or_fall_back(
         let Some(fallback) = &x.view.snapshot.services[service].fallback else { return Err(failure) };
         let kind = failure.fault.kind;
         match fallback {
-            _ if kind.blame() == Blame::Client => return Err(failure),
+            _ if kind.blame() == Blame::Client || x.is_ahead() => return Err(failure),
             Fallback::Service(_) if failure.bound || !may_be_sent_elsewhere(x, kind) || !body.rewind() => {
                 return Err(failure);
             }
@@ -88,7 +88,11 @@ async fn dispatch(
     let mut now = if record.ended == Tick(0) { x.started } else { record.ended };
     let mut place = None;
     if let Some(bulkhead) = &view.bulkhead {
-        let entered = bulkhead.enter(x.timers.download, until).await?;
+        let entered = if x.is_ahead() {
+            bulkhead.enter_at_once()?
+        } else {
+            bulkhead.enter(x.timers.download, until).await?
+        };
         if entered.waited {
             now = x.worker.now();
         }
@@ -164,6 +168,7 @@ async fn attempts(
             pass.conclude(record.ended, outcome);
         }
         let failure = match result {
+            Err(failure) if x.is_ahead() => return Err(in_time(x, until, failure)),
             Err(failure) if !failure.bound => failure,
             Err(failure) if !failure.committed => return Err(in_time(x, until, failure)),
             result => return result,
@@ -217,7 +222,7 @@ fn decision(
 /// replayable only when all of it came with the head.
 #[inline]
 fn statuses_to_put_aside<'s>(x: &Exchange<'_>, spec: &'s RetrySpec, used: u8) -> &'s [u16] {
-    let Some(&status) = spec.statuses.first() else { return &[] };
+    let Some(&status) = spec.statuses.first().filter(|_| !x.is_ahead()) else { return &[] };
     let body_replayable = match x.head.line.body {
         Body::None => true,
         Body::Length(length) => length <= x.head.after_head().len() as u64,

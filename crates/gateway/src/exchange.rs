@@ -5,6 +5,7 @@ use crate::identify::Peer;
 use crate::tunnel::Tunnel;
 use crate::view::View;
 use crate::worker::Worker;
+use headgate_cache::fill::Fill;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_model::units::Tick;
 use headgate_net::buffer::{Buffers, Lent};
@@ -27,6 +28,15 @@ pub(crate) struct Exchange<'c> {
     pub target: TargetPlan,
     /// The response may make stored ones outdated.
     pub may_change_stored: bool,
+    /// Where the response goes into the cache for all who wait.
+    pub fill: Option<&'c Fill>,
+}
+
+impl Exchange<'_> {
+    /// It is fetched ahead, and nobody has asked for it yet: what makes way for others, and is never repeated.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.fill.is_some_and(|fill| fill.ahead().is_some())
+    }
 }
 
 /// The two directions wait independently, so each has its deadline.

@@ -8,7 +8,7 @@ use headgate_observe::guard_metrics::{GuardMetrics, GuardStage, SwitchCause};
 use headgate_observe::journal::Journal;
 use headgate_observe::registry::WorkerMetrics;
 use headgate_policy::guard::{
-    Arm, Better, Cause, FalseAlarms, Guard, Paired, Settings, SettingsError, Split, Stage,
+    Arm, Better, Cause, FalseAlarms, Guard, Mode, Paired, Settings, SettingsError, Split, Stage,
 };
 use std::time::Duration;
 
@@ -161,6 +161,17 @@ impl Guarded {
         });
         self.show();
         Some(switch.to)
+    }
+
+    /// The learned policy is not asked any more, by the configuration.
+    pub fn end(&mut self, now: Tick) {
+        self.tell_outcome(now);
+        if let Ok(switch) = self.guard.set(Mode::Off, now) {
+            let Names { policy, subject, baseline } = self.names;
+            self.journal.record(switch.decision(policy, subject, baseline));
+            self.metrics.switched(SwitchCause::Operator);
+        }
+        self.show();
     }
 
     fn add(&mut self, arm: Arm, value: f64, units: f64) {

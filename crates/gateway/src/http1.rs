@@ -179,6 +179,7 @@ impl Connection {
             started: worker.now(),
             target: TargetPlan::AsSent,
             may_change_stored: false,
+            fill: None,
         };
         let mut record = Record::default();
         let finish = match line.body {

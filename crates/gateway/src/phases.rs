@@ -2,17 +2,16 @@
 
 use crate::cache;
 use crate::dispatch::dispatch_or_fall_back;
-use crate::exchange::{Exchange, Failure, Finish, TargetPlan};
+use crate::exchange::{Exchange, Failure, Finish};
 use crate::path::has_dot_segment;
 use crate::record::Record;
 use crate::respond::{self, Answer, answer_directly};
-use crate::route::{Ask, Expansion, Match};
+use crate::route::Ask;
 use crate::snapshot::{Action, Route};
+use crate::target::{ask, filled, plan_target};
 use crate::transform::{counts_hops, hops_left};
 use headgate_model::fault::{Fault, FaultKind};
-use headgate_model::pattern::start_len;
 use headgate_net::body::Source;
-use headgate_net::buffer::Lent;
 use headgate_net::downstream::Downstream;
 use headgate_net::head::Method;
 
@@ -150,19 +149,6 @@ async fn answer_at_last_hop(
     answer_directly(x, route, &answer, body, client, record).await
 }
 
-/// What the request shows to the route table.
-#[inline]
-fn ask<'x>(x: &Exchange<'x>) -> Ask<'x> {
-    Ask {
-        listener: x.listener as u32,
-        host: x.head.host(),
-        path: x.head.path(),
-        query: x.head.query(),
-        method: x.head.method(),
-        fields: x.head,
-    }
-}
-
 #[cold]
 fn no_route(x: &Exchange<'_>, ask: &Ask<'_>) -> Fault {
     if x.view.snapshot.table.allowed(ask).is_empty() {
@@ -182,34 +168,4 @@ fn admit(x: &Exchange<'_>) -> Result<(), Fault> {
         ));
     }
     Ok(())
-}
-
-/// What the endpoint shall see as the target: a path that begins with a slash and means one thing.
-#[inline]
-fn plan_target(x: &Exchange<'_>, route: &Route, ask: &Ask<'_>, matched: &Match) -> Result<TargetPlan, Fault> {
-    const BAD: Fault =
-        Fault::new(FaultKind::BadRequest, "this path would become another one at the endpoint");
-    if let Some(rewrite) = &route.rewrite {
-        let mut target = filled(x, rewrite, ask, matched);
-        if !target.starts_with(b"/") || has_dot_segment(&target) {
-            return Err(BAD);
-        }
-        if let Some(query) = ask.query {
-            target.push(b'?');
-            target.extend_from_slice(query);
-        }
-        return Ok(TargetPlan::Rewritten(target));
-    }
-    match route.strip.as_ref().and_then(|strip| start_len(ask.path, strip)) {
-        // What is left of a segment that was cut through may be dots.
-        Some(len) if has_dot_segment(&ask.path[len..]) => Err(BAD),
-        Some(len) => Ok(TargetPlan::Stripped(len)),
-        None => Ok(TargetPlan::AsSent),
-    }
-}
-
-fn filled(x: &Exchange<'_>, expansion: &Expansion, ask: &Ask<'_>, matched: &Match) -> Lent<Vec<u8>> {
-    let mut out = x.worker.buffers.out();
-    expansion.expand(ask, &matched.captures, &mut out);
-    out
 }

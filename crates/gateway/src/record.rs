@@ -1,5 +1,7 @@
 //! What is kept of one request: a handful of numbers, counted and logged once, at its end.
 
+mod tell;
+
 use crate::client;
 use crate::exchange::Exchange;
 use crate::identify::Peer;
@@ -72,6 +74,9 @@ impl Record {
         metrics.bytes_out.add(self.bytes_out);
         if let Some(log) = &mut *x.worker.access_log.borrow_mut() {
             self.log(x, received, log);
+        }
+        if let (Some(hub), Some(_)) = (&x.view.prefetch, self.cache) {
+            tell::tell(hub, x, self);
         }
     }
 

@@ -4,6 +4,7 @@
 use crate::breakers::Breakers;
 use crate::bulkhead::Entrance;
 use crate::chaos::ChaosView;
+use crate::prefetch_queue::Hub;
 use crate::snapshot::{Service, Snapshot};
 use crate::sticky::Sticky;
 use crate::trace::Tracing;
@@ -39,6 +40,8 @@ pub(crate) struct View {
     pub unrouted: RouteMetrics,
     pub tracing: Option<Tracing>,
     pub chaos: Option<ChaosView>,
+    /// Where fetching ahead is on.
+    pub prefetch: Option<Arc<Hub>>,
 }
 
 pub(crate) struct ListenerView {
@@ -100,6 +103,7 @@ impl View {
         metrics: &WorkerMetrics,
         journal: &Journal,
         links: &mut Links,
+        prefetch: Option<Arc<Hub>>,
         before: Option<&Self>,
     ) -> Self {
         let mut kept = Links::new();
@@ -133,7 +137,7 @@ impl View {
         let unrouted = RouteMetrics::new(metrics, "none", "");
         let tracing = Tracing::new(&snapshot.config.trace);
         let chaos = snapshot.chaos.as_ref().map(|chaos| ChaosView::new(chaos, metrics));
-        Self { snapshot, listeners, services, routes, caches, unrouted, tracing, chaos }
+        Self { snapshot, listeners, services, routes, caches, unrouted, tracing, chaos, prefetch }
     }
 
     fn find(&self, name: &str) -> Option<(&Service, &ServiceView)> {

@@ -3,9 +3,10 @@
 
 use crate::cache_rules::Cache;
 use crate::clock::WallClock;
+use crate::prefetch_queue::Hub;
 use crate::snapshot::Snapshot;
 use crate::view::{Links, View};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use headgate_cache::hits::HitLog;
 use headgate_model::dice::Dice;
 use headgate_model::signal::SignalSender;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub registry: Registry,
     pub cache: Cache,
     pub journal: Journal,
+    /// Where fetching ahead is on.
+    pub(crate) prefetch: ArcSwapOption<Hub>,
     /// Zero of the monotonic clock.
     started: Instant,
     stopping: watch::Sender<bool>,
@@ -53,6 +56,7 @@ impl Shared {
             generation: AtomicU64::new(generation),
             changed: watch::Sender::new(generation),
             journal: Journal::new(&registry.worker(usize::MAX)),
+            prefetch: ArcSwapOption::empty(),
             registry,
             started: Instant::now(),
             stopping: watch::Sender::new(false),
@@ -163,7 +167,8 @@ impl Worker {
         let metrics = shared.registry.worker(id);
         let mut links = Links::new();
         let heads = head_size(&snapshot);
-        let view = View::build(snapshot, &metrics, &shared.journal, &mut links, None);
+        let view =
+            View::build(snapshot, &metrics, &shared.journal, &mut links, shared.prefetch.load_full(), None);
         Rc::new(Self {
             id,
             buffers: Buffers::new(heads),
@@ -224,7 +229,8 @@ impl Worker {
         let before = Rc::clone(&self.view.borrow());
         let links = &mut self.links.borrow_mut();
         let (snapshot, journal) = (self.shared.snapshot(), &self.shared.journal);
-        let view = Rc::new(View::build(snapshot, &self.metrics, journal, links, Some(&before)));
+        let prefetch = self.shared.prefetch.load_full();
+        let view = Rc::new(View::build(snapshot, &self.metrics, journal, links, prefetch, Some(&before)));
         self.buffers.resize_heads(head_size(&view.snapshot));
         *self.view.borrow_mut() = Rc::clone(&view);
         view

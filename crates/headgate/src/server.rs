@@ -3,6 +3,7 @@
 
 use crate::chaos_book::{ChaosBook, Entry, compiled};
 use headgate_gateway::accept::accept;
+use headgate_gateway::prefetch;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
 use headgate_gateway::worker::{Outlets, Shared, Worker};
 use headgate_model::address::BindAddress;
@@ -92,6 +93,7 @@ impl Server {
         headgate_gateway::peers::follow(&shared);
         chaos.journal = shared.journal.clone();
         chaos.enter(rules, "start");
+        prefetch::follow(&shared, &config, count, seed(count));
         let mut workers = Vec::with_capacity(count);
         let mut signals = Vec::with_capacity(count);
         let (log, logs) = match &config.log {
@@ -138,6 +140,7 @@ impl Server {
         }
         // Nothing may fail after this but the handing over of sockets, which fails only when workers are gone.
         self.change_log(config.log.as_ref())?;
+        prefetch::follow(&self.shared, &config, self.workers.len(), seed(self.workers.len()));
         self.shared.publish(snapshot);
         self.chaos.enter(chaos, "reload");
         // A source that comes back later starts with what it finds then.
@@ -371,6 +374,7 @@ fn work(
     runtime.block_on(async {
         let worker = Worker::with_outlets(id, shared, seed(id), outlets);
         tokio::task::spawn_local(Rc::clone(&worker).keep_house());
+        tokio::task::spawn_local(prefetch::carry_out(Rc::clone(&worker)));
         let mut stops = worker.shared.stops();
         let mut acceptors = JoinSet::new();
         loop {

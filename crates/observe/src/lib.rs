@@ -15,6 +15,7 @@ pub mod guard_metrics;
 pub mod histogram;
 pub mod journal;
 pub mod log;
+pub mod prefetch_metrics;
 pub mod process;
 pub mod registry;
 pub mod request_metrics;

@@ -10,6 +10,7 @@ use headgate_observe::cache_metrics::{
 };
 use headgate_observe::chaos_metrics::{chaos_closes_cut, chaos_hits};
 use headgate_observe::guard_metrics::GuardMetrics;
+use headgate_observe::prefetch_metrics::PrefetchMetrics;
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::{FamilySnapshot, Kind, Registry};
 use headgate_observe::request_metrics::{EndpointMetrics, FaultMetrics, ListenerMetrics, RouteMetrics};
@@ -46,6 +47,7 @@ fn in_code() -> Described {
     let _ = (RouteCacheMetrics::new(&worker, "r"), StoreMetrics::new(&worker));
     let _ = (DiskMetrics::new(&worker), RedisMetrics::new(&worker));
     let _ = (sample_dropped(&worker), GuardMetrics::new(&worker, "p"));
+    let _ = PrefetchMetrics::new(&worker);
     let _ = (chaos_hits(&worker, "r"), chaos_closes_cut(&worker));
     ProcessMetrics::new(&worker, "v").refresh();
     let _ = ConfigMetrics::new(&worker);

@@ -20,7 +20,7 @@ use headgate_model::fault::{Fault, FaultKind};
 use headgate_net::body::Source;
 use headgate_net::buffer::Lent;
 use headgate_net::downstream::Downstream;
-use headgate_net::head::{Body, Known, Method};
+use headgate_net::head::{Body, Known, Method, RequestHead};
 use headgate_observe::cache_metrics::CacheResult;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ pub(crate) async fn answer(
                 if look.is_due_early(object) {
                     refresh(&look, object, record);
                 }
-                let told = Told { hit: true, ..Told::default() };
+                let told = Told { hit: true, ahead: look.was_ahead(object), ..Told::default() };
                 return deliver_object(&look, object, told, client, record).await;
             }
             Use::StaleWhileRevalidate => {
@@ -100,11 +100,9 @@ pub(crate) async fn answer(
 
 /// The key of a request; None when it names nobody where each client has responses of its own.
 #[inline]
-fn key(x: &Exchange<'_>, rules: &CacheRules) -> Option<(Lent<Vec<u8>>, Option<Tag>)> {
+pub(super) fn key(x: &Exchange<'_>, rules: &CacheRules) -> Option<(Lent<Vec<u8>>, Option<Tag>)> {
     let mut key = x.worker.buffers.out();
-    key.extend_from_slice(&rules.space);
-    key.push(if client::is_encrypted(x.peer, x.head) { b's' } else { b'p' });
-    write_key(&mut key, x.head.host(), x.head.path(), x.head.query(), &rules.query);
+    write_shared_key(&mut key, x.head, client::is_encrypted(x.peer, x.head), rules);
     let mut tag = None;
     if let Some(identity) = &rules.identity {
         let who = match identity {
@@ -118,6 +116,19 @@ fn key(x: &Exchange<'_>, rules: &CacheRules) -> Option<(Lent<Vec<u8>>, Option<Ta
     Some((key, tag))
 }
 
+/// Writes the part of a key that does not depend on who asks.
+#[inline]
+pub(super) fn write_shared_key(
+    key: &mut Vec<u8>,
+    head: &RequestHead,
+    is_encrypted: bool,
+    rules: &CacheRules,
+) {
+    key.extend_from_slice(&rules.space);
+    key.push(if is_encrypted { b's' } else { b'p' });
+    write_key(key, head.host(), head.path(), head.query(), &rules.query);
+}
+
 /// Value of the cookie `name` (RFC 6265 section 5.4).
 fn cookie<'c>(cookies: &'c [u8], name: &[u8]) -> Option<&'c [u8]> {
     cookies.split(|&byte| byte == b';').find_map(|pair| {
@@ -127,7 +138,7 @@ fn cookie<'c>(cookies: &'c [u8], name: &[u8]) -> Option<&'c [u8]> {
 }
 
 impl Lookup<'_, '_> {
-    fn find(&self) -> Found {
+    pub(super) fn find(&self) -> Found {
         let fields = HeadFields(self.x.head);
         let range = if self.asked.range { first(&fields, b"range") } else { None };
         let to_get = self.x.head.line.method == Method::Get;
@@ -148,6 +159,15 @@ impl Lookup<'_, '_> {
             || matches(selecting, &HeadFields(self.x.head), first(&Block(head), b"content-language"))
     }
 
+    /// Whether it was fetched ahead; says so to who ordered that, at the first use.
+    fn was_ahead(&self, object: &Object) -> bool {
+        let Some(ahead) = &object.ahead else { return false };
+        if ahead.ask() {
+            self.cache.store.note_first_use(&self.key, object);
+        }
+        true
+    }
+
     fn is_due_early(&self, object: &Object) -> bool {
         // Beyond a few times the time that a fetch takes it is as good as never due.
         let beta = self.rules.early_refresh;
@@ -165,7 +185,7 @@ impl Lookup<'_, '_> {
 
 /// Has a stored response asked for again, for nobody in particular.
 fn refresh(look: &Lookup<'_, '_>, object: &Arc<Object>, record: &Record) {
-    if let Some(writer) = look.cache.fills.begin_unread(&look.key) {
+    if let Some(writer) = look.cache.fills.begin_unread(&look.key, None) {
         Fetch::spawn(look, Some(object), writer, true, record);
     }
 }

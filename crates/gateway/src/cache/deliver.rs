@@ -26,6 +26,8 @@ pub(super) struct Told {
     pub collapsed: bool,
     /// The tier that it came from, where that is not the memory.
     pub tier: Option<&'static str>,
+    /// It was fetched before anybody asked.
+    pub ahead: bool,
 }
 
 /// What of a response the client gets.
@@ -290,7 +292,7 @@ fn cache_status(look: &Lookup<'_, '_>, known: &Known<'_>, told: Told, head: &mut
         collapsed: told.collapsed,
         ttl_s: known.freshness.map(|freshness| freshness.ttl_s(look.now_ms)),
         key: None,
-        detail: told.tier,
+        detail: told.tier.or(told.ahead.then_some("prefetch")),
     };
     let mut text = look.x.worker.buffers.out();
     status.write(name, &mut text);

@@ -102,6 +102,9 @@ impl Fetch {
         let lower = &known_by.shared.cache.lower;
         let birth = lower.birth(&fill.key);
         if !lower.is_empty() && self.look_below(&mut writer).await {
+            if let Some(ahead) = fill.ahead() {
+                ahead.skip();
+            }
             return;
         }
         let worker = &self.worker;
@@ -118,6 +121,7 @@ impl Fetch {
             started,
             target: self.target.copy(&worker.buffers),
             may_change_stored: false,
+            fill: Some(&fill),
         };
         let mut record = Record { route: Some(self.route), ..Record::default() };
         if let Some(tracing) = &self.view.tracing {

@@ -161,6 +161,7 @@ impl<'f> Intake<'f> {
             selecting: stored.selecting.clone(),
             fetch_ms: now.since(self.started).as_millis() as u32,
             tags: stored.tags.clone(),
+            ahead: None,
             born: self.fetch.born,
         };
         let object = if storing.is_ok() {
@@ -225,6 +226,7 @@ impl<'f> Intake<'f> {
             selecting: selecting.into(),
             fetch_ms: now.since(self.started).as_millis() as u32,
             tags,
+            ahead: None,
             born: self.fetch.born,
         })
     }
@@ -360,6 +362,7 @@ impl Receiver for Intake<'_> {
                 }
             };
             if whole {
+                draft.ahead = writer.fill().ahead().cloned();
                 // Refused by the policy, or purged meanwhile: it was passed on all the same. The tiers below know
                 // themselves what was purged, and have more room.
                 let object = self.cache().store.insert(&writer.fill().key, draft);

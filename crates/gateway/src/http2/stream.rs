@@ -124,6 +124,7 @@ async fn serve(
         started: worker.now(),
         target: TargetPlan::AsSent,
         may_change_stored: false,
+        fill: None,
     };
     let mut record = Record::default();
     let finished = {

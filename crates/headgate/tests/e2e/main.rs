@@ -33,6 +33,7 @@ mod listeners;
 mod load;
 mod observed;
 mod pool;
+mod prefetch;
 mod redis_cache;
 mod redis_faults;
 mod reload;

@@ -181,7 +181,7 @@ impl<'a> Player<'a> {
         Self {
             rules,
             foresight,
-            cache: Prefetched::new(rules.capacity_bytes, share, |bytes| rules.kind.build(bytes)),
+            cache: Prefetched::new(rules.capacity_bytes, share, rules.kind.build(rules.capacity_bytes)),
             budget: Budget::new(rules.shares),
             trust: Trust::new(rules.floor),
             under_way: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! The response cache: what it may take of the machine, and what a route lets it do.
 
 use super::values::bool_or_table;
-use super::{Bytes, Span};
+use super::{Bytes, PrefetchSpec, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -31,6 +31,7 @@ pub struct CacheSpec {
     pub disk: Option<DiskSpec>,
     /// A tier in Redis or Valkey below that, which gateways share, and by which their purges reach each other.
     pub redis: Option<RedisSpec>,
+    pub prefetch: PrefetchSpec,
 }
 
 impl CacheSpec {
@@ -275,6 +276,8 @@ pub struct RouteCache {
     pub stale_if_unreachable: Span<86_400_000>,
     /// How far ahead of its end a response may be fetched again; 1 is right, 0 is off, more is earlier.
     pub early_refresh: f64,
+    /// Whether its responses may be fetched ahead, where `[cache.prefetch]` is on.
+    pub prefetch: bool,
 }
 
 impl Default for RouteCache {
@@ -290,6 +293,7 @@ impl Default for RouteCache {
             store_cookies: true,
             stale_if_unreachable: Span::default(),
             early_refresh: 1.0,
+            prefetch: true,
         }
     }
 }

@@ -6,6 +6,7 @@ mod cache;
 mod chaos;
 mod health;
 mod listen;
+mod prefetch;
 mod resilience;
 mod route;
 mod service;
@@ -25,6 +26,7 @@ pub use health::{Health, HealthKind, Outlier};
 pub use listen::{
     Certificate, ClientAuth, ClientTimeouts, ForwardedFields, Limits, ListenSpec, ListenTls, ProxyProtocol,
 };
+pub use prefetch::{PrefetchMode, PrefetchSpec};
 pub use resilience::{Breaker, Bulkhead, Fallback, RetrySpec};
 pub use route::{HeaderEdits, Redirect, Respond, RouteSpec};
 pub use service::{EndpointSpec, Pool, Protocol, ServiceSpec, UpstreamTimeouts, UpstreamTls};

@@ -2,10 +2,14 @@
 
 use super::Report;
 use crate::place::Place;
-use crate::spec::{CacheChoice, CacheSpec, Config, EvictionPolicy, GuardMode, RedisSpec, RouteCache};
+use crate::spec::{
+    CacheChoice, CacheSpec, Config, EvictionPolicy, GuardMode, PrefetchSpec, RedisSpec, RouteCache,
+};
 
 /// A cache below this holds next to nothing.
 const MEMORY_MIN: u64 = 1 << 20;
+/// With less, what is learned is forgotten before it is of use.
+const LEARNER_MIN: u64 = 4 << 20;
 /// A tier on disk has 16 segments at least, of 1 MiB each.
 const DISK_MIN: u64 = 16 << 20;
 /// A value in Redis may have 512 MiB, with all that stands before the content.
@@ -43,6 +47,7 @@ pub(super) fn check(config: &Config, root: &Place<'_>, report: &mut Report<'_>) 
     if let Some(redis) = &cache.redis {
         check_redis(redis, cache.max_object.0, &at.get("redis"), report);
     }
+    check_prefetch(&cache.prefetch, &at.get("prefetch"), report);
     for (index, route) in config.routes.iter().enumerate() {
         let at = root.get("route").at(index).get("cache");
         if at.exists() && route.service.is_none() {
@@ -111,12 +116,26 @@ fn check_route(settings: &RouteCache, at: &Place<'_>, report: &mut Report<'_>) {
     }
     report.range(settings.early_refresh, 0.0..=10.0, &at.get("early_refresh"));
     if let Some(identity) = &settings.identity {
-        let place = at.get("identity");
-        match identity.split_once(':') {
-            Some(("header" | "cookie", name)) => report.token(name, "name", &place),
-            _ => {
-                report.error_with(&place, "not an identity", "write \"header:x-user\" or \"cookie:session\"")
-            }
-        }
+        check_identity(identity, &at.get("identity"), report);
     }
+}
+
+fn check_identity(identity: &str, place: &Place<'_>, report: &mut Report<'_>) {
+    match identity.split_once(':') {
+        Some(("header" | "cookie", name)) => report.token(name, "name", place),
+        _ => report.error_with(place, "not an identity", "write \"header:x-user\" or \"cookie:session\""),
+    }
+}
+
+fn check_prefetch(prefetch: &PrefetchSpec, at: &Place<'_>, report: &mut Report<'_>) {
+    report.range(prefetch.max_extra, 0.0..=1.0, &at.get("max_extra"));
+    report.at_least_one(prefetch.concurrency.0, &at.get("concurrency"));
+    if let Some(session) = &prefetch.session {
+        check_identity(session, &at.get("session"), report);
+    }
+    if prefetch.memory.0 < LEARNER_MIN {
+        report.error(&at.get("memory"), "too small: at least \"4MiB\"");
+    }
+    report.positive(prefetch.horizon, &at.get("horizon"));
+    report.positive(prefetch.window, &at.get("window"));
 }

@@ -30,6 +30,11 @@ impl Handover {
         Self { capacity, now, before: None, former: 0, former_capacity: capacity, moves: Vec::new() }
     }
 
+    /// Bytes that it may hold.
+    pub(super) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
     /// Whether the former contents are gone.
     #[must_use]
     pub fn is_settled(&self) -> bool {

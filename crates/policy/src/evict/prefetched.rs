@@ -2,14 +2,16 @@
 //! most their share of the bytes, and join the others at their first use, as if they had been missed then. What the
 //! queue does not need is the others'.
 
-use super::Evict;
+use super::handover::Handover;
 use super::slab::{List, Slab};
+use super::{Evict, Facts};
 
 /// The policy behind, and the queue.
 pub struct Prefetched {
     /// Bytes of both together.
     capacity: u64,
-    behind: Box<dyn Evict + Send>,
+    behind: Handover,
+    share: f64,
     slab: Slab,
     queue: List,
 }
@@ -24,21 +26,53 @@ pub enum Found {
 }
 
 impl Prefetched {
-    /// `build` makes the policy for `capacity` bytes; up to `share` of them, 0 to 1, are the queue's.
+    /// `policy` is for `capacity` bytes and empty; up to `share` of them, 0 to 1, are the queue's.
     #[must_use]
-    pub fn new(capacity: u64, share: f64, build: impl FnOnce(u64) -> Box<dyn Evict + Send>) -> Self {
-        let queue = (capacity as f64 * share.clamp(0.0, 1.0)) as u64;
-        Self { capacity, behind: build(capacity), slab: Slab::new(queue), queue: List::default() }
+    pub fn new(capacity: u64, share: f64, policy: Box<dyn Evict + Send>) -> Self {
+        let share = share.clamp(0.0, 1.0);
+        let behind = Handover::new(capacity, policy);
+        // What it may hold follows the capacity.
+        Self { capacity, behind, share, slab: Slab::new(u64::MAX), queue: List::default() }
+    }
+
+    /// As [`Handover::turn`].
+    pub fn turn(&mut self, next: Box<dyn Evict + Send>, capacity: u64) -> bool {
+        let turned = self.behind.turn(next, capacity);
+        self.capacity = self.behind.capacity();
+        turned
+    }
+
+    /// As [`Handover::turn_back`].
+    pub fn turn_back(&mut self) -> bool {
+        let turned = self.behind.turn_back();
+        self.capacity = self.behind.capacity();
+        turned
+    }
+
+    /// As [`Handover::trim`]; what was fetched ahead goes first.
+    pub fn trim(&mut self, most: usize, evicted: &mut Vec<u64>) -> bool {
+        let from = evicted.len();
+        while self.used() > self.capacity && evicted.len() - from < most {
+            let Some(slot) = self.queue.pop(&mut self.slab) else { break };
+            evicted.push(self.slab.free(slot));
+        }
+        let left = most.saturating_sub(evicted.len() - from);
+        self.behind.trim(left, evicted) && self.used() <= self.capacity
+    }
+
+    fn queue_bytes(&self) -> u64 {
+        (self.capacity as f64 * self.share) as u64
     }
 
     /// Takes what was fetched ahead in, and appends what leaves for it: of the queue first. What is resident under
     /// the id is replaced. False when it is too large for the queue; then nothing changes.
     pub fn admit_ahead(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
-        if !self.slab.can_hold(size) {
+        let size = Slab::charge(size);
+        if size > self.queue_bytes() {
             return false;
         }
         self.remove(id);
-        while !self.slab.has_room(size) {
+        while self.slab.used() + size > self.queue_bytes() || !self.slab.has_room(size) {
             let Some(slot) = self.queue.pop(&mut self.slab) else { return false };
             evicted.push(self.slab.free(slot));
         }
@@ -89,7 +123,13 @@ impl Prefetched {
 
     #[must_use]
     pub fn contains(&self, id: u64) -> bool {
-        self.behind.contains(id) || self.slab.find(id).is_some()
+        self.facts(id).is_some()
+    }
+
+    /// Size and cost of a resident object.
+    #[must_use]
+    pub fn facts(&self, id: u64) -> Option<Facts> {
+        self.behind.facts(id).or_else(|| self.slab.facts(id))
     }
 
     /// Bytes that are resident, both parts together.
@@ -130,7 +170,7 @@ mod tests {
     use headgate_model::dice::Dice;
 
     fn lru(capacity: u64) -> Prefetched {
-        Prefetched::new(capacity, 0.1, |bytes| Kind::Lru.build(bytes))
+        Prefetched::new(capacity, 0.1, Kind::Lru.build(capacity))
     }
 
     #[test]
@@ -161,7 +201,7 @@ mod tests {
     fn bytes_stay_within_both_limits_with_every_policy() {
         for kind in Kind::ALL {
             let mut dice = Dice::new(5);
-            let mut cache = Prefetched::new(10_000, 0.08, |bytes| kind.build(bytes));
+            let mut cache = Prefetched::new(10_000, 0.08, kind.build(10_000));
             let mut gone = Vec::new();
             for _ in 0..20_000 {
                 let (id, size) = (dice.below(500), 1 + dice.below(400));
@@ -176,5 +216,21 @@ mod tests {
                 gone.clear();
             }
         }
+    }
+
+    #[test]
+    fn the_policy_and_the_size_are_exchanged_under_both() {
+        let mut cache = lru(1_000);
+        let mut gone = Vec::new();
+        (0..900).for_each(|id| assert!(cache.admit(id, 1, 1.0, &mut gone)));
+        (2_000..2_100).for_each(|id| assert!(cache.admit_ahead(id, 1, 1.0, &mut gone)));
+        assert!(gone.is_empty() && cache.turn(Kind::Sieve.build(500), 500));
+        while !cache.trim(64, &mut gone) {}
+        assert!(cache.used() <= 500 && cache.unused() == 0, "what nobody asked for goes first");
+        assert!(
+            cache.admit_ahead(3_000, 50, 1.0, &mut gone) && !cache.admit_ahead(3_001, 51, 1.0, &mut gone)
+        );
+        assert!(cache.used() <= 500 && cache.turn_back());
+        assert!(cache.admit_ahead(3_001, 51, 1.0, &mut gone), "the former size again");
     }
 }

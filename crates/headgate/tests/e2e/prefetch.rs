@@ -1,0 +1,253 @@
+//! Fetching ahead as clients and services meet it: what was never asked for is there in time, within its budget; and
+//! where it must not be, it is not.
+
+use crate::support::{Headgate, LISTEN, Port, Service, Wire, response};
+use rustix::process::Signal;
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// To learn and to prove it, in a debug build on a busy machine.
+const LIMIT: Duration = Duration::from_secs(150);
+/// Of the service: long enough that a hit is worth something.
+const TAKES: Duration = Duration::from_millis(4);
+/// Users whose first requests come between the two of one user.
+const BETWEEN: usize = 8;
+const LEARNERS: usize = 4;
+
+/// A service of users and their orders, and what it saw.
+#[derive(Default)]
+struct Seen {
+    /// Targets that were fetched ahead.
+    ahead: Mutex<Vec<String>>,
+    /// Requests that were fetched ahead and showed who somebody is.
+    personal: AtomicUsize,
+    fails: AtomicBool,
+}
+
+struct World {
+    service: Service,
+    seen: Arc<Seen>,
+    gateway: Headgate,
+    admin: Port,
+    clients: Clients,
+    started: Instant,
+}
+
+struct Clients {
+    gateway: SocketAddr,
+    /// Users so far, each of whom is new.
+    users: AtomicUsize,
+    /// Requests so far, no two for the same.
+    asked: AtomicUsize,
+    /// Of these, answered by what was fetched ahead.
+    hits: AtomicUsize,
+}
+
+/// What clients do after the first request of a user.
+#[derive(Clone, Copy, PartialEq)]
+enum Then {
+    Orders,
+    Nothing,
+}
+
+impl World {
+    fn new(mode: &str) -> Self {
+        let seen = Arc::new(Seen::default());
+        let noting = Arc::clone(&seen);
+        let service = Service::start(move |request| {
+            let head = &request.head;
+            if head.value("sec-purpose") == Some("prefetch") {
+                noting.ahead.lock().unwrap().push(head.target().to_owned());
+                let shows = ["cookie", "authorization", "x-user"].iter().any(|name| head.has(name));
+                noting.personal.fetch_add(usize::from(shows), Ordering::Relaxed);
+            }
+            if noting.fails.load(Ordering::Relaxed) {
+                return b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".to_vec();
+            }
+            thread::sleep(TAKES);
+            response(&[("cache-control", "public, max-age=600")], head.target().as_bytes())
+        });
+        let admin = Port::reserve();
+        let gateway = Headgate::start(&config(&service, &admin, mode));
+        let clients = Clients {
+            gateway: gateway.listener("web"),
+            users: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
+            hits: AtomicUsize::new(0),
+        };
+        Self { service, seen, gateway, admin, clients, started: Instant::now() }
+    }
+
+    fn journeys(&self, users: usize, then: Then, fields: &str) {
+        self.clients.journeys(users, then, fields);
+        assert!(self.started.elapsed() < LIMIT, "{}", self.metrics());
+    }
+
+    fn asked(&self) -> usize {
+        self.clients.asked.load(Ordering::Relaxed)
+    }
+
+    fn hits(&self) -> usize {
+        self.clients.hits.load(Ordering::Relaxed)
+    }
+
+    fn metrics(&self) -> String {
+        let ask = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let text = Wire::connect(self.admin.address).ask(ask).text();
+        let ours = |line: &&str| line.starts_with("headgate_prefetch") || line.starts_with("headgate_guard");
+        text.lines().filter(ours).map(|line| format!("{line}\n")).collect()
+    }
+
+    fn metric(&self, name: &str) -> i64 {
+        let metrics = self.metrics();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse().unwrap()
+    }
+
+    fn ahead(&self) -> usize {
+        self.seen.ahead.lock().unwrap().len()
+    }
+
+    /// Waits until nothing that was ordered is under way any more: the service hears nothing new while others ask.
+    fn settle(&self) {
+        loop {
+            let before = self.ahead();
+            let fetched = self.metric("headgate_prefetch_admitted_total{act=\"fetched\"}");
+            // What was told before is learned from before this.
+            self.journeys(2, Then::Nothing, "Cookie: a=b\r\n");
+            if self.ahead() == before
+                && self.metric("headgate_prefetch_admitted_total{act=\"fetched\"}") == fetched
+            {
+                return;
+            }
+            assert!(self.started.elapsed() < LIMIT, "it goes on: {}", self.metrics());
+        }
+    }
+}
+
+impl Clients {
+    fn ask(&self, wire: &mut Wire, user: usize, path: &str, fields: &str) -> bool {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: api.test\r\nX-User: {user}\r\n{fields}\r\n");
+        let response = wire.ask(request);
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        assert!(response.status() == 503 || response.text() == path, "{}", response.text());
+        let is_ahead =
+            response.head.value("cache-status").is_some_and(|status| status.contains("detail=prefetch"));
+        self.hits.fetch_add(usize::from(is_ahead), Ordering::Relaxed);
+        is_ahead
+    }
+
+    /// Several clients, each with so many new users, whose second requests come a while after the first.
+    fn journeys(&self, users: usize, then: Then, fields: &str) {
+        thread::scope(|scope| {
+            for _ in 0..LEARNERS {
+                scope.spawn(|| {
+                    let mut wire = Wire::connect(self.gateway);
+                    let mut waiting = std::collections::VecDeque::new();
+                    for _ in 0..users {
+                        let user = self.users.fetch_add(1, Ordering::Relaxed);
+                        self.ask(&mut wire, user, &format!("/users/{user}"), fields);
+                        waiting.push_back(user);
+                        if let Some(earlier) =
+                            (waiting.len() > BETWEEN).then(|| waiting.pop_front()).flatten()
+                            && then == Then::Orders
+                        {
+                            self.ask(&mut wire, earlier, &format!("/users/{earlier}/orders"), fields);
+                        }
+                    }
+                });
+            }
+        });
+    }
+}
+
+fn config(service: &Service, admin: &Port, mode: &str) -> String {
+    format!(
+        "workers = 2
+         admin.bind = \"{}\"
+         [listen.web]
+         bind = \"{LISTEN}\"
+         [cache.prefetch]
+         mode = \"{mode}\"
+         session = \"header:x-user\"
+         window = \"20ms\"
+         [service.app]
+         endpoints = [\"{}\"]
+         [[route]]
+         match = \"/*\"
+         service = \"app\"
+         cache = true\n",
+        admin.address, service.address
+    )
+}
+
+#[test]
+fn what_was_never_asked_for_is_there_until_it_fails_is_personal_or_switched_off() {
+    let mut world = World::new("on");
+    while world.hits() < 20 {
+        world.journeys(100, Then::Orders, "");
+    }
+    assert!(world.seen.ahead.lock().unwrap().iter().all(|target| target.ends_with("/orders")));
+    assert_eq!(world.seen.personal.load(Ordering::Relaxed), 0);
+    let why = crate::support::output(&["why", "--admin", &world.admin.address.to_string()]);
+    let why = String::from_utf8(why.stdout).unwrap();
+    assert!(why.contains("prefetch") && why.contains("shadow -> share"), "{why}");
+
+    // Who shows who they are is left alone.
+    world.settle();
+    let before = world.ahead();
+    world.journeys(50, Then::Orders, "Authorization: Basic dTpw\r\n");
+    world.settle();
+    assert_eq!(world.ahead(), before);
+    assert!(world.metric("headgate_prefetch_refused_total{reason=\"identity\"}") > 0);
+
+    // And so is a service that fails, whoever asks.
+    world.seen.fails.store(true, Ordering::Relaxed);
+    world.journeys(20, Then::Orders, "");
+    world.settle();
+    let before = world.ahead();
+    world.journeys(50, Then::Orders, "");
+    world.settle();
+    assert_eq!(world.ahead(), before, "{}", world.metrics());
+    world.seen.fails.store(false, Ordering::Relaxed);
+
+    let most = world.asked() * 11 / 10;
+    assert!(world.service.requests() <= most, "{} of {most}", world.service.requests());
+
+    let off = config(&world.service, &world.admin, "off");
+    fs::write(world.gateway.config_file(), off).unwrap();
+    world.gateway.signal(Signal::HUP);
+    world.gateway.event("configuration reloaded");
+    let (before, told) = (world.ahead(), world.metric("headgate_prefetch_predicted_total"));
+    world.journeys(50, Then::Orders, "");
+    assert_eq!((world.ahead(), world.metric("headgate_prefetch_predicted_total")), (before, told));
+    assert_eq!(world.metric("headgate_guard_stage{policy=\"prefetch\",stage=\"off\"}"), 1);
+}
+
+#[test]
+fn useless_fetches_stay_within_the_budget() {
+    let world = World::new("on");
+    while world.hits() < 20 {
+        world.journeys(100, Then::Orders, "");
+    }
+    // From now on nobody comes for what is predicted.
+    world.journeys(300, Then::Nothing, "");
+    world.settle();
+    let most = world.asked() * 11 / 10;
+    assert!(world.service.requests() <= most, "{} of {most}: {}", world.service.requests(), world.metrics());
+}
+
+#[test]
+fn in_the_shadow_hits_are_counted_and_nothing_is_fetched() {
+    let world = World::new("shadow");
+    while world.metric("headgate_prefetch_outcomes_total{outcome=\"would_hit\"}") < 50 {
+        world.journeys(50, Then::Orders, "");
+    }
+    assert_eq!(world.ahead(), 0);
+    assert_eq!(world.service.requests(), world.asked());
+    assert_eq!(world.metric("headgate_prefetch_admitted_total{act=\"fetched\"}"), 0);
+}
