@@ -6,6 +6,7 @@
 //! - [`lstm`]: a small recurrent network that learns while it is used.
 //! - [`mixture`], [`pool`]: experts weighed by what they were worth, added and multiplied.
 //! - [`calibrate`]: scores into honest probabilities.
+//! - [`season`]: what is asked for at which time of the day.
 //! - [`directory`]: who has one of a fixed number of rows.
 
 pub mod calibrate;
@@ -14,4 +15,5 @@ pub mod lstm;
 pub mod mixture;
 pub mod pool;
 pub mod routes;
+pub mod season;
 pub mod sequence;

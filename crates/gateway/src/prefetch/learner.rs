@@ -16,8 +16,9 @@ use headgate_policy::guard::{self, Mode, SettingsError};
 use headgate_policy::prefetch::budget::Shares;
 use headgate_policy::prefetch::desk::{Desk, Evidence, Fate, Settings, goal};
 use headgate_policy::prefetch::eligible::Refusal;
-use headgate_policy::prefetch::foresight::Limits;
+use headgate_policy::prefetch::foresight::{Candidate, Limits};
 use headgate_policy::prefetch::trust::Floor;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
@@ -27,6 +28,8 @@ use std::time::Duration;
 const CELLS_ID: usize = usize::MAX - 1;
 /// Between two looks at what became of orders.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Between two looks at what the time of day brings.
+const WARM_EVERY: Duration = Duration::from_secs(1);
 /// While there is traffic it rests between batches, so that no worker has to wake it.
 const REST: Duration = Duration::from_millis(1);
 const BATCH: usize = 1_024;
@@ -43,6 +46,9 @@ pub(super) struct Learner {
     metrics: PrefetchMetrics,
     /// Orders whose fate is open, by the desk's key.
     sent: Vec<(u64, Arc<Ahead>)>,
+    /// Who asked last and did not say who that is.
+    last: Option<Origin>,
+    warmed: Tick,
     head: RequestHead,
     wall: WallClock,
 }
@@ -77,6 +83,8 @@ impl Learner {
             guarded: Guarded::new(guard, names, shared.journal.clone(), &cells)?,
             metrics: PrefetchMetrics::new(&cells),
             sent: Vec::new(),
+            last: None,
+            warmed: Tick(0),
             head: RequestHead::new(HEAD.0, HEAD.1),
             wall: WallClock::new(shared.now()),
             shared,
@@ -108,19 +116,38 @@ impl Learner {
     }
 
     fn learn(&mut self, told: &Told, snapshot: &Snapshot) {
-        let seen = told.seen();
-        self.desk.observe(&seen);
         let Self { desk, shared, head, wall, .. } = self;
         let now_ms = wall.unix_us(shared.now()) / 1_000;
+        let seen = told.seen(now_ms / 1_000);
+        desk.observe(&seen);
         let orders = desk.consider(&seen, |candidate| {
-            let asked = question(&candidate.path, &told.origin.shown).filter(|(text, _)| read(text, head));
-            let (_, is_encrypted) = asked.ok_or(Refusal::NotCacheable)?;
-            let listener = told.origin.listener;
-            candidacy(&shared.cache, snapshot, &Candidacy { listener, head, is_encrypted, now_ms })
+            may_fetch(candidate, &told.origin, (shared, snapshot), head, now_ms)
         });
+        if !told.is_personal {
+            self.last = Some(told.origin.clone());
+        }
+        self.send(orders, &told.origin);
+    }
+
+    /// Fetches what the next part of the day usually asks for.
+    fn warm(&mut self, now: Tick) {
+        self.warmed = now;
+        let Some(last) = &self.last else { return };
+        // It is for nobody in particular.
+        let origin = Origin { client: Ipv4Addr::LOCALHOST.into(), ..last.clone() };
+        let snapshot = self.shared.snapshot();
+        let Self { desk, shared, head, wall, .. } = self;
+        let now_ms = wall.unix_us(now) / 1_000;
+        let orders = desk.warm(now, now_ms / 1_000, |candidate| {
+            may_fetch(candidate, &origin, (shared, &snapshot), head, now_ms)
+        });
+        self.send(orders, &origin);
+    }
+
+    fn send(&mut self, orders: Vec<Candidate>, origin: &Origin) {
         for order in orders {
             let ahead = Arc::default();
-            if self.order(&order.path, &told.origin, &ahead) {
+            if self.order(&order.path, origin, &ahead) {
                 self.sent.push((order.key, ahead));
             } else {
                 self.desk.fate(order.key, Fate::Skipped, self.shared.now());
@@ -172,8 +199,25 @@ impl Learner {
         if let Some(stage) = self.guarded.tick(now) {
             self.desk.follow(stage, self.guarded.split());
         }
+        if now.since(self.warmed) >= WARM_EVERY {
+            self.warm(now);
+        }
         self.metrics.set(&figures(&self.desk, self.ends.dropped.load(Ordering::Relaxed)));
     }
+}
+
+/// What the configuration and the cache have against fetching a candidate in the place of `origin`.
+fn may_fetch(
+    candidate: &Candidate,
+    origin: &Origin,
+    (shared, snapshot): (&Shared, &Snapshot),
+    head: &mut RequestHead,
+    now_ms: u64,
+) -> Result<(), Refusal> {
+    let asked = question(&candidate.path, &origin.shown).filter(|(text, _)| read(text, head));
+    let (_, is_encrypted) = asked.ok_or(Refusal::NotCacheable)?;
+    let asked = Candidacy { listener: origin.listener, head, is_encrypted, now_ms };
+    candidacy(&shared.cache, snapshot, &asked)
 }
 
 fn figures(desk: &Desk, dropped: u64) -> PrefetchFigures {

@@ -39,7 +39,7 @@ pub(crate) struct Origin {
 
 impl Told {
     /// As the desk takes it.
-    pub(crate) fn seen(&self) -> Seen<'_> {
+    pub(crate) fn seen(&self, unix_s: u64) -> Seen<'_> {
         let from_origin = matches!(self.answer, Answer::Origin | Answer::Failed);
         Seen {
             event: Event {
@@ -53,6 +53,7 @@ impl Told {
                 latency_us: if from_origin { self.waited_us } else { 0.0 },
                 fields: &[],
             },
+            unix_s,
             service: self.service,
             answer: self.answer,
             load: self.load,

@@ -9,6 +9,7 @@ use super::pressure::Pressure;
 use super::trust::{Floor, Trust};
 use super::worth::{FULL, Offer, Prices, gain_us, origin_price};
 use crate::guard::{Arm, Better, Metric, Paired, Split, Stage};
+use headgate_learn::season::{SLOT_S, Seasons};
 use headgate_model::dice::Dice;
 use headgate_model::units::Tick;
 use std::collections::BTreeMap;
@@ -18,6 +19,10 @@ use std::time::Duration;
 const SERVICES_MAX: u32 = 1_024;
 /// What an unused fetch costs, in hits: at one used of four it is even.
 const WASTE: f64 = 1.0 / 3.0;
+/// Share of the last days on which something was asked for at this time, to be fetched for it.
+const USUAL: f32 = 0.5;
+/// Paths that are looked at before a part of the day begins.
+const WARMED_MAX: usize = 256;
 /// Time of a hit before the first one was measured, in microseconds.
 const HIT_US: f64 = 200.0;
 const PACE: f64 = 0.01;
@@ -52,6 +57,8 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     pub event: Event<'a>,
+    /// The same moment in seconds since 1970.
+    pub unix_s: u64,
     /// Number of the service that it was for.
     pub service: u32,
     pub answer: Answer,
@@ -116,6 +123,7 @@ pub struct Counts {
 pub struct Desk {
     settings: Settings,
     foresight: Foresight,
+    seasons: Seasons,
     budget: Budget,
     trust: Trust,
     pressures: BTreeMap<u32, Pressure>,
@@ -142,6 +150,7 @@ impl Desk {
     pub fn new(settings: Settings) -> Self {
         Self {
             foresight: Foresight::new(settings.limits.clone()),
+            seasons: Seasons::new(settings.limits.seasons),
             budget: Budget::new(settings.shares),
             trust: Trust::new(settings.floor),
             pressures: BTreeMap::new(),
@@ -191,6 +200,9 @@ impl Desk {
                 self.budget.demanded();
             }
         }
+        if event.is_safe && event.is_stored && !event.is_personal {
+            self.seasons.observe(key, seen.unix_s);
+        }
         self.foresight.observe(event);
         self.foresight.train(1);
     }
@@ -215,9 +227,39 @@ impl Desk {
                 Err(refusal) => self.counts.refused[refusal as usize] += 1,
                 Ok(()) => {
                     self.counts.admitted += 1;
-                    if self.open(&candidate, now) {
+                    if self.open(&candidate, now, now + self.settings.limits.horizon) {
                         orders.push(candidate);
                     }
+                }
+            }
+        }
+        orders
+    }
+
+    /// What to fetch because the part of the day that is about to begin usually asks for it; to be called now and
+    /// then. `may_fetch` as in [`Self::consider`].
+    pub fn warm(
+        &mut self,
+        now: Tick,
+        unix_s: u64,
+        mut may_fetch: impl FnMut(&Candidate) -> Result<(), Refusal>,
+    ) -> Vec<Candidate> {
+        let left_s = SLOT_S - unix_s % SLOT_S;
+        let is_near = left_s <= self.settings.limits.horizon.as_secs().clamp(1, SLOT_S);
+        if !is_near || !(self.stage == Stage::Shadow || self.stage.acts()) {
+            return Vec::new();
+        }
+        let load = self.pressures.values().map(Pressure::load).fold(0.0, f64::max);
+        let until = now + Duration::from_secs(left_s + SLOT_S);
+        let mut orders = Vec::new();
+        for (key, share) in self.seasons.usual(unix_s + left_s, USUAL, WARMED_MAX) {
+            let Some(candidate) = self.foresight.known(key, share) else { continue };
+            // It is tried again until the slot begins, so refusals are not counted.
+            if self.admit(&candidate, Identity::Nobody, load, now, &mut may_fetch).is_ok() {
+                self.counts.predicted += 1;
+                self.counts.admitted += 1;
+                if self.open(&candidate, now, until) {
+                    orders.push(candidate);
                 }
             }
         }
@@ -342,7 +384,7 @@ impl Desk {
     }
 
     /// Takes up what was admitted; whether it is to be fetched.
-    fn open(&mut self, candidate: &Candidate, now: Tick) -> bool {
+    fn open(&mut self, candidate: &Candidate, now: Tick, until: Tick) -> bool {
         let kind = match self.split {
             Some(split) if self.stage.acts() => match split.assign(self.dice.bits()).acts {
                 Arm::Learned => Kind::Sent,
@@ -361,13 +403,7 @@ impl Desk {
         let latency = Duration::from_micros(candidate.latency_us.max(0.0) as u64);
         self.account.enter(
             candidate.key,
-            Open {
-                kind,
-                ready_at: now + latency,
-                until: now + self.settings.limits.horizon,
-                is_judged: false,
-                is_under_way: kind == Kind::Sent,
-            },
+            Open { kind, ready_at: now + latency, until, is_judged: false, is_under_way: kind == Kind::Sent },
         );
         kind == Kind::Sent
     }

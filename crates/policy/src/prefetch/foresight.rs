@@ -30,6 +30,8 @@ pub struct Limits {
     pub templates: usize,
     /// Pairs of templates.
     pub pairs: usize,
+    /// Paths whose times of day are remembered.
+    pub seasons: usize,
     /// Requests of a session within which a candidate must be asked for to count as right.
     pub horizon_steps: usize,
     pub horizon: Duration,
@@ -49,6 +51,7 @@ impl Default for Limits {
             paths: 1 << 16,
             templates: 4_096,
             pairs: 16_384,
+            seasons: 8_192,
             horizon_steps: 4,
             horizon: Duration::from_secs(30),
             has_routes: true,
@@ -176,6 +179,20 @@ impl Foresight {
     #[must_use]
     pub fn key(&self, path: &str) -> u64 {
         mix(hash(path.as_bytes()), self.limits.seed)
+    }
+
+    /// A path by its number, that is claimed to be asked for with this probability.
+    #[must_use]
+    pub fn known(&self, key: u64, probability: f32) -> Option<Candidate> {
+        let (path, facts) = &self.paths[self.directory.find(key)?];
+        Some(Candidate {
+            key,
+            path: path.clone(),
+            probability,
+            record: facts.record,
+            bytes: facts.bytes as u64,
+            latency_us: facts.latency_us,
+        })
     }
 
     /// How long the origin takes for a path, as expected from its past; zero where that is not known.

@@ -25,6 +25,7 @@ impl Limits {
             paths: rows(all.paths),
             templates: some(all.templates, 256),
             pairs: some(all.pairs, 512),
+            seasons: rows(all.seasons),
             keys,
             ..all
         }

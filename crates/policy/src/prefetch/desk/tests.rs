@@ -119,6 +119,7 @@ impl World {
                 latency_us,
                 fields: &[],
             },
+            unix_s: self.now.0 / 1_000_000_000,
             service: 0,
             answer,
             load: self.load,
@@ -129,11 +130,52 @@ impl World {
         let may_fetch = |candidate: &Candidate| {
             if stored.contains(&candidate.path) { Err(Refusal::Present) } else { Ok(()) }
         };
-        for order in self.desk.consider(&seen, may_fetch) {
+        let orders = self.desk.consider(&seen, may_fetch);
+        self.send(orders);
+    }
+
+    fn send(&mut self, orders: Vec<Candidate>) {
+        for order in orders {
             self.sent += 1;
             let jitter = self.dice.below(1_000);
             self.arriving.insert(Tick(self.now.0 + self.latency_ms * MS + jitter), order);
         }
+    }
+
+    fn warm(&mut self) {
+        let stored = &self.stored;
+        let may_fetch = |candidate: &Candidate| {
+            if stored.contains(&candidate.path) { Err(Refusal::Present) } else { Ok(()) }
+        };
+        let orders = self.desk.warm(self.now, self.now.0 / 1_000_000_000, may_fetch);
+        self.send(orders);
+    }
+
+    /// A day on which nothing of the day before is stored: 40 pages are asked for in the first minutes after nine,
+    /// and other things, each of them once, all day. Gives the hits of the rush.
+    fn day(&mut self, day: u64, with_rush: bool) -> u64 {
+        const NINE: u64 = 9 * 3_600;
+        self.stored.clear();
+        self.ahead.clear();
+        let mut hits = 0;
+        for minute in 0..1_440 {
+            let at = Tick((day * 86_400 + minute * 60) * 1_000 * MS);
+            self.wait(at.0.saturating_sub(self.now.0) / MS);
+            if (NINE / 60..NINE / 60 + 2).contains(&minute) && with_rush {
+                let before = self.hits;
+                for page in 0..40 {
+                    self.ask(1_000_000 + day * 100 + page, &format!("/reports/{page}"));
+                    self.wait(200);
+                }
+                hits += self.hits - before;
+            }
+            if minute % 3 == 0 {
+                self.ask(day * 10_000 + minute, &format!("/items/{}", day * 10_000 + minute));
+            }
+            self.wait(50_000);
+            self.warm();
+        }
+        hits
     }
 
     /// A user who was never seen: a profile and, by that chance, the orders.
@@ -240,4 +282,25 @@ fn an_order_that_was_not_carried_out_costs_nothing() {
     let after = world.desk.counts();
     assert_eq!((after.ordered, after.skipped), (before.ordered + 1, before.skipped + 1));
     assert_eq!(after.used, before.used);
+}
+
+#[test]
+fn what_usually_comes_at_nine_is_there_before_nine() {
+    for seed in 0..3 {
+        let mut world = World::new(seed);
+        world.guard.set(crate::guard::Mode::On, world.now).unwrap();
+        world.desk.follow(world.guard.stage(), world.guard.split());
+        let hits: Vec<u64> = (0..6).map(|day| world.day(day, true)).collect();
+        // Each page is asked for twice, and the second time it is stored anyway.
+        assert_eq!(hits[..2], [40, 40], "seed {seed}: two days are no habit");
+        assert!(hits[5] >= 70, "seed {seed}: {hits:?} {:?}", world.desk.counts());
+        let wasted = world.desk.counts().wasted;
+        for day in 6..10 {
+            world.day(day, false);
+        }
+        assert!(world.desk.counts().wasted > wasted, "seed {seed}: the first day without was not foreseen");
+        let sent = world.sent;
+        world.day(10, false);
+        assert_eq!(world.sent, sent, "seed {seed}: the habit is forgotten");
+    }
 }
