@@ -27,6 +27,7 @@ usage: cargo xtask COMMAND
   bench sim             events per second, memory and accuracy of the lab's simulator
   bench evict           eviction policies of `headgate replay` beside libcachesim on public traces
   bench predict         accuracy of next-request prediction, and what fetching ahead gains
+  bench prefetch        what fetching ahead gains in real gateways
 
 used by the above as processes of their own:
   relay LISTEN TO       byte relay that parses nothing, the floor of any proxy

@@ -15,6 +15,7 @@ mod options;
 mod paced;
 mod peers;
 mod predict;
+mod prefetch;
 mod probe;
 mod process;
 mod relay;
@@ -53,6 +54,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["sim", rest @ ..] => sim::run(rest),
         ["evict", rest @ ..] => evict::run(rest),
         ["predict", rest @ ..] => predict::run(rest),
+        ["prefetch", rest @ ..] => prefetch::run(rest),
         ["guard", rest @ ..] => guard::run(rest),
         _ => Err(options::HELP.to_owned()),
     }

@@ -1,0 +1,129 @@
+//! What `cargo xtask bench prefetch` runs: the generated API against real gateways, one without fetching ahead, one in
+//! the shadow, one with it on, side by side in front of services of their own. Hits, requests at the service, waits.
+
+mod gateway;
+mod origin;
+mod player;
+
+use gateway::Gateway;
+use headgate_lab::workload::api::{self, Call, Client};
+use headgate_stats::interval::mean_interval;
+use origin::Origin;
+use player::{Played, play};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Times run faster by so much: those of users, of the service, and those that the gateway is told.
+const SPEED: u64 = 8;
+/// Of the distinct bytes, for the cache.
+const SIZE: f64 = 0.25;
+const MODES: [&str; 3] = ["off", "shadow", "on"];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.as_slice() {
+        [binary, seeds] => run(Path::new(binary), seeds),
+        _ => Err("usage: prefetch_bench HEADGATE SEEDS".to_owned()),
+    };
+    if let Err(error) = done {
+        note(&error);
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// What one mode came to with one seed.
+struct Row {
+    stage: String,
+    played: Played,
+    at_origin: u64,
+}
+
+fn run(binary: &Path, seeds: &str) -> Result<(), String> {
+    let seeds: u64 = seeds.parse().map_err(|_| "SEEDS is a number")?;
+    let mut rows: BTreeMap<(usize, u64), Row> = BTreeMap::new();
+    for seed in 1..=seeds {
+        // Learned from one day, measured on another.
+        let (before, measured) =
+            (api::calls(Client::Screens, 1_000 + seed)?, api::calls(Client::Screens, seed)?);
+        let all = || before.iter().chain(&measured);
+        let bytes: BTreeMap<&str, u64> = all().map(|call| (call.path.as_str(), call.bytes)).collect();
+        let memory = (bytes.values().sum::<u64>() as f64 * SIZE) as u64;
+        let results: Vec<Result<Row, String>> = std::thread::scope(|scope| {
+            let runs = MODES.map(|mode| {
+                let (before, measured) = (&before, &measured);
+                scope.spawn(move || one(binary, mode, memory, before, measured))
+            });
+            runs.into_iter()
+                .map(|run| run.join().unwrap_or_else(|_| Err("a run panicked".to_owned())))
+                .collect()
+        });
+        for (mode, row) in results.into_iter().enumerate() {
+            rows.insert((mode, seed), row?);
+        }
+        note(&format!("seed {seed} of {seeds}"));
+    }
+    tell(&rows, seeds);
+    Ok(())
+}
+
+/// One gateway through both days.
+fn one(binary: &Path, mode: &str, memory: u64, before: &[Call], measured: &[Call]) -> Result<Row, String> {
+    let origin = Origin::start(before.iter().chain(measured), SPEED)?;
+    let gateway = Gateway::start(binary, origin.address, mode, memory, SPEED)?;
+    play(before, gateway.address, SPEED, 0)?;
+    let (stage, at_origin) = (gateway.stage()?, origin.requests());
+    let played = play(measured, gateway.address, SPEED, 1 << 32)?;
+    Ok(Row { stage, played, at_origin: origin.requests() - at_origin })
+}
+
+fn tell(rows: &BTreeMap<(usize, u64), Row>, seeds: u64) {
+    say(&format!(
+        "Generated API, an app's screens, {SPEED} times as fast; s3fifo, a cache of {SIZE} of the distinct bytes;"
+    ));
+    say(&format!("one day to learn, another one measured; means with 95 % intervals over {seeds} seeds\n"));
+    say(
+        "| mode | stage at the second day | hit ratio % | hits gained % of misses | requests at the service | mean wait ms | p50 ms | p99 ms |",
+    );
+    say("|---|---|---:|---:|---:|---:|---:|---:|");
+    for (mode, name) in MODES.iter().enumerate() {
+        let column = |value: &dyn Fn(&Row, &Row) -> f64| {
+            let of = |seed| Some(value(rows.get(&(mode, seed))?, rows.get(&(0, seed))?));
+            spread(&(1..=seeds).filter_map(of).collect::<Vec<f64>>())
+        };
+        let ratio = |row: &Row| row.played.hits as f64 / row.played.asked.max(1) as f64;
+        let stages: Vec<&str> =
+            (1..=seeds).filter_map(|seed| Some(rows.get(&(mode, seed))?.stage.as_str())).collect();
+        say(&format!(
+            "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+            stages.join(", "),
+            column(&|row, _| 100.0 * ratio(row)),
+            column(&|row, off| 100.0 * (ratio(row) - ratio(off)) / (1.0 - ratio(off)).max(1e-9)),
+            column(&|row, off| row.at_origin as f64 / off.at_origin.max(1) as f64),
+            column(&|row, _| row.played.mean_us() / 1e3),
+            column(&|row, _| row.played.quantile_us(0.5) / 1e3),
+            column(&|row, _| row.played.quantile_us(0.99) / 1e3),
+        ));
+    }
+}
+
+/// A line for whoever reads the table.
+fn say(text: &str) {
+    // A reader that went away is not a failure.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A line for whoever waits.
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn spread(values: &[f64]) -> String {
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    match mean_interval(values, 0.95) {
+        Ok(interval) => format!("{mean:.3} ± {:.3}", (interval.high - interval.low) / 2.0),
+        Err(_) => format!("{mean:.3}"),
+    }
+}
