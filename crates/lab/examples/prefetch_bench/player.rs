@@ -70,9 +70,7 @@ fn play_some<'c>(
     sessions_from: u64,
     begin: Instant,
 ) -> std::io::Result<Played> {
-    let connection = TcpStream::connect(gateway)?;
-    connection.set_nodelay(true)?;
-    let mut reader = BufReader::new(&connection);
+    let mut reader = connect(gateway)?;
     let mut played = Played::default();
     let mut content = Vec::new();
     for call in calls {
@@ -84,8 +82,14 @@ fn play_some<'c>(
         let request =
             format!("{method} {} HTTP/1.1\r\nhost: api.test\r\nx-user: {session}\r\n{length}\r\n", call.path);
         let sent = Instant::now();
-        (&connection).write_all(request.as_bytes())?;
-        let is_hit = read(&mut reader, &mut content)?;
+        let is_hit = match ask(&mut reader, &request, &mut content) {
+            Ok(is_hit) => is_hit,
+            // It rested for too long.
+            Err(_) => {
+                reader = connect(gateway)?;
+                ask(&mut reader, &request, &mut content)?
+            }
+        };
         if call.is_safe && call.is_stored {
             played.asked += 1;
             played.hits += u64::from(is_hit);
@@ -95,8 +99,15 @@ fn play_some<'c>(
     Ok(played)
 }
 
-/// Reads one response; whether it was a hit.
-fn read(reader: &mut BufReader<&TcpStream>, content: &mut Vec<u8>) -> std::io::Result<bool> {
+fn connect(gateway: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
+    let connection = TcpStream::connect(gateway)?;
+    connection.set_nodelay(true)?;
+    Ok(BufReader::new(connection))
+}
+
+/// Sends one request and reads its response; whether it was a hit.
+fn ask(reader: &mut BufReader<TcpStream>, request: &str, content: &mut Vec<u8>) -> std::io::Result<bool> {
+    reader.get_mut().write_all(request.as_bytes())?;
     let (mut is_hit, mut length) = (false, 0);
     let mut line = String::new();
     loop {

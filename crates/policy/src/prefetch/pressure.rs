@@ -23,7 +23,8 @@ pub struct Pressure {
 impl Pressure {
     /// One answer of the origin: how long it took, whether it was a failure, and the load that limits show, 0 to 1.
     pub fn answered(&mut self, latency_us: f64, failed: bool, load: f64) {
-        self.told(load);
+        // What is no number counts as full.
+        self.told = if load.is_finite() { load.clamp(0.0, 1.0) } else { 1.0 };
         self.failing += NOW * (f64::from(u8::from(failed)) - self.failing);
         // A refusal comes quickly, and says nothing about speed.
         if failed || !(latency_us.is_finite() && latency_us > 0.0) {
@@ -37,11 +38,6 @@ impl Pressure {
             }
             None => (self.now, self.usually) = (Some(log), log),
         }
-    }
-
-    /// The load that limits show now, 0 to 1. What is no number counts as full.
-    pub fn told(&mut self, load: f64) {
-        self.told = if load.is_finite() { load.clamp(0.0, 1.0) } else { 1.0 };
     }
 
     /// 0 to 1; from 0.8 on it is busy.
@@ -77,7 +73,7 @@ mod tests {
         (0..100).for_each(|_| failing.answered(10_000.0, false, 0.1));
         assert!(failing.load() < 0.15, "it is over: {}", failing.load());
         let mut full = calm;
-        full.told(0.95);
+        full.answered(10_000.0, false, 0.95);
         assert!(full.load() >= 0.95);
     }
 
@@ -88,7 +84,7 @@ mod tests {
             pressure.answered(latency_us, false, f64::NAN);
             assert_eq!(pressure.load(), 1.0);
         }
-        pressure.told(0.0);
-        assert!(pressure.load().is_finite());
+        pressure.answered(1.0, false, 0.0);
+        assert!((0.0..=1.0).contains(&pressure.load()));
     }
 }

@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::guard::{Guard, Settings as GuardSettings};
+use crate::prefetch::budget::Shares;
+use crate::prefetch::foresight::{Event, Limits};
+use crate::prefetch::trust::Floor;
 use std::collections::BTreeSet;
 
 const MS: u64 = 1_000_000;
