@@ -38,13 +38,14 @@ pub(crate) fn place(head: &RequestHead, is_encrypted: bool) -> Option<String> {
 /// A request in the form of HTTP/1 for such a path, and whether it is encrypted. None where the path is none of
 /// [`place`].
 pub(crate) fn question(place: &str, shown: &[u8]) -> Option<(Vec<u8>, bool)> {
-    let rest = place.strip_prefix('/')?;
+    // Nothing of it may end a line or a word of the head.
+    let rest = place.strip_prefix('/').filter(|rest| rest.bytes().all(|byte| byte.is_ascii_graphic()))?;
     let is_encrypted = match rest.as_bytes().first()? {
         b's' => true,
         b'p' => false,
         _ => return None,
     };
-    let (host, target) = rest[1..].split_at(rest[1..].find('/')?);
+    let (host, target) = rest[1..].split_at(rest[1..].find('/').filter(|at| *at > 0)?);
     let mut text = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\n").into_bytes();
     text.extend_from_slice(shown);
     text.extend_from_slice(b"sec-purpose: prefetch\r\n\r\n");

@@ -3,13 +3,15 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A gateway that runs; it ends with this.
 pub(crate) struct Gateway {
     pub address: SocketAddr,
     admin: SocketAddr,
     child: Child,
+    /// A gateway whose words nobody takes ends.
+    _output: BufReader<ChildStdout>,
     folder: PathBuf,
 }
 
@@ -45,16 +47,16 @@ impl Gateway {
             .spawn()
             .map_err(failed)?;
         let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line).map_err(failed)?;
-        }
+        let output = child.stdout.take().ok_or("no output of the gateway")?;
+        let mut output = BufReader::new(output);
+        output.read_line(&mut line).map_err(failed)?;
         let address =
             line.strip_prefix("listening on ").and_then(|rest| rest.split(' ').next()?.parse().ok());
         let Some(address) = address else {
             let _ = child.kill();
             return Err(format!("{} does not say where it listens: {line}", binary.display()));
         };
-        Ok(Self { address, admin, child, folder })
+        Ok(Self { address, admin, child, _output: output, folder })
     }
 
     /// Where the guard of fetching ahead stands; `off` without one.
