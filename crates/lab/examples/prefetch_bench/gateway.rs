@@ -34,8 +34,8 @@ impl Gateway {
              [cache.prefetch]\nmode = \"{mode}\"\nsession = \"header:x-user\"\nhorizon = \"{}ms\"\nwindow = \"{}ms\"\n\
              [service.api]\nendpoints = [\"{origin}\"]\n[[route]]\nmatch = \"/*\"\nservice = \"api\"\ncache = true\n",
             30_000 / speed,
-            // Half of the default at this speed: a day is short.
-            5_000 / speed,
+            // A tenth of the default: a day is short.
+            1_000 / speed,
         );
         std::fs::write(&file, config).map_err(failed)?;
         let mut child = Command::new(binary)
