@@ -348,6 +348,7 @@ mod tests {
                 fetch_ms: 1,
                 tags: Box::default(),
                 born: 0,
+                ahead: None,
             });
             decode(b"key", &joined(&encode(b"key", &object).unwrap())).is_some()
         };
