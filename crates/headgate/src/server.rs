@@ -379,6 +379,8 @@ fn work(
         let mut acceptors = JoinSet::new();
         loop {
             tokio::select! {
+                // A socket that came before the stop may have connections waiting.
+                biased;
                 command = commands.recv() => match command {
                     Some(Command::Listen { name, bind, socket }) => {
                         acceptors.spawn_local(accept(Rc::clone(&worker), name, bind, socket));
