@@ -32,7 +32,32 @@ pub(crate) struct Exchange<'c> {
     pub fill: Option<&'c Fill>,
 }
 
-impl Exchange<'_> {
+impl<'c> Exchange<'c> {
+    /// A request that begins now, as it came to `listener` of `view`.
+    #[inline]
+    pub(crate) fn begin(
+        worker: &'c Rc<Worker>,
+        view: &'c Rc<View>,
+        listener: usize,
+        peer: &'c Peer,
+        head: &'c RequestHead,
+        timers: Timers<'c>,
+    ) -> Self {
+        Self {
+            worker,
+            view,
+            listener,
+            peer,
+            head,
+            timers,
+            pause: view.snapshot.listeners[listener].spec.timeouts.body.0,
+            started: worker.now(),
+            target: TargetPlan::AsSent,
+            may_change_stored: false,
+            fill: None,
+        }
+    }
+
     /// It is fetched ahead, and nobody has asked for it yet: what makes way for others, and is never repeated.
     pub(crate) fn is_ahead(&self) -> bool {
         self.fill.is_some_and(|fill| fill.ahead().is_some())

@@ -2,7 +2,7 @@
 //! few words; buffers and the state of a request exist while one is under way.
 
 use crate::admitted::Admitted;
-use crate::exchange::{Exchange, Finish, TargetPlan, Timers};
+use crate::exchange::{Exchange, Finish, Timers};
 use crate::identify::Peer;
 use crate::phases;
 use crate::record::{self, Record};
@@ -168,19 +168,8 @@ impl Connection {
                 H1Source::new(&self.stream, &worker.buffers, Side::Client, line.body, first, body_limit);
             body = Source::H1(source);
         }
-        let mut x = Exchange {
-            worker,
-            view: &self.view,
-            listener: self.listener,
-            peer: &self.peer,
-            head,
-            timers: Timers { upload, download: &self.deadline },
-            pause: spec.timeouts.body.0,
-            started: worker.now(),
-            target: TargetPlan::AsSent,
-            may_change_stored: false,
-            fill: None,
-        };
+        let timers = Timers { upload, download: &self.deadline };
+        let mut x = Exchange::begin(worker, &self.view, self.listener, &self.peer, head, timers);
         let mut record = Record::default();
         let finish = match line.body {
             Body::Length(length) if body_limit > 0 && length > body_limit => {

@@ -2,7 +2,7 @@
 
 use super::Client;
 use crate::crew::Task;
-use crate::exchange::{Exchange, TargetPlan, Timers};
+use crate::exchange::{Exchange, Timers};
 use crate::phases;
 use crate::record::{self, Record};
 use crate::respond;
@@ -113,19 +113,8 @@ async fn serve(
         Body::None => Source::Empty,
         _ => Source::H2(H2Source::new(content, Side::Client, body_limit)),
     };
-    let mut x = Exchange {
-        worker,
-        view,
-        listener,
-        peer: &client.peer,
-        head: &head,
-        timers: Timers { upload: &upload, download: &download },
-        pause: spec.timeouts.body.0,
-        started: worker.now(),
-        target: TargetPlan::AsSent,
-        may_change_stored: false,
-        fill: None,
-    };
+    let timers = Timers { upload: &upload, download: &download };
+    let mut x = Exchange::begin(worker, view, listener, &client.peer, &head, timers);
     let mut record = Record::default();
     let finished = {
         let mut answered = pin!(async {

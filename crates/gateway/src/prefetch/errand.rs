@@ -2,7 +2,7 @@
 //! cache like others, as long as the service has places to spare.
 
 use crate::cache::fetch_ahead;
-use crate::exchange::{Exchange, TargetPlan, Timers};
+use crate::exchange::{Exchange, Timers};
 use crate::identify::Peer;
 use crate::prefetch_queue::{Order, read};
 use crate::worker::Worker;
@@ -50,27 +50,14 @@ fn begin(worker: &Rc<Worker>, order: Order) -> bool {
     let mut head = worker.buffers.request();
     if view.snapshot.generation != order.generation
         || view.prefetch.is_none()
+        || listener >= view.snapshot.listeners.len()
         || !read(&order.text, &mut head)
     {
         return false;
     }
-    let Some(spec) = view.snapshot.listeners.get(listener).map(|listener| &listener.spec) else {
-        return false;
-    };
     let peer = Peer::new(Some(SocketAddr::new(order.client, 0)), &[], order.is_encrypted);
     let (upload, download) = (worker.deadlines.deadline(), worker.deadlines.deadline());
-    let mut x = Exchange {
-        worker,
-        view: &view,
-        listener,
-        peer: &peer,
-        head: &head,
-        timers: Timers { upload: &upload, download: &download },
-        pause: spec.timeouts.body.0,
-        started: worker.now(),
-        target: TargetPlan::AsSent,
-        may_change_stored: false,
-        fill: None,
-    };
+    let timers = Timers { upload: &upload, download: &download };
+    let mut x = Exchange::begin(worker, &view, listener, &peer, &head, timers);
     fetch_ahead(&mut x, order.ahead)
 }
