@@ -314,8 +314,6 @@ async fn find_in(tier: &dyn Tier, key: &[u8], request: &impl Fields) -> Option<R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Content;
-    use crate::rules::{Freshness, WhenStale};
     use headgate_policy::evict::Kind;
     use std::collections::HashMap;
     use std::pin::Pin;
@@ -363,26 +361,9 @@ mod tests {
 
     fn object(text: &str, selecting: &[u8]) -> Object {
         Object::loose(Draft {
-            status: 200,
             head: (*b"content-type: text/plain\r\n").into(),
-            content: Content::new(vec![Bytes::copy_from_slice(text.as_bytes())]),
-            bodiless: false,
-            part: None,
-            freshness: Freshness {
-                received_ms: 1,
-                initial_age_s: 0,
-                lifetime_s: 60,
-                stale_while_revalidate_s: 0,
-                stale_if_error_s: 0,
-                when_stale: WhenStale::Allowed,
-                always_revalidate: false,
-                immutable: false,
-            },
             selecting: selecting.into(),
-            fetch_ms: 1,
-            tags: Box::default(),
-            ahead: None,
-            born: 0,
+            ..Draft::fresh(Bytes::copy_from_slice(text.as_bytes()))
         })
     }
 

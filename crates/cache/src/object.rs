@@ -83,6 +83,36 @@ pub struct Content {
     len: u64,
 }
 
+#[cfg(test)]
+impl Draft {
+    /// A response that is fresh for a minute from the beginning of time on.
+    pub(crate) fn fresh(content: Bytes) -> Self {
+        use crate::rules::WhenStale;
+        Self {
+            status: 200,
+            head: Box::default(),
+            content: Content::new(vec![content]),
+            bodiless: false,
+            part: None,
+            freshness: Freshness {
+                received_ms: 0,
+                initial_age_s: 0,
+                lifetime_s: 60,
+                stale_while_revalidate_s: 0,
+                stale_if_error_s: 0,
+                when_stale: WhenStale::Allowed,
+                always_revalidate: false,
+                immutable: false,
+            },
+            selecting: Box::default(),
+            fetch_ms: 1,
+            tags: Box::default(),
+            ahead: None,
+            born: 0,
+        }
+    }
+}
+
 impl Object {
     /// Of a response that is not in the store.
     #[must_use]

@@ -276,33 +276,15 @@ pub enum Found {
 mod tests {
     use super::*;
     use crate::ahead::{Ahead, State};
-    use crate::object::Content;
-    use crate::rules::{Freshness, WhenStale};
     use bytes::Bytes;
     use headgate_model::dice::Dice;
 
     fn draft(store: &Store, len: usize, selecting: &str, tags: &[&[u8]]) -> Draft {
         Draft {
-            status: 200,
-            head: Box::default(),
-            content: Content::new(vec![Bytes::from(vec![0; len])]),
-            bodiless: false,
-            part: None,
-            freshness: Freshness {
-                received_ms: 0,
-                initial_age_s: 0,
-                lifetime_s: 60,
-                stale_while_revalidate_s: 0,
-                stale_if_error_s: 0,
-                when_stale: WhenStale::Allowed,
-                always_revalidate: false,
-                immutable: false,
-            },
             selecting: selecting.as_bytes().into(),
-            fetch_ms: 1,
             tags: store.tags(tags.iter().copied()).unwrap(),
-            ahead: None,
             born: store.born(),
+            ..Draft::fresh(Bytes::from(vec![0; len]))
         }
     }
 

@@ -153,8 +153,7 @@ mod tests {
     use super::*;
     use crate::hits::HitLog;
     use crate::key::Key;
-    use crate::object::{Content, Draft};
-    use crate::rules::{Freshness, WhenStale};
+    use crate::object::Draft;
     use crate::store::Found;
     use bytes::Bytes;
     use headgate_model::dice::Dice;
@@ -169,29 +168,7 @@ mod tests {
     }
 
     fn draft(store: &Store, len: usize) -> Draft {
-        let freshness = Freshness {
-            received_ms: 0,
-            initial_age_s: 0,
-            lifetime_s: 60,
-            stale_while_revalidate_s: 0,
-            stale_if_error_s: 0,
-            when_stale: WhenStale::Allowed,
-            always_revalidate: false,
-            immutable: false,
-        };
-        Draft {
-            status: 200,
-            head: Box::default(),
-            content: Content::new(vec![Bytes::from(vec![0; len])]),
-            bodiless: false,
-            part: None,
-            freshness,
-            selecting: Box::default(),
-            fetch_ms: 1,
-            tags: Box::default(),
-            ahead: None,
-            born: store.born(),
-        }
+        Draft { born: store.born(), ..Draft::fresh(Bytes::from(vec![0; len])) }
     }
 
     struct World {

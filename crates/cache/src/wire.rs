@@ -331,24 +331,7 @@ mod tests {
             let object = Object::loose(Draft {
                 status,
                 head: head.as_bytes().into(),
-                content: Content::new(vec![Bytes::from_static(content)]),
-                bodiless: false,
-                part: None,
-                freshness: Freshness {
-                    received_ms: 0,
-                    initial_age_s: 0,
-                    lifetime_s: 60,
-                    stale_while_revalidate_s: 0,
-                    stale_if_error_s: 0,
-                    when_stale: WhenStale::Allowed,
-                    always_revalidate: false,
-                    immutable: false,
-                },
-                selecting: Box::default(),
-                fetch_ms: 1,
-                tags: Box::default(),
-                born: 0,
-                ahead: None,
+                ..Draft::fresh(Bytes::from_static(content))
             });
             decode(b"key", &joined(&encode(b"key", &object).unwrap())).is_some()
         };
@@ -381,28 +364,7 @@ mod tests {
     #[test]
     fn a_part_has_no_such_form() {
         let range = ContentRange { range: ByteRange { first: 0, last: 3 }, complete: Some(10) };
-        let mut object = Object::loose(Draft {
-            status: 206,
-            head: Box::default(),
-            content: Content::new(vec![Bytes::from_static(b"abcd")]),
-            bodiless: false,
-            part: None,
-            freshness: Freshness {
-                received_ms: 0,
-                initial_age_s: 0,
-                lifetime_s: 60,
-                stale_while_revalidate_s: 0,
-                stale_if_error_s: 0,
-                when_stale: WhenStale::Allowed,
-                always_revalidate: false,
-                immutable: false,
-            },
-            selecting: Box::default(),
-            fetch_ms: 1,
-            tags: Box::default(),
-            ahead: None,
-            born: 0,
-        });
+        let mut object = Object::loose(Draft { status: 206, ..Draft::fresh(Bytes::from_static(b"abcd")) });
         assert!(encode(b"key", &object).is_some());
         object.part = Some(Part { range, asked: (*b"bytes=0-3").into() });
         assert!(encode(b"key", &object).is_none());
