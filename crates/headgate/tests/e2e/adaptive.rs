@@ -65,7 +65,7 @@ fn it_is_let_in_by_evidence_and_says_why_and_what_more_memory_would_buy() {
     ] {
         assert!(why.contains(part), "{part}:\n{why}");
     }
-    let metrics = Wire::connect(admin.address).ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").text();
+    let metrics = admin.metrics();
     assert!(
         metrics.contains("\nheadgate_guard_stage{policy=\"evict.adaptive\",stage=\"on\"} 1\n"),
         "{metrics}"
@@ -79,8 +79,7 @@ fn it_is_let_in_by_evidence_and_says_why_and_what_more_memory_would_buy() {
     gateway.signal(Signal::HUP);
     gateway.event("configuration reloaded");
     let bytes = || {
-        let metrics =
-            Wire::connect(admin.address).ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").text();
+        let metrics = admin.metrics();
         let line = metrics.lines().find(|line| line.starts_with("headgate_cache_bytes ")).unwrap();
         line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
     };

@@ -2,7 +2,7 @@
 //! it treats messages is tested nearer to it, and by `cargo xtask conform cache`.
 
 use crate::support::frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, frame, get};
-use crate::support::{Headgate, Port, Service, Wire, one_service, output, response};
+use crate::support::{Headgate, Port, Service, one_service, output, response};
 use serde_json::Value;
 use std::sync::{Mutex, mpsc};
 
@@ -42,7 +42,7 @@ fn one_flag_switches_it_on_and_a_command_purges_it() {
     assert_eq!(purge(&["--everything"]), (Some(0), "purged: 2 responses\n".to_owned()));
     let (code, text) = purge(&["no url"]);
     assert!(code == Some(1) && text.contains("no url") && text.contains("shop.example/items/7"), "{text}");
-    let metrics = Wire::connect(admin.address).ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").text();
+    let metrics = admin.metrics();
     assert!(metrics.contains("\nheadgate_cache_objects 0\n"), "{metrics}");
     assert!(metrics.contains("headgate_cache_requests_total{result=\"miss\",route=\"/*\"} "), "{metrics}");
 }

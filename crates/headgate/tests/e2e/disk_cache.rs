@@ -105,8 +105,7 @@ impl DerefMut for Gateway {
 
 /// How often something happened at the tier.
 fn count(gateway: &Gateway, result: &str) -> u64 {
-    let ask = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let metrics = Wire::connect(gateway.admin.address).ask(ask).text();
+    let metrics = gateway.admin.metrics();
     let line = format!("headgate_cache_disk_total{{result=\"{result}\"}} ");
     let value = metrics.lines().find_map(|other| other.strip_prefix(&*line)).unwrap();
     value.parse().unwrap()

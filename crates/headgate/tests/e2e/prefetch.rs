@@ -96,8 +96,7 @@ impl World {
     }
 
     fn metrics(&self) -> String {
-        let ask = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        let text = Wire::connect(self.admin.address).ask(ask).text();
+        let text = self.admin.metrics();
         let ours = |line: &&str| line.starts_with("headgate_prefetch") || line.starts_with("headgate_guard");
         text.lines().filter(ours).map(|line| format!("{line}\n")).collect()
     }

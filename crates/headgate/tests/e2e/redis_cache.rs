@@ -81,8 +81,7 @@ impl Gateway {
     }
 
     fn metrics(&self) -> String {
-        let ask = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        Wire::connect(self.admin.address).ask(ask).text()
+        self.admin.metrics()
     }
 
     /// The value of a metric of the tier.

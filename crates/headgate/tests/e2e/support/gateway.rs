@@ -34,6 +34,11 @@ impl Port {
         let address = socket.local_addr().unwrap().as_socket().unwrap();
         Self { _bound: socket, address }
     }
+
+    /// What the admin listener there says of itself in numbers.
+    pub(crate) fn metrics(&self) -> String {
+        Wire::connect(self.address).ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").text()
+    }
 }
 
 /// A directory of its own for one test, removed at the end.
