@@ -6,6 +6,7 @@ mod caches;
 mod configs;
 mod disk;
 mod evict;
+mod example;
 mod generators;
 mod guard;
 mod instructions;

@@ -1,11 +1,10 @@
 //! `cargo xtask bench predict`: accuracy of next-request prediction on public sequences, and what fetching ahead gains.
 //! The measuring is done by an example of the lab crate, built in release. What is not there is left out and said.
 
-use super::machine;
+use super::example::{self, report};
 use super::options::Options;
 use crate::Outcome;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Folders of the sequences (FIFA.dat ...) and of the cache traces (web07.trace.xz).
 const SEQUENCES: &str = "HEADGATE_SEQUENCES";
@@ -15,9 +14,8 @@ const TRACES: &str = "HEADGATE_TRACES";
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let options = Options::parse("predict", arguments)?;
     let seeds = options.rounds.to_string();
-    let mut text = vec![machine::machine()];
-    text.extend(machine::commit().map(|commit| format!("commit: {commit}")));
-    text.push(String::new());
+    let measured = |words: &[&str]| example::measured("predict_bench", "release", words);
+    let mut text = Vec::new();
     match std::env::var(SEQUENCES) {
         Ok(folder) => text.push(measured(&["sequences", &folder, &seeds])?),
         Err(_) => {
@@ -31,33 +29,5 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     }
     let words: Vec<&str> = ["prefetch", &seeds].into_iter().chain(web.as_deref()).collect();
     text.push(measured(&words)?);
-    let text = text.join("\n");
-    println!("{text}");
-    if options.write {
-        machine::store("predict", "Prediction and fetching ahead", &options.command, &text)?;
-    }
-    Ok(())
-}
-
-fn measured(words: &[&str]) -> Outcome<String> {
-    let output = Command::new("cargo")
-        .args([
-            "run",
-            "--release",
-            "--quiet",
-            "--package",
-            "headgate-lab",
-            "--example",
-            "predict_bench",
-            "--",
-        ])
-        .args(words)
-        .current_dir(crate::root())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cannot start cargo: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("predict_bench {}: {}", words.join(" "), output.status));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    report(&options, "predict", "Prediction and fetching ahead", &text)
 }
