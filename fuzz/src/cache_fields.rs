@@ -34,7 +34,8 @@ pub fn run(data: &[u8]) {
         answers_itself: false,
         status: if asked.range { 206 } else { 200 },
         response,
-        requested_ms: NOW_MS,
+        requested_unix_ms: NOW_MS,
+        received_unix_ms: NOW_MS,
         received_ms: NOW_MS,
     };
     let storing = may_store(&exchange(&response), &settings);

@@ -14,6 +14,7 @@ mod purge;
 pub mod redis;
 pub mod rule;
 pub mod rules;
+pub mod steady;
 pub mod store;
 pub mod tags;
 pub mod tend;

@@ -4,6 +4,7 @@
 
 use crate::object::{Draft, Object};
 use crate::rules::{Block, Fields, first, matches, write_field, write_selecting};
+use crate::steady;
 use crate::store::Store;
 use crate::tier::{Birth, Kept, Moment, Notice, Noticed, Purge, Purged, Put, TagHash, Tier};
 use crate::wire::{Decoded, Response, Varies, decode, encode, encode_varies};
@@ -304,8 +305,11 @@ async fn find_in(tier: &dyn Tier, key: &[u8], request: &impl Fields) -> Option<R
             }
         }
     };
-    if let Some(received_ms) = received_ms {
-        response.freshness.received_ms = received_ms;
+    match received_ms {
+        Some(received_ms) => response.freshness.received_ms = received_ms,
+        // Kept by a process whose clock was ahead of this one's: nobody knows how old it is.
+        None if response.freshness.received_ms > steady::now_ms() => return None,
+        None => {}
     }
     let language = Block(&response.head);
     matches(&response.selecting, request, first(&language, b"content-language")).then_some(response)

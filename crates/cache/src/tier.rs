@@ -14,8 +14,8 @@ pub type Looked = Pin<Box<dyn Future<Output = Option<Kept>> + Send>>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     pub bytes: Bytes,
-    /// When the response came, in milliseconds of this machine's Unix time, where the bytes may tell it by the clock
-    /// of another.
+    /// When the response came, in milliseconds of [`crate::steady`], where the bytes may tell it by the clock of
+    /// another process.
     pub received_ms: Option<u64>,
 }
 
@@ -57,9 +57,9 @@ pub struct Put {
     pub value: Vec<Bytes>,
     /// Hashes of the tags that it can be purged by.
     pub tags: Box<[TagHash]>,
-    /// Unix time at which the response came, in milliseconds.
+    /// When the response came, in milliseconds of [`crate::steady`].
     pub received_ms: u64,
-    /// Unix time after which they are of no use, in milliseconds.
+    /// When they come to be of no use, by the same clock.
     pub keep_until_ms: u64,
     pub birth: Birth,
 }

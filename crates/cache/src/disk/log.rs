@@ -7,7 +7,8 @@ use super::folder::Folder;
 use super::index::Place;
 use super::record::{ALIGN, Draft, Kind, SEGMENT_HEAD, SegmentHead, value_checksum};
 use super::scan::Scan;
-use super::state::{Segment, State, count, unix_ms};
+use super::state::{Segment, State, count};
+use crate::steady;
 use crate::tier::{Purge, Put, TagHash};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -213,7 +214,7 @@ impl Log {
             // The file is not longer than a segment may be, unless somebody made it so.
             let Ok(offset) = u32::try_from(found.offset) else { continue };
             let Ok(len) = u32::try_from(found.head.len()) else { continue };
-            let is_of_use = found.head.keep_until_ms > unix_ms();
+            let is_of_use = found.head.keep_until_ms > steady::now_ms();
             self.state.index.insert_unless(hash, Place { segment: id, offset, len }, || !is_of_use);
             if is_of_use {
                 hashes.push(hash);
@@ -408,7 +409,7 @@ impl Log {
         let Some(names) = read.names(segment.secret) else { return false };
         let tags: Vec<TagHash> = names.tags().collect();
         let value = read.value();
-        if read.head.keep_until_ms <= unix_ms() {
+        if read.head.keep_until_ms <= steady::now_ms() {
             return false;
         }
         let draft = Draft {

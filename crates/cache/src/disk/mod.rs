@@ -17,6 +17,7 @@ mod state;
 mod tests;
 mod writer;
 
+use crate::steady;
 use crate::tier::{Kept, Looked, Purge, Put, Tier};
 pub use event::Event;
 use event::Say;
@@ -25,7 +26,7 @@ use log::{Limits, Log};
 use queue::Queue;
 use reader::{Job, Reader};
 use record::{KEY_MAX, RECORD_HEAD, SEGMENT_HEAD, TAGS_MAX};
-use state::{State, count, unix_ms};
+use state::{State, count};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -172,7 +173,7 @@ impl Tier for Disk {
         let nothing = || Box::pin(std::future::ready(None));
         let hash = self.state.hash(key);
         let on = self.state.ready.load(Ordering::Acquire)
-            && self.state.no_reads_until_ms.load(Ordering::Acquire) < unix_ms();
+            && self.state.no_reads_until_ms.load(Ordering::Acquire) < steady::now_ms();
         let Some(place) = (if on { self.state.index.hit(hash) } else { None }) else {
             count(&self.state.counts.misses);
             return nothing();

@@ -2,7 +2,8 @@
 
 use super::event::{Event, Say};
 use super::index::Place;
-use super::state::{ReadError, State, count, unix_ms};
+use super::state::{ReadError, State, count};
+use crate::steady;
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -52,9 +53,9 @@ impl Reader {
             }
             Err(ReadError::Io(error)) => {
                 count(&self.state.counts.read_errors);
-                let until = unix_ms() + OFF_MS;
+                let until = steady::now_ms() + OFF_MS;
                 let before = self.state.no_reads_until_ms.swap(until, Ordering::AcqRel);
-                if before < unix_ms() {
+                if before < steady::now_ms() {
                     (self.say)(&Event::ReadFailed { error: error.to_string() });
                 }
                 return None;
@@ -62,7 +63,7 @@ impl Reader {
         };
         let names = read.names(segment.secret)?;
         let is_wanted = *names.key == *job.key
-            && read.head.keep_until_ms > unix_ms()
+            && read.head.keep_until_ms > steady::now_ms()
             && !self.state.barred().bars(read.head.number, names.key, names.tags());
         is_wanted.then(|| read.value())
     }

@@ -34,6 +34,7 @@ mod session;
 mod state;
 mod value;
 
+use crate::steady;
 use crate::tier::{Looked, Moment, Notice, Noticed, Purge, Put, Tier};
 use entry::Entry;
 pub use event::Event;
@@ -48,7 +49,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -148,7 +149,7 @@ impl Redis {
     #[must_use]
     pub fn new(settings: Settings, say: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let (jobs, waiting) = mpsc::unbounded_channel();
-        let me = format!("{:016x}", RandomState::new().hash_one((std::process::id(), unix_ms())));
+        let me = format!("{:016x}", RandomState::new().hash_one((std::process::id(), steady::now_ms())));
         Self {
             settings,
             state: Arc::new(State::new()),
@@ -300,10 +301,4 @@ impl Tier for Redis {
             }
         })
     }
-}
-
-/// Milliseconds since 1970.
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,7 +7,8 @@ use super::follow::{BLOCK, Follower};
 use super::scripts::{Names, Position, Scripts};
 use super::state::{Read, State, Write, count};
 use super::value::{self, Frame};
-use super::{Gateway, Settings, unix_ms};
+use super::{Gateway, Settings};
+use crate::steady;
 use crate::tier::{Kept, Put};
 use headgate_policy::breaker::Outcome;
 use redis::aio::MultiplexedConnection;
@@ -239,7 +240,7 @@ fn late() -> RedisError {
 
 /// No other has the same.
 fn fresh_epoch(me: &str) -> String {
-    format!("{me}.{}", unix_ms())
+    format!("{me}.{}", steady::now_ms())
 }
 
 /// What a job needs of the session in which it is done.
@@ -294,7 +295,7 @@ impl Serving {
             count(&counts.errors);
             return (Outcome::Failure, None);
         };
-        let kept = found.and_then(|(value, left_ms)| value::read(value, left_ms, unix_ms()));
+        let kept = found.and_then(|(value, left_ms)| value::read(value, left_ms, steady::now_ms()));
         count(if kept.is_some() { &counts.hits } else { &counts.misses });
         (Outcome::Success, kept)
     }
@@ -302,7 +303,7 @@ impl Serving {
     async fn put(&mut self, put: &Put, state: &State) {
         let born = put.birth.moment;
         let counts = &state.counts;
-        let Some(frame) = Frame::new(put, born, unix_ms()) else {
+        let Some(frame) = Frame::new(put, born, steady::now_ms()) else {
             return count(&counts.outdated);
         };
         let done = timeout(PATIENCE, self.scripts.put(&self.epoch, born, &put.key, &frame)).await;

@@ -1,5 +1,5 @@
 //! How long a stored response is fresh, and what may be done with it (RFC 9111 section 4.2, RFC 5861, RFC 8246).
-//! Times are milliseconds of one clock, which the caller reads; ages and lifetimes are seconds.
+//! Times are milliseconds of one clock ([`crate::steady`]), which the caller reads; ages and lifetimes are seconds.
 
 use super::directives::{MAX_SECONDS, RequestDirectives, ResponseDirectives};
 

@@ -18,9 +18,11 @@ pub struct Exchange<'a, R> {
     pub answers_itself: bool,
     pub status: u16,
     pub response: &'a R,
-    /// Milliseconds since 1970.
-    pub requested_ms: u64,
-    /// Milliseconds since 1970, when the head was there.
+    /// Milliseconds since 1970 by the wall clock, with which `Date` and `Expires` are compared.
+    pub requested_unix_ms: u64,
+    /// When the head was there.
+    pub received_unix_ms: u64,
+    /// The same moment by the clock of [`Freshness`].
     pub received_ms: u64,
 }
 
@@ -76,7 +78,7 @@ const UNDERSTOOD: [u16; 30] = [
 /// # Errors
 /// The first reason against it.
 pub fn may_store<R: Fields>(exchange: &Exchange<'_, R>, settings: &Settings) -> Result<Storing, Reason> {
-    let said = Said::read(exchange.response, settings, exchange.received_ms / 1_000);
+    let said = Said::read(exchange.response, settings, exchange.received_unix_ms / 1_000);
     store_as(exchange, said, settings)
 }
 
@@ -90,7 +92,7 @@ pub fn may_keep<R: Fields>(
     newer: &impl Fields,
     settings: &Settings,
 ) -> Result<Storing, Reason> {
-    let received_s = exchange.received_ms / 1_000;
+    let received_s = exchange.received_unix_ms / 1_000;
     let mut said = Said::read(exchange.response, settings, received_s);
     // The age that a cache beside the origin gave its answer; nobody stores it as a field.
     said.age = Said::read(newer, settings, received_s).age;
@@ -102,8 +104,8 @@ fn store_as<R: Fields>(
     said: Said,
     settings: &Settings,
 ) -> Result<Storing, Reason> {
-    let &Exchange { method, asked, status, response, requested_ms, received_ms, .. } = exchange;
-    let received_s = received_ms / 1_000;
+    let &Exchange { method, asked, status, response, received_ms, .. } = exchange;
+    let received_s = exchange.received_unix_ms / 1_000;
     let directives = said.directives;
     if method != b"GET" && !(method == b"POST" && exchange.answers_itself) {
         return Err(Reason::Method);
@@ -131,7 +133,7 @@ fn store_as<R: Fields>(
         None => return Err(Reason::NoLifetime),
     };
     let lifetime = if said.age == Age::Unknown { 0 } else { lifetime };
-    let initial_age = said.initial_age_s(requested_ms, received_ms);
+    let initial_age = said.initial_age_s(exchange.requested_unix_ms, exchange.received_unix_ms);
     let freshness = Freshness::new(&directives, received_ms, initial_age, lifetime);
     let usable = freshness.usable_until_ms() > received_ms && !freshness.always_revalidate;
     if !usable && !said.validator {
@@ -203,7 +205,8 @@ mod tests {
             answers_itself: true,
             status,
             response: &response,
-            requested_ms: NOW_MS,
+            requested_unix_ms: NOW_MS,
+            received_unix_ms: NOW_MS,
             received_ms: NOW_MS,
         };
         may_store(&exchange, &Settings::default())
@@ -274,7 +277,8 @@ mod tests {
             answers_itself: false,
             status: 200,
             response: &response,
-            requested_ms: NOW_MS - 4_500,
+            requested_unix_ms: NOW_MS - 4_500,
+            received_unix_ms: NOW_MS,
             received_ms: NOW_MS,
         };
         assert_eq!(may_store(&exchange, &Settings::default()).unwrap().freshness.initial_age_s, 34);
@@ -326,7 +330,8 @@ mod tests {
             answers_itself: false,
             status: 200,
             response: &response,
-            requested_ms: NOW_MS,
+            requested_unix_ms: NOW_MS,
+            received_unix_ms: NOW_MS,
             received_ms: NOW_MS,
         };
         let settings = Settings { default_ttl_s: Some(9), ..Settings::default() };
@@ -431,7 +436,8 @@ mod tests {
             answers_itself: false,
             status: 200,
             response: &merged,
-            requested_ms: NOW_MS,
+            requested_unix_ms: NOW_MS,
+            received_unix_ms: NOW_MS,
             received_ms: NOW_MS,
         };
         let kept = may_keep(&exchange, &head("Age: 7"), &Settings::default()).unwrap().freshness;

@@ -78,7 +78,7 @@ fn start(x: &mut Exchange<'_>, ahead: Arc<Ahead>) -> Option<()> {
     }
     let (key, everybodys) = key(x, rules)?;
     let cache = &worker.shared.cache;
-    let now_ms = worker.wall.unix_us(x.started) / 1_000;
+    let now_ms = worker.wall.steady_ms(x.started);
     let asked = Asked::read(&HeadFields(x.head), false);
     let look = Lookup { x, cache, rules, route, service, key, everybodys, asked, now_ms };
     let is_fresh = matches!(look.find(), Found::Object(object)

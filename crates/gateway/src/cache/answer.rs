@@ -66,7 +66,7 @@ pub(crate) async fn answer(
     x.may_change_stored = line.method == Method::Head;
     let worker = x.worker;
     let cache = &worker.shared.cache;
-    let now_ms = worker.wall.unix_us(x.started) / 1_000;
+    let now_ms = worker.wall.steady_ms(x.started);
     let look = Lookup { x, cache, rules, route, service, key, everybodys, asked, now_ms };
     let found = look.find();
     if let Found::Object(object) = &found {

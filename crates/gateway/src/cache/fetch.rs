@@ -169,7 +169,7 @@ impl Fetch {
         let Some(Risen { draft, tier }) = found else { return false };
         // What the memory does not take, or was purged while it came up, answers those who wait and nobody else.
         let object = cache.store.insert(&key, draft).unwrap_or_else(|draft| Arc::new(Object::loose(*draft)));
-        let now_ms = worker.wall.unix_us(worker.now()) / 1_000;
+        let now_ms = worker.wall.steady_ms(worker.now());
         let usable =
             matches!(object.freshness.judge(&self.asked.directives, now_ms), Use::Fresh | Use::MaxStale);
         if usable && !object.is_outdated() {

@@ -68,8 +68,14 @@ impl<'f> Intake<'f> {
         &self.fetch.worker.shared.cache
     }
 
+    /// What messages say of times is compared with this.
     fn unix_ms(&self, at: Tick) -> u64 {
         self.fetch.worker.wall.unix_us(at) / 1_000
+    }
+
+    /// What is stored grows old by this.
+    fn now_ms(&self) -> u64 {
+        self.fetch.worker.wall.steady_ms(self.fetch.worker.now())
     }
 
     /// The fetch has ended and the response with it.
@@ -98,7 +104,7 @@ impl<'f> Intake<'f> {
     fn makes_good(&self, failure: Failure) -> Option<Arc<Object>> {
         let stored = self.fetch.stored.as_ref()?;
         let settings = &self.route().cache.as_ref()?.settings;
-        let now_ms = self.unix_ms(self.fetch.worker.now());
+        let now_ms = self.now_ms();
         let asked = &self.fetch.asked.directives;
         let serves = stored.freshness.serves_failure(asked, failure, settings.stale_if_unreachable_s, now_ms);
         serves.then(|| Arc::clone(stored))
@@ -134,22 +140,23 @@ impl<'f> Intake<'f> {
         let key = Arc::clone(&self.inner.borrow().writer.fill().key);
         let mut lines = Vec::with_capacity(stored.head.len() + 128);
         let now = self.fetch.worker.now();
-        let received_ms = self.unix_ms(now);
-        write_updated(&Block(&stored.head), fields, received_ms, &mut lines);
+        let received_unix_ms = self.unix_ms(now);
+        write_updated(&Block(&stored.head), fields, received_unix_ms, &mut lines);
         let updated = rules::Exchange {
             method: b"GET",
             asked: &self.fetch.asked,
             answers_itself: false,
             status: stored.status,
             response: &Block(&lines),
-            requested_ms: self.unix_ms(self.started),
-            received_ms,
+            requested_unix_ms: self.unix_ms(self.started),
+            received_unix_ms,
+            received_ms: self.now_ms(),
         };
         let storing = may_keep(&updated, fields, &rules.settings);
         let freshness = match &storing {
             Ok(storing) => storing.freshness,
             // It may be used for this answer all the same, and no longer.
-            Err(_) => Freshness { received_ms, initial_age_s: 0, ..stored.freshness },
+            Err(_) => Freshness { received_ms: updated.received_ms, initial_age_s: 0, ..stored.freshness },
         };
         let draft = Draft {
             status: stored.status,
@@ -196,8 +203,9 @@ impl<'f> Intake<'f> {
             answers_itself: answers_itself(&target, fields),
             status: head.line.status,
             response: fields,
-            requested_ms: self.unix_ms(self.started),
-            received_ms: self.unix_ms(now),
+            requested_unix_ms: self.unix_ms(self.started),
+            received_unix_ms: self.unix_ms(now),
+            received_ms: self.now_ms(),
         };
         let storing = may_store(&exchange, &rules.settings).ok()?;
         let too_long = |length| length > rules.max_object;
@@ -275,7 +283,7 @@ impl Receiver for Intake<'_> {
         if matches!(verdict, Verdict::Pass) && self.fetch.is_shared() {
             // Who asked meanwhile asks for itself, and so does who asks soon.
             let fills = &self.cache().fills;
-            fills.set_apart(&inner.writer.fill().key, self.unix_ms(self.fetch.worker.now()));
+            fills.set_apart(&inner.writer.fill().key, self.now_ms());
             self.fetch.leave(&inner.writer);
         }
         inner.verdict = verdict;
@@ -304,7 +312,7 @@ impl Receiver for Intake<'_> {
             Verdict::Pass => {}
             Verdict::Store(draft) => {
                 let mut lines = Vec::with_capacity(fields.len());
-                write_stored(&Block(fields), draft.freshness.received_ms, &mut lines);
+                write_stored(&Block(fields), self.unix_ms(self.fetch.worker.now()), &mut lines);
                 draft.head = lines.into();
                 head.lines = draft.head.clone();
                 head.lines_once = with_fields_for_one(fields, &draft.head);

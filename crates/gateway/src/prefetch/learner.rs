@@ -117,8 +117,9 @@ impl Learner {
 
     fn learn(&mut self, told: &Told, snapshot: &Snapshot) {
         let Self { desk, shared, head, wall, .. } = self;
-        let now_ms = wall.unix_us(shared.now()) / 1_000;
-        let seen = told.seen(now_ms / 1_000);
+        let now = shared.now();
+        let now_ms = wall.steady_ms(now);
+        let seen = told.seen(wall.unix_us(now) / 1_000_000);
         desk.observe(&seen);
         let orders = desk.consider(&seen, |candidate| {
             may_fetch(candidate, &told.origin, (shared, snapshot), head, now_ms)
@@ -137,8 +138,8 @@ impl Learner {
         let origin = Origin { client: Ipv4Addr::LOCALHOST.into(), ..last.clone() };
         let snapshot = self.shared.snapshot();
         let Self { desk, shared, head, wall, .. } = self;
-        let now_ms = wall.unix_us(now) / 1_000;
-        let orders = desk.warm(now, now_ms / 1_000, |candidate| {
+        let now_ms = wall.steady_ms(now);
+        let orders = desk.warm(now, wall.unix_us(now) / 1_000_000, |candidate| {
             may_fetch(candidate, &origin, (shared, &snapshot), head, now_ms)
         });
         self.send(orders, &origin);
@@ -171,7 +172,7 @@ impl Learner {
     /// Hears what became of orders, and what the guard makes of that.
     fn look(&mut self, now: Tick) {
         self.wall.read(now);
-        let now_ms = self.wall.unix_us(now) / 1_000;
+        let now_ms = self.wall.steady_ms(now);
         let desk = &mut self.desk;
         self.sent.retain(|(key, ahead)| {
             // First: what it stands at when nobody else has it is where it stays.
