@@ -2,6 +2,7 @@
 //! one run shows all there is to mend.
 
 use crate::Outcome;
+use crate::bench::machine::require;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
@@ -22,6 +23,7 @@ pub(crate) fn run() -> Outcome {
     step("tidy", (Counts::default(), crate::tidy::run()));
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy));
+    install();
     crate::interop::prepare();
     step("tests", workspace_tests());
     step("doc tests", cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]));
@@ -36,6 +38,16 @@ pub(crate) fn run() -> Outcome {
         return Ok(());
     }
     Err(format!("failed: {}", failed.join(", ")))
+}
+
+/// Programs that some tests start: installed where that is allowed, else these tests are left out.
+fn install() {
+    let needed = [("redis-server", "redis-server", "Redis"), ("faketime", "faketime", "clocks")];
+    for (program, package, tests) in needed {
+        if let Err(missing) = require(program, package) {
+            eprintln!("   without tests of {tests}: {missing}");
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -27,10 +27,11 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let files = |name: &str| beside(&options.file, name);
     let study =
         Study::read(&text, &mut |name: &str| files(name)).map_err(|error| format!("{file}: {error}"))?;
-    if options.rig {
-        study::check_for_rig(&study, &mut |name: &str| files(name))
-            .map_err(|error| format!("{file}: {error}"))?;
-    }
+    let can_be_run = match options.rig {
+        true => study::check_for_rig(&study, &mut |name: &str| files(name)),
+        false => study::check_for_sim(&study),
+    };
+    can_be_run.map_err(|error| format!("{file}: {error}"))?;
     let out = options.out.clone().unwrap_or_else(|| Path::new("lab-results").join(&study.spec.name));
     let mut folder = Folder::open(&out, &text)?;
     for damage in folder.damage() {

@@ -14,6 +14,7 @@
 //! - [`report`]: results for people, as one HTML file.
 //! - [`sim`]: services, nodes and gateways in virtual time, under the gateway's own policies. Pure.
 
+mod admin;
 pub mod dns;
 pub mod fit;
 pub mod gameday;

@@ -11,7 +11,7 @@ mod generators;
 mod guard;
 mod instructions;
 mod load;
-mod machine;
+pub(crate) mod machine;
 mod options;
 mod paced;
 mod peers;

@@ -9,6 +9,7 @@ mod balancing;
 mod bodies;
 mod cache;
 mod chaos;
+mod clocks;
 mod command;
 mod departures;
 mod differential;

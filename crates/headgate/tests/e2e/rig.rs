@@ -1,10 +1,11 @@
 //! The rig: systems of real processes, and studies on them.
 
 use crate::support::{PATIENCE, Wire, headgate, output, scratch};
-use headgate_lab::rig::{GATEWAY, Layout, ProcessFault, RigError, System};
+use headgate_lab::rig::{ClockError, GATEWAY, Layout, ProcessFault, RigError, System};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Two replicas of a shop that calls a stock; the stock has one.
 const SYSTEM: &str = r#"
@@ -105,6 +106,40 @@ fn processes_are_harmed_by_name_and_come_back() {
 }
 
 #[test]
+fn the_clock_of_one_process_is_set_and_put_right() {
+    let mut layout = Layout::of(&toml::from_str(SYSTEM).unwrap(), 1).unwrap();
+    layout.clocks.insert(GATEWAY.to_owned());
+    let system = match System::start(Path::new(env!("CARGO_BIN_EXE_headgate")), &layout) {
+        Err(RigError::System { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            eprintln!("skipped: {source}");
+            return;
+        }
+        system => system.unwrap(),
+    };
+    let waits_for = |clock: &dyn Fn(SystemTime) -> bool| {
+        let started = Instant::now();
+        loop {
+            // No route: the gateway answers for itself, with its date.
+            let answer = Wire::connect(system.gateway()).get("/");
+            if clock(httpdate::parse_http_date(answer.head.value("date").unwrap()).unwrap()) {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "the clock is not set");
+        }
+    };
+    let half_an_hour = Duration::from_secs(1_800);
+    let behind = ProcessFault::Clock(ClockError::Behind(2 * half_an_hour));
+    system.inject(GATEWAY, behind).unwrap();
+    waits_for(&|date| date + half_an_hour < SystemTime::now());
+    assert_eq!(get(&system, "/shop/1").0, 200);
+    system.lift(GATEWAY, behind).unwrap();
+    waits_for(&|date| date + half_an_hour > SystemTime::now());
+    let refused = system.inject("shop-0", behind).unwrap_err();
+    assert!(matches!(refused, RigError::Meaningless { .. }), "{refused}");
+    system.stop().unwrap();
+}
+
+#[test]
 fn a_process_that_ends_by_itself_is_named_with_its_last_lines() {
     let mut layout = Layout::of(&toml::from_str(SYSTEM).unwrap(), 1).unwrap();
     layout.replicas[1].replica.cpus = -1.0;
@@ -200,6 +235,32 @@ fn what_processes_cannot_show_is_refused_by_its_key_before_anything_runs() {
     assert!(!refused.status.success() && told.contains("with balance=random"), "{told}");
     assert!(told.contains("system.service.shop.cache: has no counterpart"), "{told}");
     assert!(!out.exists(), "nothing was begun");
+}
+
+#[test]
+fn a_rule_of_the_data_path_is_a_fault_of_a_study_on_the_rig_alone() {
+    let scratch = scratch();
+    let (file, out) = (scratch.file("tiny.toml"), scratch.file("results"));
+    let run = |what: &str, ground: &str| {
+        let fault = "at = \"1s\"\nlasts = \"200ms\"\nwhat = \"kill\"\nservice = \"shop\"\nreplicas = 1";
+        assert!(STUDY.contains(fault));
+        let rule = format!("at = \"0s\"\nwhat = {{ chaos = {what} }}\nservice = \"shop\"");
+        std::fs::write(&file, STUDY.replace(fault, &rule)).unwrap();
+        let done = output(&["lab", "run", file.to_str().unwrap(), "--out", out.to_str().unwrap(), ground]);
+        (done.status.success(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let (begun, told) = run("{ fault = \"stall\", percent = 200 }", "--rig");
+    assert!(!begun && told.contains("system.fault[0].what.chaos.percent: out of range"), "{told}");
+    let rule = "{ fault = { abort = { status = 503 } }, percent = 50 }";
+    let (begun, told) = run(rule, "--sim");
+    assert!(!begun && told.contains("system.fault[0].what.chaos is for the rig: write --rig"), "{told}");
+    assert!(!out.exists(), "nothing was begun");
+    let (done, told) = run(rule, "--rig");
+    assert!(done, "{told}");
+    for run in runs(&out) {
+        let success = run["measures"]["success_percent"].as_f64().unwrap();
+        assert!((20.0..95.0).contains(&success), "half of the attempts fail, and some a second time: {run}");
+    }
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! What a fault does to the system, and how it is taken back and that verified. When is decided elsewhere.
 
-use super::ask::ask;
-use super::probe::ADMIN_PATIENCE;
 use super::schedule::Planned;
-use super::spec::{CommandStep, FileStep, GameDaySpec, ProcessStep};
+use super::spec::{ClockStep, CommandStep, FileStep, GameDaySpec, ProcessStep};
 use super::{command, endpoint_name};
+use crate::admin::rules::{add, remove};
 use crate::load::Target;
-use crate::rig::{GATEWAY, ProcessFault, System};
+use crate::rig::{ClockError, GATEWAY, ProcessFault, System};
 use crate::workload::Streams;
 use headgate_model::spec::{ChaosRule, Span};
 use rustix::process::{Pid, Signal, kill_process};
@@ -126,6 +125,8 @@ fn fault(step: ProcessStep) -> ProcessFault {
         ProcessStep::Slow { share } => ProcessFault::Slow { share },
         ProcessStep::Fail { share } => ProcessFault::Fail { share },
         ProcessStep::Delay { by } => ProcessFault::Delay { by: by.0 },
+        ProcessStep::Clock(ClockStep::Ahead(by)) => ProcessFault::Clock(ClockError::Ahead(by.0)),
+        ProcessStep::Clock(ClockStep::Behind(by)) => ProcessFault::Clock(ClockError::Behind(by.0)),
     }
 }
 
@@ -205,6 +206,8 @@ fn in_words(fault: ProcessFault) -> String {
         ProcessFault::Slow { share } => format!("process works at {} of its speed", percent(share)),
         ProcessFault::Fail { share } => format!("process fails {} of its requests", percent(share)),
         ProcessFault::Delay { by } => format!("messages take {} s longer", by.as_secs_f64()),
+        ProcessFault::Clock(ClockError::Ahead(by)) => format!("clock is {} s ahead", by.as_secs_f64()),
+        ProcessFault::Clock(ClockError::Behind(by)) => format!("clock is {} s behind", by.as_secs_f64()),
     }
 }
 
@@ -274,55 +277,6 @@ fn succeeds(run: &[String], timeout: Duration) -> Result<(), String> {
         0 => Ok(()),
         code => Err(format!("{} ended with exit code {code}", run.join(" "))),
     }
-}
-
-fn add(rule: &ChaosRule, admin: &Target) -> Result<(), String> {
-    let body = serde_json::to_string(rule).map_err(|error| error.to_string())?;
-    let reply = ask(admin, "POST", "/chaos", &body, ADMIN_PATIENCE);
-    let reply = reply.map_err(|error| format!("the admin listener: {error}"))?;
-    match reply.status {
-        200 => Ok(()),
-        status => Err(format!("the gateway refused the rule ({status}): {}", reply.text().trim())),
-    }
-}
-
-/// Removes a rule, unless its time was over first, and looks whether it is gone.
-fn remove(rule: &ChaosRule, admin: &Target, hits: &mut Option<u64>) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("the admin listener: {error}");
-    let listed = || -> Result<Option<Listed>, String> {
-        Ok(rules(admin).map_err(failed)?.into_iter().find(|it| it.name == rule.name))
-    };
-    if let Some(found) = listed()? {
-        *hits = Some(found.hits);
-    }
-    let path = format!("/chaos/{}", rule.name);
-    let reply = ask(admin, "DELETE", &path, "", ADMIN_PATIENCE).map_err(failed)?;
-    if !matches!(reply.status, 200 | 404) {
-        return Err(format!("the rule was not removed ({}): {}", reply.status, reply.text().trim()));
-    }
-    match listed()? {
-        None => Ok(()),
-        Some(_) => Err("the rule is still in force after it was removed".to_owned()),
-    }
-}
-
-/// A rule in force.
-#[derive(Debug, Deserialize)]
-pub(super) struct Listed {
-    pub(super) name: String,
-    hits: u64,
-}
-
-/// All rules in force.
-pub(super) fn rules(admin: &Target) -> std::io::Result<Vec<Listed>> {
-    #[derive(Deserialize)]
-    struct Answer {
-        rules: Vec<Listed>,
-    }
-    let reply = ask(admin, "GET", "/chaos", "", ADMIN_PATIENCE)?;
-    let answer: Result<Answer, _> = serde_json::from_slice(&reply.body);
-    let odd = |_| std::io::Error::other(format!("GET /chaos was answered {}", reply.status));
-    answer.map(|answer| answer.rules).map_err(odd)
 }
 
 /// The endpoint of a target as the gateway writes it.

@@ -275,8 +275,9 @@ fn process(
         }
     }
     let gateway = action.targets.iter().any(|name| name == GATEWAY);
-    let allowed = matches!(process, ProcessStep::Stop | ProcessStep::CpuQuota { .. });
-    mistakes.check(!gateway || allowed, &at, "means nothing to the gateway", "use `stop` or `cpu_quota`");
+    let allowed = matches!(process, ProcessStep::Stop | ProcessStep::CpuQuota { .. } | ProcessStep::Clock(_));
+    let help = "use `stop`, `cpu_quota` or `clock`";
+    mistakes.check(!gateway || allowed, &at, "means nothing to the gateway", help);
 }
 
 fn chaos_rule(spec: &GameDaySpec, action: &ActionSpec, number: &str, mistakes: &mut Mistakes<'_>) {

@@ -6,7 +6,6 @@
 //! [`Outcome`]: as text, JSON or report.
 
 mod act;
-mod ask;
 mod board;
 mod check;
 mod command;

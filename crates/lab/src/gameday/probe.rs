@@ -1,14 +1,12 @@
 //! Asks a part of the steady state that is not about the built-in load: once, with what was found as evidence.
 
-use super::ask::ask;
 use super::command;
 use super::exposition::Exposition;
 use super::spec::{CommandProbe, HttpProbe, MetricProbe, ProbeSpec};
+use crate::admin::PATIENCE as ADMIN_PATIENCE;
+use crate::admin::ask::ask;
 use crate::load::Target;
-use std::time::Duration;
 
-/// How long the admin listener may take.
-pub(super) const ADMIN_PATIENCE: Duration = Duration::from_secs(5);
 /// Characters of an answer that evidence shows.
 const SHOWN: usize = 120;
 

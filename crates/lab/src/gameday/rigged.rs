@@ -1,7 +1,7 @@
 //! A game day on the rig: what its processes are called, and where they are once they run.
 
 use super::check::Mistakes;
-use super::spec::{GameDaySpec, TargetSpec};
+use super::spec::{GameDaySpec, ProcessStep, TargetSpec};
 use crate::rig::{GATEWAY, Layout, System};
 use crate::workload::SpecError;
 
@@ -12,7 +12,9 @@ pub(super) fn layout(spec: &GameDaySpec, seed: u64) -> Option<Result<Layout, Spe
         let remedy = "write faults as [[method]], so that they are taken back";
         return Some(Err(SpecError::new("fault", "is not for game days", remedy)));
     }
-    Some(Layout::of(rig, seed))
+    let clocks = spec.method.iter().filter(|action| matches!(action.process, Some(ProcessStep::Clock(_))));
+    let clocks = clocks.flat_map(|action| action.targets.iter().cloned()).collect();
+    Some(Layout::of(rig, seed).map(|layout| Layout { clocks, ..layout }))
 }
 
 /// Refuses what says where a system is that has yet to be started.

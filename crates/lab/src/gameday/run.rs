@@ -1,6 +1,6 @@
 //! A game day from its first look at the system to its outcome: before, during, after, and what they say.
 
-use super::act::{PREFIX, Reins, rules};
+use super::act::{PREFIX, Reins};
 use super::board::Board;
 use super::check::{Mistakes, check_plan, footprint};
 use super::conductor::{Carried, Conductor};
@@ -11,6 +11,7 @@ use super::radius::{Fleet, Footprint};
 use super::spec::{GameDaySpec, Stage};
 use super::stage::{Ground, Staged};
 use super::{GameDay, effect, endpoint_name, rigged, score};
+use crate::admin::rules::rules;
 use crate::load::{LoadError, Moment, Plan, RequestSpec, Target};
 use crate::rig::{RigError, System};
 use crate::workload::{ClosedSpec, Distribution, Files, OpenSpec, Phase, Streams, Workload, WorkloadSpec};

@@ -342,6 +342,16 @@ pub enum ProcessStep {
     Fail { share: f64 },
     /// Each message to it and from it takes this much longer.
     Delay { by: Span<0> },
+    /// Its wall clock is off; also the gateway's.
+    Clock(ClockStep),
+}
+
+/// How far a clock is off.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockStep {
+    Ahead(Span<0>),
+    Behind(Span<0>),
 }
 
 /// A text in a file is replaced by another, and put back: answers of `headgate lab dns`, lists of endpoints,

@@ -2,14 +2,14 @@
 //! endpoints it would not send a request to.
 
 use super::error::RigError;
+use crate::admin::ask::ask;
+use crate::load::Target;
 use std::collections::BTreeSet;
-use std::io::{Read, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long an answer may take, and how long it may be.
+/// How long the metrics may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-const BYTES_MAX: u64 = 16 << 20;
 /// Gauges that are above zero for an endpoint that gets nothing.
 const OUT: [&str; 3] =
     ["headgate_endpoint_unhealthy{", "headgate_endpoint_ejected{", "headgate_breaker_open{"];
@@ -17,20 +17,17 @@ const OUT: [&str; 3] =
 /// The page `/metrics`.
 pub(super) fn metrics(admin: SocketAddr) -> Result<String, RigError> {
     let failed = |why: String| RigError::Admin { address: admin.to_string(), why };
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&admin, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let request = format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes())?;
-        let mut text = String::new();
-        stream.take(BYTES_MAX).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    let text = ask().map_err(|error| failed(error.to_string()))?;
-    match text.split_once("\r\n\r\n") {
-        Some((head, body)) if head.starts_with("HTTP/1.1 200 ") => Ok(body.to_owned()),
-        _ => Err(failed(text.lines().next().unwrap_or("nothing").to_owned())),
+    let reply =
+        ask(&target(admin)?, "GET", "/metrics", "", PATIENCE).map_err(|error| failed(error.to_string()))?;
+    match reply.status {
+        200 => Ok(reply.text()),
+        status => Err(failed(format!("the answer was {status}"))),
     }
+}
+
+/// The admin listener as somebody to ask.
+pub(super) fn target(admin: SocketAddr) -> Result<Target, RigError> {
+    Ok(Target::parse(&format!("http://{admin}/"))?)
 }
 
 /// Addresses of the endpoints that are out of use by the metrics: unhealthy, ejected, or behind a breaker that

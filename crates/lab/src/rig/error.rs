@@ -27,6 +27,8 @@ pub enum RigError {
     Meaningless { name: String, fault: &'static str, why: &'static str },
     #[error("the admin listener at {address} did not answer: {why}")]
     Admin { address: String, why: String },
+    #[error("the chaos rule for {name}: {why}")]
+    Rule { name: String, why: String },
     #[error("the load on the system failed")]
     Load(#[from] crate::load::LoadError),
     #[error("interrupted; the same command goes on where this one stopped")]

@@ -8,6 +8,7 @@ use headgate_model::spec::{
     AdminSpec, Balance, BalancePolicy, Config, EndpointSpec, HashKey, Health, HealthKind, ListenSpec,
     RouteSpec, ServiceSpec as Upstream, Span, UpstreamTimeouts,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Replicas of all services together: more real processes than this measure each other.
@@ -22,6 +23,8 @@ pub struct Layout {
     pub gateway: Config,
     /// In the order of the simulator's replicas.
     pub replicas: Vec<Seat>,
+    /// Processes whose wall clock [`super::ProcessFault::Clock`] can set, by name.
+    pub clocks: BTreeSet<String>,
 }
 
 /// One replica with the service that it belongs to.
@@ -92,7 +95,7 @@ impl Layout {
             let problem = format!("make {} processes, more than {REPLICAS_MAX}", replicas.len());
             return Err(SpecError::new("service.*.replicas", problem, "write fewer for the rig"));
         }
-        Ok(Self { gateway, replicas })
+        Ok(Self { gateway, replicas, clocks: BTreeSet::new() })
     }
 
     /// Adds the addresses of the replicas, in their order.
@@ -239,8 +242,7 @@ mod tests {
         assert_eq!(speeds, [1.0, 0.5, 1.0]);
         let rtt = &layout.replicas[1].replica.rtt;
         assert_eq!([rtt[0].0, rtt[1].0], [Duration::from_millis(10), Duration::from_micros(500)]);
-        let seeds: std::collections::BTreeSet<u64> =
-            layout.replicas.iter().map(|seat| seat.replica.seed).collect();
+        let seeds: BTreeSet<u64> = layout.replicas.iter().map(|seat| seat.replica.seed).collect();
         assert_eq!(seeds.len(), 3, "each replica has dice of its own");
         let address = |port: u16| std::net::SocketAddr::from(([127, 0, 0, 1], port));
         let whole = layout.with_addresses((1..).map(address));

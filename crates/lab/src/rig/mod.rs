@@ -8,18 +8,21 @@
 
 mod admin;
 mod error;
+mod false_clock;
 mod keeper;
 mod layout;
 mod process;
 mod replica;
 mod sample;
 mod schedule;
+mod strike;
 mod system;
 mod traffic;
 mod trial;
 mod watch;
 
 pub use error::RigError;
+pub use false_clock::{ClockError, FalseClock};
 pub use layout::{Layout, Seat};
 pub use process::ProcessFault;
 pub use replica::{Command, ReplicaSpec, Usage};

@@ -2,6 +2,7 @@
 //! here.
 
 use super::error::RigError;
+use super::false_clock::ClockError;
 use super::keeper::Keeper;
 use super::replica::Command;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
@@ -43,6 +44,8 @@ pub enum ProcessFault {
     Fail { share: f64 },
     /// Each message to and from a service takes this much longer.
     Delay { by: Duration },
+    /// The wall clock is off, for a process that [`super::Layout::clocks`] names; a second later it sees that.
+    Clock(ClockError),
 }
 
 impl ProcessFault {
@@ -55,6 +58,7 @@ impl ProcessFault {
             Self::Slow { .. } => "slow",
             Self::Fail { .. } => "fail",
             Self::Delay { .. } => "delay",
+            Self::Clock(_) => "clock",
         }
     }
 }

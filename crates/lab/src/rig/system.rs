@@ -3,6 +3,7 @@
 
 use super::admin;
 use super::error::RigError;
+use super::false_clock::{ClockError, FalseClock};
 use super::keeper::Keeper;
 use super::layout::{LISTENER, Layout};
 use super::process::{Process, ProcessFault};
@@ -48,6 +49,8 @@ struct Member {
     service: Option<String>,
     /// Of a replica: kept for it, so that it comes back to where it was.
     seat: Option<(Socket, SocketAddr)>,
+    /// Where its wall clock can be set.
+    clock: Option<FalseClock>,
     state: Mutex<State>,
 }
 
@@ -72,6 +75,12 @@ impl System {
         let members = layout.replicas.iter().map(|seat| Member::replica(&seat.replica.name, &seat.service));
         let mut members: Vec<Member> = members.collect::<Result<_, _>>()?;
         members.insert(0, Member::new(GATEWAY, None, None));
+        for member in members.iter_mut().filter(|member| layout.clocks.contains(&member.name)) {
+            let clock = FalseClock::new(folder.join(format!("{}.clock", member.name)));
+            let cannot =
+                |source| RigError::system(format!("cannot set the clock of {}", member.name), source);
+            member.clock = Some(clock.map_err(cannot)?);
+        }
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut system = Self {
             members: Arc::new(members),
@@ -111,7 +120,7 @@ impl System {
         let file = self.write("gateway.toml", &text)?;
         let mut command = process::Command::new(&self.program);
         command.arg("run").arg(file).arg("--with-parent");
-        let mut process = Process::start(&self.keeper, GATEWAY, command)?;
+        let mut process = self.members[0].start(&self.keeper, command)?;
         let strange = |line: String| RigError::Refused {
             name: GATEWAY.to_owned(),
             command: "say where you listen".to_owned(),
@@ -133,7 +142,7 @@ impl System {
         command.args(["service", "--with-parent", "--listen", &address.to_string()]);
         command.args(["--cold-start", &format!("{}us", cold_start.as_micros())]);
         command.arg("--replica").arg(self.folder.join(format!("{}.json", member.name)));
-        Process::start(&self.keeper, &member.name, command)
+        member.start(&self.keeper, command)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<PathBuf, RigError> {
@@ -223,6 +232,7 @@ impl System {
             }
             ProcessFault::Fail { share } => _ = state.running(name)?.tell(Command::Fail(share))?,
             ProcessFault::Delay { by } => _ = state.running(name)?.tell(Command::Delay(by))?,
+            ProcessFault::Clock(off) => member.set_clock(off)?,
         }
         Ok(())
     }
@@ -257,6 +267,7 @@ impl System {
             ProcessFault::Delay { .. } => {
                 member.running(|process| process.tell(Command::Delay(Duration::ZERO)))?;
             }
+            ProcessFault::Clock(_) => member.set_clock(ClockError::Ahead(Duration::ZERO))?,
         }
         Ok(())
     }
@@ -377,7 +388,19 @@ impl Member {
     fn new(name: &str, service: Option<&str>, seat: Option<(Socket, SocketAddr)>) -> Self {
         let state =
             Mutex::new(State { process: None, speed: 1.0, stopped: false, samples: Samples::default() });
-        Self { name: name.to_owned(), service: service.map(str::to_owned), seat, state }
+        Self { name: name.to_owned(), service: service.map(str::to_owned), seat, clock: None, state }
+    }
+
+    fn start(&self, keeper: &Keeper, mut command: process::Command) -> Result<Process, RigError> {
+        if let Some(clock) = &self.clock {
+            clock.give(&mut command);
+        }
+        Process::start(keeper, &self.name, command)
+    }
+
+    fn set_clock(&self, off: ClockError) -> Result<(), RigError> {
+        let cannot = |source| RigError::system(format!("cannot set the clock of {}", self.name), source);
+        self.clock.as_ref().map_or(Ok(()), |clock| clock.set(off)).map_err(cannot)
     }
 
     /// With a port that nobody else is given: a socket that does not listen is no obstacle to the process.
@@ -406,9 +429,11 @@ impl Member {
         act(self.lock().running(&self.name)?)
     }
 
-    /// Refuses what means nothing to the gateway.
+    /// Refuses what means nothing to this process.
     fn allows(&self, fault: ProcessFault) -> Result<(), RigError> {
         let why = match fault {
+            ProcessFault::Clock(_) if self.clock.is_some() => return Ok(()),
+            ProcessFault::Clock(_) => "it was started with the machine's own clock",
             _ if self.service.is_some() => return Ok(()),
             ProcessFault::Stop | ProcessFault::Quota { .. } | ProcessFault::MemoryCap { .. } => return Ok(()),
             ProcessFault::Kill { .. } => "without the gateway there is nothing to be measured",

@@ -3,14 +3,14 @@
 
 use super::error::RigError;
 use super::layout::Layout;
-use super::process::ProcessFault;
 use super::replica::Usage;
 use super::schedule::{Act, Schedule};
+use super::strike::Strike;
 use super::system::System;
 use super::traffic;
 use super::watch::Watched;
 use crate::load::{self, Plan, Summary, Tally, Target};
-use crate::sim::{FaultKindSpec, PlannedFault, Recovery, Sim, SystemSpec};
+use crate::sim::{PlannedFault, Recovery, Sim, SystemSpec};
 use crate::workload::{Files, Sampler, SpecError, Streams, Workload, WorkloadSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,6 +21,8 @@ use std::time::Duration;
 /// Connections of the open model: for calls that take this long at the highest rate, within these bounds.
 const OPEN_SECONDS: f64 = 2.0;
 const OPEN_CONNECTIONS: (f64, f64) = (64.0, 2_000.0);
+/// Seeds stay within the numbers that every JSON reader keeps whole.
+const SEED_BITS: u64 = (1 << 53) - 1;
 /// A client waits longer than any service does; the simulator's waits forever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -30,7 +32,7 @@ pub struct Trial {
     layout: Layout,
     workload: Workload,
     seed: u64,
-    faults: Vec<(PlannedFault, ProcessFault)>,
+    faults: Vec<(PlannedFault, Strike)>,
     /// Cores and bytes of all nodes.
     node_cores: f64,
     node_bytes: f64,
@@ -90,7 +92,9 @@ impl Trial {
                 None => Sampler::constant(5_000_000_000),
             };
             let cold_start = cold_start.sample(&mut streams.dice("cold start", index as u64));
-            Ok((planned, fault(&spec.what, Duration::from_nanos(cold_start))))
+            let dice_seed = streams.dice("rule", index as u64).bits() & SEED_BITS;
+            let strike = Strike::of(&spec.what, Duration::from_nanos(cold_start), index, dice_seed);
+            Ok((planned, strike.map_err(|error| error.within("system"))?))
         });
         let memory = system.services.iter();
         Ok(Self {
@@ -127,12 +131,12 @@ impl Trial {
                     Act::Check => system.check(),
                     Act::Mark => books.lock().unwrap_or_else(PoisonError::into_inner).mark(system, at),
                     Act::Begin(index) => {
-                        self.victims(index).try_for_each(|(name, fault)| system.inject(name, fault))
+                        self.victims(index).try_for_each(|(name, strike)| strike.begin(system, name))
                     }
                     Act::End(index) => {
                         // All at once: a cold start takes its time, and what is due meanwhile does not wait for it.
-                        self.victims(index).for_each(|(name, fault)| {
-                            scope.spawn(move || system.lift(name, fault).unwrap_or_else(fail));
+                        self.victims(index).for_each(|(name, strike)| {
+                            scope.spawn(move || strike.end(system, name).unwrap_or_else(fail));
                         });
                         Ok(())
                     }
@@ -201,10 +205,10 @@ impl Trial {
     }
 
     /// Whom a fault strikes, and with what.
-    fn victims(&self, fault: usize) -> impl Iterator<Item = (&str, ProcessFault)> {
-        let (planned, fault) = &self.faults[fault];
+    fn victims(&self, fault: usize) -> impl Iterator<Item = (&str, &Strike)> {
+        let (planned, strike) = &self.faults[fault];
         let name = |index: &u32| self.layout.replicas[*index as usize].replica.name.as_str();
-        planned.replicas.iter().map(move |index| (name(index), *fault))
+        planned.replicas.iter().map(move |index| (name(index), strike))
     }
 
     fn watch(&self, system: &System, tally: &Tally, over: &AtomicBool) -> Result<Option<Recovery>, RigError> {
@@ -285,18 +289,5 @@ struct Ending<'a>(&'a AtomicBool);
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.0.store(true, Relaxed);
-    }
-}
-
-/// The simulator's fault as one of processes.
-fn fault(what: &FaultKindSpec, cold_start: Duration) -> ProcessFault {
-    match what {
-        FaultKindSpec::Kill => ProcessFault::Kill { cold_start },
-        FaultKindSpec::Stop => ProcessFault::Stop,
-        FaultKindSpec::Slow(share) => ProcessFault::Slow { share: *share },
-        FaultKindSpec::Fail(share) => ProcessFault::Fail { share: *share },
-        FaultKindSpec::Delay(by) => ProcessFault::Delay { by: by.0 },
-        // Refused by the layout; it strikes nobody.
-        FaultKindSpec::Partition(_) => ProcessFault::Delay { by: Duration::ZERO },
     }
 }

@@ -28,6 +28,8 @@ enum Effect {
     Fail(f64),
     Delay(u64),
     Partition([usize; 2]),
+    /// Somebody else sees to it.
+    Elsewhere,
 }
 
 impl Fault {
@@ -94,6 +96,7 @@ impl Sim {
             FaultKindSpec::Partition(zones) => {
                 Effect::Partition(self.network.pair(zones).map_err(|error| error.within("what.partition"))?)
             }
+            FaultKindSpec::Chaos(_) => Effect::Elsewhere,
         };
         let jitter_ns = streams.dice("jitter", 0).below(spec.jitter.0.as_nanos() as u64);
         let begins_ns = (spec.at.0.as_nanos() as u64).saturating_add(jitter_ns);
@@ -178,7 +181,7 @@ impl Sim {
                 Effect::Slow(factor) => slow *= factor,
                 Effect::Fail(share) => fails = fails.max(share),
                 Effect::Delay(more_ns) => delay_ns = delay_ns.saturating_add(more_ns),
-                Effect::Kill | Effect::Partition(_) => {}
+                Effect::Kill | Effect::Partition(_) | Effect::Elsewhere => {}
             }
         }
         let replica = &mut self.fleet.replicas[index as usize];

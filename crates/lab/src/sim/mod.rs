@@ -38,8 +38,8 @@ pub use queue::Queue;
 pub use results::{Latency, Results, Row, ServiceRow, ServiceTotals};
 pub use server::Server;
 pub use spec::{
-    CacheSpec, CallSpec, FaultKindSpec, FaultSpec, GatewaySpec, HealthSpec, NetworkSpec, NodesSpec,
-    NoiseSpec, RttSpec, ServiceSpec, StageSpec, SystemSpec,
+    CacheSpec, CallSpec, ChaosSpec, FaultKindSpec, FaultSpec, GatewaySpec, HealthSpec, NetworkSpec,
+    NodesSpec, NoiseSpec, RttSpec, ServiceSpec, StageSpec, SystemSpec,
 };
 pub use timers::NEVER;
 pub use watch::Recovery;

@@ -2,7 +2,9 @@
 //! policies, faults. Policies are written as in the gateway's configuration, with the same types.
 
 use crate::workload::Distribution;
-use headgate_model::spec::{Balance, BalancePolicy, Breaker, Bulkhead, Bytes, Outlier, RetrySpec, Span};
+use headgate_model::spec::{
+    Balance, BalancePolicy, Breaker, Bulkhead, Bytes, ChaosFault, Outlier, RetrySpec, Span,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -248,4 +250,22 @@ pub enum FaultKindSpec {
     Delay(Span<0>),
     /// Messages between the two zones are lost.
     Partition([String; 2]),
+    /// A chaos rule of the gateway, for the endpoints of those it strikes. Only on the rig: nothing here has bytes.
+    Chaos(ChaosSpec),
+}
+
+/// What such a rule does, and to how many of the attempts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChaosSpec {
+    pub fault: ChaosFault,
+    #[serde(default = "all")]
+    pub percent: f64,
+    /// Health probes are hit too.
+    #[serde(default)]
+    pub probes: bool,
+}
+
+fn all() -> f64 {
+    100.0
 }

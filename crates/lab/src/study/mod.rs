@@ -24,7 +24,7 @@ pub use measure::{Measure, Measures};
 pub use on_rig::{Bench, OnRigError, check_for_rig};
 pub use plan::{Cell, Level, Plan, Run};
 pub use runner::{Making, Progress, Reader, RunError, missing, run};
-pub use simulate::simulate;
+pub use simulate::{check_for_sim, simulate};
 pub use spec::{FactorSpec, LevelSpec, Study, StudySpec};
 
 use crate::rig::ProcessUse;

@@ -5,8 +5,22 @@ use super::measure::{Measure, Measures};
 use super::plan::Run;
 use super::recovery::intervals;
 use super::spec::Study;
-use crate::sim::{Results, Sim};
+use crate::sim::{FaultKindSpec, FaultSpec, Results, Sim};
 use crate::workload::{Files, Workload};
+
+/// Whether every combination of the study can be run in the simulator.
+///
+/// # Errors
+/// The first that cannot, with the key that is in the way.
+pub fn check_for_sim(study: &Study) -> Result<(), StudyError> {
+    study.plan().cells().iter().try_for_each(|cell| {
+        let (system, _) = study.specs(cell)?;
+        let is_rule = |fault: &FaultSpec| matches!(fault.what, FaultKindSpec::Chaos(_));
+        let Some(index) = system.faults.iter().position(is_rule) else { return Ok(()) };
+        let problem = format!("system.fault[{index}].what.chaos is for the rig: write --rig");
+        Err(StudyError::Cell { cell: cell.to_string(), problem })
+    })
+}
 
 /// Makes the run. The same run of the same study gives the same results, to the bit.
 ///

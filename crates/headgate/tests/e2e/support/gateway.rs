@@ -1,6 +1,7 @@
 //! The real binary as a process: started with a configuration, waited for, ended with the test.
 
 use super::{Origin, PATIENCE, Wire};
+use headgate_lab::rig::FalseClock;
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, Socket, Type};
 use std::collections::BTreeMap;
@@ -123,6 +124,17 @@ impl Headgate {
         fs::write(&file, config).unwrap();
         let mut command = headgate();
         command.arg("run").arg(&file).args(flags);
+        Self::spawn(command, config.matches("[listen.").count(), scratch)
+    }
+
+    /// With this configuration, by a clock that can be set.
+    pub(crate) fn start_by(clock: &FalseClock, config: &str) -> Self {
+        let scratch = scratch();
+        let file = scratch.file("headgate.toml");
+        fs::write(&file, config).unwrap();
+        let mut command = headgate();
+        command.arg("run").arg(&file);
+        clock.give(&mut command);
         Self::spawn(command, config.matches("[listen.").count(), scratch)
     }
 

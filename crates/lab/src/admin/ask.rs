@@ -12,13 +12,13 @@ const FIELDS_MAX: usize = 128;
 
 /// What was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
@@ -27,7 +27,7 @@ impl Reply {
 ///
 /// # Errors
 /// Why there is no whole answer.
-pub(super) fn ask(
+pub(crate) fn ask(
     target: &Target,
     method: &str,
     path: &str,
