@@ -64,6 +64,17 @@ pub enum Outcome {
     Failed(Fault),
 }
 
+/// Whom a fetch asked last, in the numbers of whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentTo {
+    /// Of the configuration that the other numbers are of.
+    pub generation: u64,
+    pub service: usize,
+    pub endpoint: usize,
+    /// Attempts before this one.
+    pub retries: u8,
+}
+
 /// A response on its way.
 #[derive(Debug)]
 pub struct Fill {
@@ -77,6 +88,7 @@ pub struct Fill {
 
 #[derive(Debug, Default)]
 struct State {
+    sent_to: Option<SentTo>,
     outcome: Option<Outcome>,
     pieces: VecDeque<Bytes>,
     /// Pieces that were let go, before the first of `pieces`.
@@ -147,6 +159,11 @@ impl Fill {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// To be called with each attempt.
+    pub fn set_sent_to(&self, sent_to: SentTo) {
+        self.state().sent_to = Some(sent_to);
+    }
+
     /// Where it began before anybody asked, and still nobody has.
     #[must_use]
     pub fn ahead(&self) -> Option<&Arc<Ahead>> {
@@ -189,6 +206,12 @@ impl Reader {
         }
         state.wait(self.place, cx);
         Poll::Pending
+    }
+
+    /// None where nobody was asked.
+    #[must_use]
+    pub fn sent_to(&self) -> Option<SentTo> {
+        self.fill.state().sent_to
     }
 
     /// Whether the next piece, or the end, is there already.

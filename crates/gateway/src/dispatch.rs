@@ -13,6 +13,7 @@ use crate::record::Record;
 use crate::respond::{Answer, answer_directly};
 use crate::snapshot::Route;
 use crate::view::{Link, ServiceView};
+use headgate_cache::fill::SentTo;
 use headgate_model::fault::{Blame, Fault, FaultKind, Retry};
 use headgate_model::spec::RetrySpec;
 use headgate_model::state::InFlight;
@@ -140,6 +141,10 @@ async fn attempts(
         };
         let link = &view.links[index];
         record.endpoint = Some(index);
+        if let (Some(fill), Some(service)) = (x.fill, record.service) {
+            let generation = x.view.snapshot.generation;
+            fill.set_sent_to(SentTo { generation, service, endpoint: index, retries: record.retries });
+        }
         let pass = view.breakers.as_ref().and_then(|breakers| breakers.endpoints[index].pass(now));
         let cookie = new_cookie(x, view, index, named, now);
         let under_way = UnderWay::begin(link, used > 0);

@@ -11,7 +11,7 @@ use crate::presence::Presence;
 use crate::record::Record;
 use crate::snapshot::Route;
 use bytes::Bytes;
-use headgate_cache::fill::{Outcome, Reader};
+use headgate_cache::fill::{Outcome, Reader, SentTo};
 use headgate_cache::fills::{Part, begin};
 use headgate_cache::object::Object;
 use headgate_cache::rules::{Asked, Block, Forwarded, Use, Why, first, matches, write_key};
@@ -273,6 +273,7 @@ async fn lead(
         Poll::Ready(outcome) => Poll::Ready(Ok(outcome)),
     })
     .await?;
+    credit(look.x, &reader, record);
     match outcome {
         Outcome::Failed(fault) => Err(fault.into()),
         Outcome::Object { object, updated } => {
@@ -312,6 +313,7 @@ async fn join(
         Poll::Pending => watched.poll_gone(cx).map(Err),
     })
     .await?;
+    credit(look.x, &reader, record);
     match outcome {
         Some(Outcome::Failed(fault)) => Err(fault.into()),
         Some(Outcome::Object { object, .. }) if look.selects(&object.selecting, &object.head) => {
@@ -329,6 +331,16 @@ async fn join(
             _ => Ok(None),
         },
         _ => Ok(None),
+    }
+}
+
+/// Writes down whom the fetch asked that this request waited for, and how long it waited.
+fn credit(x: &Exchange<'_>, reader: &Reader, record: &mut Record) {
+    let sent_to = reader.sent_to().filter(|sent_to| sent_to.generation == x.view.snapshot.generation);
+    if let Some(SentTo { service, endpoint, retries, .. }) = sent_to {
+        (record.service, record.endpoint) = (Some(service), Some(endpoint));
+        record.retries = retries;
+        record.upstream_us = x.worker.now().since(x.started).as_micros() as u64;
     }
 }
 

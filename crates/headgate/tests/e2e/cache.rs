@@ -84,9 +84,12 @@ fn the_log_tells_how_each_request_was_answered() {
     client.get("/a");
     client.get("/a");
     client.ask("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n");
-    for result in ["miss", "hit", "bypass"] {
+    for (result, asked) in [("miss", true), ("hit", false), ("bypass", true)] {
         let line: Value = serde_json::from_str(&gateway.line()).unwrap();
         assert_eq!(line["cache"], result, "{line}");
+        let endpoint = asked.then(|| service.address.to_string());
+        assert_eq!(line["endpoint"].as_str(), endpoint.as_deref(), "{line}");
+        assert_eq!(line["upstream_us"].as_u64().is_some_and(|us| us > 0), asked, "{line}");
     }
 }
 
