@@ -1,9 +1,10 @@
 //! Makes the cache's tier in Redis, and tells the log what happens to it. It is started where the gateway is known
 //! that it works for: `peers`.
 
-use headgate_cache::redis::{Event, Redis, Settings};
+use headgate_cache::redis::{Event, Redis, Settings, TlsFiles};
 use headgate_model::spec::RedisSpec;
 use headgate_observe::log::{self, Level};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Room in a value for what stands before the content.
@@ -13,7 +14,13 @@ const HEAD_MAX: u64 = 1 << 20;
 /// tier on disk too.
 pub(crate) fn make(spec: &RedisSpec, has_disk: bool) -> Option<Arc<Redis>> {
     let place = spec.place().ok()?;
+    let path = |path: &String| PathBuf::from(path);
+    let tls = TlsFiles {
+        ca: spec.tls.ca.as_ref().map(path),
+        client: spec.tls.cert.as_ref().map(path).zip(spec.tls.key.as_ref().map(path)),
+    };
     let settings = Settings {
+        tls: place.encrypted.then_some(tls),
         host: place.host,
         port: place.port,
         database: place.database,

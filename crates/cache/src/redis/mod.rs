@@ -45,6 +45,7 @@ use session::{Job, Runner};
 use state::{State, count};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -83,9 +84,20 @@ pub trait Gateway: Send + Sync {
     fn remember(&self, position: &str) -> bool;
 }
 
+/// PEM files, read at each connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Authorities instead of the public ones.
+    pub ca: Option<PathBuf>,
+    /// Certificate and key of this client.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
 /// Where Redis is and how it is used.
 #[derive(Clone)]
 pub struct Settings {
+    /// TLS, with these files.
+    pub tls: Option<TlsFiles>,
     pub host: String,
     pub port: u16,
     pub database: u32,

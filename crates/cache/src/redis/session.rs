@@ -7,15 +7,17 @@ use super::follow::{BLOCK, Follower};
 use super::scripts::{Names, Position, Scripts};
 use super::state::{Read, State, Write, count};
 use super::value::{self, Frame};
-use super::{Gateway, Settings};
+use super::{Gateway, Settings, TlsFiles};
 use crate::steady;
 use crate::tier::{Kept, Put};
 use headgate_policy::breaker::Outcome;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError,
-    RedisResult,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo, ProtocolVersion,
+    RedisConnectionInfo, RedisError, RedisResult, TlsCertificates,
 };
+use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -194,7 +196,16 @@ impl Runner {
         if let Some(password) = password {
             login = login.set_password(password);
         }
-        let client = Client::open((host.as_str(), *port).into_connection_info()?.set_redis_settings(login))?;
+        let place = (host.as_str(), *port).into_connection_info()?.set_redis_settings(login);
+        let client = match &self.settings.tls {
+            None => Client::open(place)?,
+            Some(files) => {
+                let (host, port) = (host.clone(), *port);
+                let place =
+                    place.set_addr(ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None });
+                Client::build_with_tls(place, certificates(files)?)?
+            }
+        };
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(BLOCK + PATIENCE));
@@ -234,8 +245,23 @@ impl Runner {
     }
 }
 
+/// What is in the files. An error names the file.
+fn certificates(files: &TlsFiles) -> io::Result<TlsCertificates> {
+    let read = |path: &Path| {
+        std::fs::read(path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    };
+    let client = |(certificate, key): &(PathBuf, PathBuf)| {
+        io::Result::Ok(ClientTlsConfig { client_cert: read(certificate)?, client_key: read(key)? })
+    };
+    Ok(TlsCertificates {
+        client_tls: files.client.as_ref().map(client).transpose()?,
+        root_cert: files.ca.as_deref().map(read).transpose()?,
+    })
+}
+
 fn late() -> RedisError {
-    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+    io::Error::from(io::ErrorKind::TimedOut).into()
 }
 
 /// No other has the same.

@@ -1,6 +1,8 @@
 //! The cache's tier in Redis: what gateways that share it have of each other, and what becomes of purges.
 
-use crate::support::{Headgate, LISTEN, PATIENCE, Port, Redis, Response, Service, Wire, noise, response};
+use crate::support::{
+    Authority, Headgate, LISTEN, PATIENCE, Port, Redis, Response, Service, Wire, noise, response,
+};
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -185,6 +187,30 @@ fn what_one_has_fetched_is_a_hit_of_the_other() {
         assert!(!is_from_redis(&client.get(&target)), "it is in memory now");
     }
     assert_eq!((service.requests(), second.count("hit")), (20, 20));
+}
+
+#[test]
+fn tls_is_spoken_with_one_who_is_known() {
+    let authority = Authority::new();
+    let pair = authority.certificate("redis", &["127.0.0.1"]);
+    let Some((_redis, port)) = Redis::start_with_tls(&authority.file(), &pair) else { return };
+    let service = counting();
+    let url = format!("rediss://{}", port.address);
+    let start = |authority: &Authority| {
+        let tls = format!("ca = {:?}, cert = {:?}, key = {:?}", authority.file(), pair.cert, pair.key);
+        Gateway::configured(&url, &service, &format!("tls = {{ {tls} }}, deadline = \"{GENEROUS}\""), "")
+    };
+    let (mut first, mut second) = (start(&authority), start(&authority));
+    first.event(ON);
+    second.event(ON);
+    let number = number_of(&first.connect().get("/a"), "/a");
+    first.wait_for_put(1);
+    let answer = second.connect().get("/a");
+    assert!(is_from_redis(&answer) && number_of(&answer, "/a") == number, "{}", status_of(&answer));
+    let mut stranger = start(&Authority::new());
+    let why = stranger.event("tier in Redis is off");
+    assert!(why.to_lowercase().contains("certificate"), "{why}");
+    assert_eq!(stranger.connect().get("/a").head.status(), 200);
 }
 
 #[test]

@@ -75,7 +75,7 @@ pub struct DiskSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedisSpec {
-    /// `"redis://10.0.0.5:6379/0"`; the port and the number of the database may be left out.
+    /// `"redis://10.0.0.5:6379/0"`, or `rediss` for TLS; the port and the number of the database may be left out.
     pub url: String,
     /// Who logs in. Default: whoever Redis takes one for that names nobody.
     #[serde(default)]
@@ -83,6 +83,9 @@ pub struct RedisSpec {
     /// Take it from the environment: `"${REDIS_PASSWORD}"`.
     #[serde(default)]
     pub password: Option<String>,
+    /// Files for TLS, read at each connection.
+    #[serde(default)]
+    pub tls: RedisTls,
     /// Begins the names of everything that is written there. Gateways with the same one share what they have.
     #[serde(default)]
     pub prefix: RedisPrefix,
@@ -95,6 +98,17 @@ pub struct RedisSpec {
     /// Longest content that is kept there.
     #[serde(default)]
     pub max_object: Bytes<1_048_576>,
+}
+
+/// Files for TLS with Redis.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisTls {
+    /// PEM file of authorities instead of the public ones.
+    pub ca: Option<String>,
+    /// Client certificate and key, PEM files.
+    pub cert: Option<String>,
+    pub key: Option<String>,
 }
 
 /// A name without spaces.
@@ -111,6 +125,7 @@ impl Default for RedisPrefix {
 /// Where a Redis is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisPlace {
+    pub encrypted: bool,
     pub host: String,
     pub port: u16,
     pub database: u32,
@@ -122,11 +137,13 @@ impl RedisSpec {
     /// # Errors
     /// What is wrong with it, and what to write instead.
     pub fn place(&self) -> Result<RedisPlace, (&'static str, &'static str)> {
-        let form = "write \"redis://HOST:PORT/DATABASE\"";
-        if self.url.starts_with("rediss://") {
-            return Err(("TLS is not spoken with Redis", "let a tunnel beside Headgate speak it"));
-        }
-        let rest = self.url.strip_prefix("redis://").ok_or(("not the URL of a Redis", form))?;
+        let form = "write \"redis://HOST:PORT/DATABASE\", or rediss:// for TLS";
+        let (scheme, rest) = self.url.split_once("://").ok_or(("not the URL of a Redis", form))?;
+        let encrypted = match scheme {
+            "redis" => false,
+            "rediss" => true,
+            _ => return Err(("not the URL of a Redis", form)),
+        };
         if rest.contains('@') {
             return Err(("a URL may be shown", "write `user` and `password` beside it"));
         }
@@ -142,7 +159,7 @@ impl RedisSpec {
         if host.is_empty() || host.chars().any(|letter| !letter.is_ascii_graphic()) {
             return Err(("the URL has no host", form));
         }
-        Ok(RedisPlace { host: host.to_owned(), port, database })
+        Ok(RedisPlace { encrypted, host: host.to_owned(), port, database })
     }
 }
 
@@ -333,15 +350,17 @@ mod tests {
             let (prefix, password) = (RedisPrefix::default(), None);
             let (deadline, min_object, max_object) = (Span::default(), Bytes::default(), Bytes::default());
             let url = url.to_owned();
-            RedisSpec { url, user: None, password, prefix, deadline, min_object, max_object }.place()
+            let tls = RedisTls::default();
+            RedisSpec { url, user: None, password, tls, prefix, deadline, min_object, max_object }.place()
         };
         for (url, host, port, database) in [
             ("redis://cache.internal", "cache.internal", 6379, 0),
             ("redis://10.0.0.5:7000/3", "10.0.0.5", 7000, 3),
             ("redis://[::1]/", "::1", 6379, 0),
-            ("redis://[::1]:7000", "::1", 7000, 0),
+            ("rediss://[::1]:7000", "::1", 7000, 0),
         ] {
-            assert_eq!(place(url), Ok(RedisPlace { host: host.to_owned(), port, database }), "{url}");
+            let (encrypted, host) = (url.starts_with("rediss"), host.to_owned());
+            assert_eq!(place(url), Ok(RedisPlace { encrypted, host, port, database }), "{url}");
         }
         for bad in [
             "",
@@ -353,7 +372,7 @@ mod tests {
             "redis://a b",
             "redis://[::1]7000",
             "redis://:secret@a",
-            "rediss://a",
+            "https://a",
             "redis://a:70000",
         ] {
             assert!(place(bad).is_err(), "{bad}");

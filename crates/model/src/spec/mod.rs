@@ -16,7 +16,7 @@ mod values;
 pub use balance::{Balance, BalancePolicy, HashKey, Sticky};
 pub use cache::{
     CacheChoice, CacheSpec, DiskSpec, EvictionGoal, EvictionGuard, EvictionPolicy, GuardMode, RedisPlace,
-    RedisPrefix, RedisSpec, RouteCache,
+    RedisPrefix, RedisSpec, RedisTls, RouteCache,
 };
 pub use chaos::{
     Abort, Bandwidth, ChaosFault, ChaosRule, Corrupt, Delay, Direction, Latency, LimitData, Normal,

@@ -1,9 +1,10 @@
 //! Checks of the cache, and of what routes want of it.
 
 use super::Report;
+use super::service::tls_files;
 use crate::place::Place;
 use crate::spec::{
-    CacheChoice, CacheSpec, Config, EvictionPolicy, GuardMode, PrefetchSpec, RedisSpec, RouteCache,
+    CacheChoice, CacheSpec, Config, EvictionPolicy, GuardMode, PrefetchSpec, RedisSpec, RedisTls, RouteCache,
 };
 
 /// A cache below this holds next to nothing.
@@ -60,8 +61,14 @@ pub(super) fn check(config: &Config, root: &Place<'_>, report: &mut Report<'_>) 
 }
 
 fn check_redis(redis: &RedisSpec, max_object: u64, at: &Place<'_>, report: &mut Report<'_>) {
-    if let Err((wrong, instead)) = redis.place() {
+    let place = redis.place();
+    if let Err((wrong, instead)) = place {
         report.error_with(&at.get("url"), wrong, instead);
+    }
+    let (tls, at_tls) = (&redis.tls, at.get("tls"));
+    tls_files([&tls.ca, &tls.cert, &tls.key], &at_tls, report);
+    if *tls != RedisTls::default() && place.is_ok_and(|place| !place.encrypted) {
+        report.error_with(&at_tls, "has no effect without TLS", "write rediss:// in `url`");
     }
     if redis.user.is_some() && redis.password.is_none() {
         report.error_with(&at.get("user"), "a user without a password", "write `password` beside it");

@@ -70,22 +70,27 @@ fn endpoints(service: &ServiceSpec, at: &Place<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// `ca`, `cert` and `key` of a TLS client, in this order.
+pub(super) fn tls_files(files: [&Option<String>; 3], at: &Place<'_>, report: &mut Report<'_>) {
+    for (key, path) in ["ca", "cert", "key"].into_iter().zip(files) {
+        if let Some(path) = path {
+            report.file(path, &at.get(key));
+        }
+    }
+    match files {
+        [_, Some(_), None] => report.error(&at.key("cert"), "a client certificate needs its `key`"),
+        [_, None, Some(_)] => report.error(&at.key("key"), "a key needs its `cert`"),
+        _ => {}
+    }
+}
+
 fn tls(spec: &UpstreamTls, at: &Place<'_>, report: &mut Report<'_>) {
     if let Some(name) = &spec.sni
         && !is_host_name(name)
     {
         report.error(&at.get("sni"), "not a DNS name");
     }
-    for (key, path) in [("ca", &spec.ca), ("cert", &spec.cert), ("key", &spec.key)] {
-        if let Some(path) = path {
-            report.file(path, &at.get(key));
-        }
-    }
-    match (&spec.cert, &spec.key) {
-        (Some(_), None) => report.error(&at.key("cert"), "a client certificate needs its `key`"),
-        (None, Some(_)) => report.error(&at.key("key"), "a key needs its `cert`"),
-        _ => {}
-    }
+    tls_files([&spec.ca, &spec.cert, &spec.key], at, report);
     if spec.ca.is_some() && !spec.verify {
         report.error(&at.key("ca"), "`ca` has no effect with verify = false");
     }

@@ -1,6 +1,7 @@
 //! A real Redis (or Valkey) as a process that tests stall, kill and empty.
 
 use super::gateway::scratch_in;
+use super::tls::Pair;
 use super::{PATIENCE, Port, Scratch, Wire, scratch};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::TcpStream;
@@ -13,6 +14,8 @@ pub(crate) struct Redis {
     child: Option<Child>,
     port: Port,
     scratch: Scratch,
+    /// Further arguments.
+    tls: Vec<String>,
 }
 
 impl Redis {
@@ -28,9 +31,28 @@ impl Redis {
         // What it saves it syncs, for which a busy disk may keep it longer than any test waits.
         let memory = Path::new("/dev/shm");
         let scratch = if memory.is_dir() { scratch_in(memory) } else { scratch() };
-        let mut redis = Self { program, child: None, port: Port::reserve(), scratch };
+        let mut redis = Self { program, child: None, port: Port::reserve(), scratch, tls: Vec::new() };
         redis.launch();
         Some(redis)
+    }
+
+    /// One that speaks TLS too, with this certificate, and wants one of its clients from the same authority.
+    pub(crate) fn start_with_tls(authority: &Path, pair: &Pair) -> Option<(Self, Port)> {
+        let port = Port::reserve();
+        let mut redis = Self::start()?;
+        redis.kill();
+        let path = |path: &Path| path.to_str().unwrap().to_owned();
+        redis.tls = [
+            ("--tls-port", port.address.port().to_string()),
+            ("--tls-cert-file", path(&pair.cert)),
+            ("--tls-key-file", path(&pair.key)),
+            ("--tls-ca-cert-file", path(authority)),
+        ]
+        .into_iter()
+        .flat_map(|(key, value)| [key.to_owned(), value])
+        .collect();
+        redis.launch();
+        Some((redis, port))
     }
 
     pub(crate) fn url(&self) -> String {
@@ -43,7 +65,7 @@ impl Redis {
         let folder = self.scratch.file("");
         let mut command = Command::new(self.program);
         command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]);
-        command.arg(folder).stdin(Stdio::null()).stdout(Stdio::null());
+        command.arg(folder).args(&self.tls).stdin(Stdio::null()).stdout(Stdio::null());
         self.child = Some(command.spawn().unwrap());
         let started = Instant::now();
         while TcpStream::connect(self.port.address).is_err() {
