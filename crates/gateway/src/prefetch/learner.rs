@@ -74,6 +74,8 @@ impl Learner {
             window: spec.window.0,
             window_units: WINDOW_UNITS,
             salt: seed,
+            // Who is served ahead and who is not are not the same.
+            spared: guard::Settings::SPARED,
             ..guard::Settings::new(goal())
         };
         let names = Names { policy: "prefetch", subject: "cache", baseline: "fetching on demand" };

@@ -1,15 +1,10 @@
 //! One metric of both arms: windows become differences, differences become evidence. It decides nothing.
 
 use headgate_model::decision::Figure;
-use headgate_stats::sequential::{Blocks, MeanSequence, SignFlipTest};
 
-use super::settings::{Better, Metric};
+use super::reading::Reading;
+use super::settings::{Better, Metric, Settings};
 use super::split::Arm;
-
-/// Differences of one round. A test that ran long between equals has lost what it could bet; each round begins anew.
-const ROUND: u32 = 256;
-/// The intervals in the journal: their error, and the number of differences where they are narrowest.
-const INTERVAL: (f64, usize) = (0.05, 64);
 
 /// The arms side by side.
 #[derive(Clone, Debug)]
@@ -22,12 +17,8 @@ pub(super) struct Comparison {
     /// Values of all windows since the stage began.
     closed: [Sum; 2],
     windows: u32,
-    blocks: Blocks,
-    test: SignFlipTest,
-    interval: Option<MeanSequence>,
-    /// Counted from 1, and the differences in it.
-    round: u32,
-    in_round: u32,
+    /// A swift one and a patient one; each may be wrong in half of the cases that were promised.
+    readings: [Reading; 2],
     /// Differences since [`Self::lately`] was asked: their sum.
     lately: f64,
     /// Values that were on the wrong side of a bound.
@@ -52,33 +43,25 @@ impl Sum {
 }
 
 impl Comparison {
-    pub(super) fn new(metric: &Metric, worse_percent: f64, block: Option<u32>) -> Self {
+    pub(super) fn new(metric: &Metric, worse_percent: f64, settings: &Settings) -> Self {
         let share = worse_percent / 100.0;
-        let mut comparison = Self {
+        Self {
             allowed: if metric.better == Better::Higher { 1.0 - share } else { 1.0 + share },
             metric: metric.clone(),
             open: Default::default(),
             closed: Default::default(),
             windows: 0,
-            blocks: block.map_or_else(Blocks::new, Blocks::fixed),
-            test: SignFlipTest::new(),
-            interval: None,
-            round: 1,
-            in_round: 0,
+            readings: [Reading::swift(settings.spared), Reading::patient(settings.block)],
             lately: 0.0,
             clamped: 0,
-        };
-        comparison.begin();
-        comparison
+        }
     }
 
     /// Starts the evidence again. What is known of spread and correlation stays.
     pub(super) fn begin(&mut self) {
         (self.open, self.closed) = Default::default();
-        (self.windows, self.round, self.in_round, self.lately) = (0, 1, 0, 0.0);
-        self.blocks.interrupt();
-        self.test.restart();
-        self.interval = MeanSequence::new(INTERVAL.0, INTERVAL.1).ok();
+        (self.windows, self.lately) = (0, 0.0);
+        self.readings.iter_mut().for_each(Reading::begin);
     }
 
     /// `value` is the mean of `units` units; both are finite.
@@ -100,41 +83,23 @@ impl Comparison {
         let more = learned.mean() - self.allowed * baseline.mean();
         let gain = if self.metric.better == Better::Higher { more } else { -more };
         self.lately += gain;
-        self.compare(gain);
+        self.readings.iter_mut().for_each(|reading| reading.observe(gain));
         true
-    }
-
-    fn compare(&mut self, gain: f64) {
-        // Within its bounds a metric is finite, and so is what is made of it.
-        let Ok(released) = self.blocks.observe(gain) else { return };
-        if released.start_again {
-            self.test = SignFlipTest::new();
-            self.interval = MeanSequence::new(INTERVAL.0, INTERVAL.1).ok();
-            (self.round, self.in_round) = (self.round + 1, 0);
-        }
-        for mean in released.means {
-            let _ = self.test.observe(*mean);
-            self.interval.as_mut().map(|interval| interval.observe(*mean));
-            self.in_round += 1;
-        }
     }
 
     /// Whether the learned arm is better by what was promised for this stay.
     pub(super) fn is_better(&self, alpha: f64) -> bool {
-        self.test.p_above() <= self.spent(alpha)
+        self.readings.iter().any(|reading| reading.is_above(alpha / 2.0))
     }
 
     /// Whether it is worse, or worse than allowed.
     pub(super) fn is_worse(&self, alpha: f64) -> bool {
-        self.test.p_below() <= self.spent(alpha)
+        self.readings.iter().any(|reading| reading.is_below(alpha / 2.0))
     }
 
     /// To be called after each window that was judged.
     pub(super) fn go_on(&mut self) {
-        if self.in_round >= ROUND {
-            (self.round, self.in_round) = (self.round + 1, 0);
-            self.test.restart();
-        }
+        self.readings.iter_mut().for_each(Reading::go_on);
     }
 
     /// Gain over the windows since this was last asked, as a sum: its sign is what counts.
@@ -162,22 +127,15 @@ impl Comparison {
         ];
         // That of a rail is a distance from what is allowed, and no gain.
         if self.allowed == 1.0
-            && let Some(Ok(Some(interval))) = self.interval.as_ref().map(MeanSequence::interval)
+            && let Some((low, high)) = self.readings.iter().find_map(Reading::interval)
         {
-            let middle = f64::midpoint(interval.low, interval.high);
-            figures.push(Figure::new("gain", middle, unit));
-            figures.push(Figure::new("95 % interval from", interval.low, unit));
-            figures.push(Figure::new("95 % interval to", interval.high, unit));
+            figures.push(Figure::new("gain", f64::midpoint(low, high), unit));
+            figures.push(Figure::new("95 % interval from", low, unit));
+            figures.push(Figure::new("95 % interval to", high, unit));
         }
         figures.push(Figure::new("windows", f64::from(self.windows), ""));
         figures.push(Figure::new("units, learned", learned.units, ""));
         figures.push(Figure::new("units, baseline", baseline.units, ""));
         figures
-    }
-
-    /// Round `k` may spend `1 / (k (k + 1))` of `alpha`, which adds up to all of it for a stay without end.
-    fn spent(&self, alpha: f64) -> f64 {
-        let round = f64::from(self.round);
-        alpha / (round * (round + 1.0))
     }
 }

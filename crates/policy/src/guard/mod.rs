@@ -5,6 +5,7 @@
 //! [`Guard::observe`] (each unit had one policy), call [`Guard::tick`] now and then, and journal each [`Switch`].
 
 mod comparison;
+mod reading;
 mod settings;
 mod split;
 mod switch;
@@ -88,7 +89,7 @@ impl Guard {
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         settings.check()?;
         let allowed = std::iter::once(0.0).chain(settings.rails.iter().map(|rail| rail.worse_percent));
-        let comparison = |(metric, worse)| Comparison::new(metric, worse, settings.block);
+        let comparison = |(metric, worse)| Comparison::new(metric, worse, &settings);
         let comparisons = settings.metrics().zip(allowed).map(comparison).collect();
         Ok(Self {
             stage: stage(settings.start),

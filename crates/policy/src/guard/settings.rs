@@ -62,10 +62,11 @@ pub struct Settings {
     pub window: Duration,
     /// Units that each arm needs in a window; it goes on until both have them.
     pub window_units: f64,
-    /// Windows that are judged as one. None: found out, by their correlation. Where something befalls one arm alone and
-    /// lasts (bursts, with units that are not the same), about as many windows as it lasts in the mean; it comes too
-    /// seldom to be found out in time.
-    pub block: Option<u32>,
+    /// Windows that the patient one of both readings judges as one: longer than windows follow from one another.
+    pub block: u32,
+    /// The swift reading has to hold without its best windows, so many in a row. For evidence from two arms, as long as
+    /// what befalls one of them alone may last ([`Self::SPARED`]); pairs are told apart by nothing but the policies: 0.
+    pub spared: u32,
     /// Windows in which the learned policy has to prove itself, or is taken back as no better.
     pub horizon: u32,
     /// After it was taken back the first time; doubled each time.
@@ -80,7 +81,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The defaults for one goal.
+    /// Windows for [`Self::spared`] where the arms have units of their own: bursts of ten windows in the mean are seldom
+    /// longer than three times that.
+    pub const SPARED: u32 = 32;
+
+    /// The defaults for one goal, and for pairs.
     #[must_use]
     pub fn new(goal: Metric) -> Self {
         Self {
@@ -93,7 +98,8 @@ impl Settings {
             alpha: 0.05,
             window: Duration::from_secs(10),
             window_units: 100.0,
-            block: None,
+            block: 12,
+            spared: 0,
             horizon: 720,
             pause: Duration::from_secs(600),
             longest_pause: Duration::from_secs(86_400),
@@ -132,8 +138,11 @@ impl Settings {
         if !(self.window_units >= 1.0 && self.window_units.is_finite()) {
             return wrong("window_units", "at least 1");
         }
-        if self.block.is_some_and(|block| !(1..=BLOCK_MAX).contains(&block)) {
+        if !(1..=BLOCK_MAX).contains(&self.block) {
             return wrong("block", "from 1 to 1024 windows");
+        }
+        if self.spared > BLOCK_MAX {
+            return wrong("spared", "at most 1024 windows");
         }
         if self.horizon == 0 || self.pause > self.longest_pause {
             return wrong("horizon and pauses", "at least one window; the longest pause not below the first");

@@ -217,7 +217,8 @@ fn settings_that_make_no_sense_are_named() {
     assert!(wrong(|it| it.most = Mode::Share(2.0)).contains("share of a mode"));
     assert!(wrong(|it| it.window_units = f64::NAN).contains("window_units"));
     assert!(wrong(|it| it.most = Mode::Off).contains("the mode to start with"));
-    assert!(wrong(|it| it.block = Some(0)).contains("block"));
+    assert!(wrong(|it| it.block = 0).contains("block"));
+    assert!(wrong(|it| it.spared = 1 << 20).contains("spared"));
     assert!(wrong(|it| it.horizon = 0).contains("horizon"));
     let rail = Rail { metric: latency(), worse_percent: f64::NAN };
     let mut settings = settings();

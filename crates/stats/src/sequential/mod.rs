@@ -1,6 +1,7 @@
 //! Tests that may be looked at after every value and stopped at any time, at the promised rate of false alarms.
 //! For guards and canaries; for a study of planned size the tests elsewhere in this crate find more.
 
+mod best_run;
 mod blocks;
 mod bounded;
 mod mean;

@@ -3,6 +3,7 @@
 //! invariance testing", 2023; Vovk and Wang, "Nonparametric e-tests of symmetry", 2024). It needs symmetry and
 //! nothing else: no bounds, no variance, no mean. It says nothing of how large a difference is.
 
+use super::best_run::BestRun;
 use crate::check;
 use crate::error::Result;
 
@@ -55,13 +56,14 @@ impl Memory {
     }
 }
 
-/// Logarithms of the wealth of a quick and a patient gambler, each of whom starts with 1; of their mean wealth now
-/// and at its largest.
-#[derive(Clone, Copy, Debug, Default)]
+/// Logarithms of the wealth of a quick and a patient gambler, each of whom starts with 1; of their mean wealth now,
+/// and of the largest there was without what its best run of values brought.
+#[derive(Clone, Debug, Default)]
 struct Wealth {
     each: [f64; 2],
     now: f64,
     largest: f64,
+    spared: BestRun,
 }
 
 impl Wealth {
@@ -72,8 +74,15 @@ impl Wealth {
             *wealth += libm::log1p(BOLDNESS * libm::tanh(stake.max(0.0) * value));
         }
         let [quick, patient] = self.each;
-        self.now = quick.max(patient) + libm::log(0.5 + 0.5 * libm::exp(-(quick - patient).abs()));
-        self.largest = self.largest.max(self.now);
+        let now = quick.max(patient) + libm::log(0.5 + 0.5 * libm::exp(-(quick - patient).abs()));
+        self.spared.add(now - self.now);
+        self.now = now;
+        self.largest = self.largest.max(self.now - self.spared.best());
+    }
+
+    fn begin(&mut self) {
+        self.spared.begin();
+        (self.each, self.now, self.largest) = Default::default();
     }
 }
 
@@ -81,6 +90,14 @@ impl SignFlipTest {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A test whose p-values count nothing that the best `values` in a row have won, for differences among which
+    /// bursts come: of one that is no longer than that nothing is concluded. The p-values are never smaller than without.
+    #[must_use]
+    pub fn sparing(values: u32) -> Self {
+        let wealth = Wealth { spared: BestRun::of(values), ..Wealth::default() };
+        Self { above: wealth.clone(), below: wealth, ..Self::default() }
     }
 
     /// Takes in one difference.
@@ -125,8 +142,8 @@ impl SignFlipTest {
     /// Starts the gamblers again with nothing won or lost. What is known of the spread stays, so that they need not
     /// learn it again. Each start is a test of its own, with a chance of its own to be wrong.
     pub fn restart(&mut self) {
-        self.above = Wealth::default();
-        self.below = Wealth::default();
+        self.above.begin();
+        self.below.begin();
     }
 }
 
@@ -214,6 +231,23 @@ mod tests {
             test.p_below() <= 0.001
         });
         assert!(turned.is_some_and(|after| after < 90), "{turned:?}");
+    }
+
+    #[test]
+    fn a_burst_that_is_spared_is_no_evidence_and_what_lasts_is() {
+        let mut dice = Dice::new(9);
+        let mut tests = [SignFlipTest::new(), SignFlipTest::sparing(20)];
+        let mut observe = |mean: f64| {
+            let value = normal(&mut dice) + mean;
+            tests.iter_mut().for_each(|test| test.observe(value).unwrap());
+            [tests[0].p_below(), tests[1].p_below()]
+        };
+        (0..100).for_each(|_| _ = observe(0.0));
+        let [plain, spared] = (0..20).map(|_| observe(-3.0)).last().unwrap();
+        assert!(plain < 0.05 && spared > 0.05, "{plain} {spared}");
+        (0..100).for_each(|_| _ = observe(0.0));
+        let [_, spared] = (0..50).map(|_| observe(-2.0)).last().unwrap();
+        assert!(spared < 0.01, "{spared}");
     }
 
     #[test]
