@@ -33,6 +33,7 @@ impl Breakers {
         let spec = state.spec.breaker.as_ref()?;
         let (all_before, before) = (before, before.filter(|before| before.spec == *spec));
         let new = |endpoint: &str| Rc::new(Guard::new(spec, (metrics, journal), &state.name, endpoint));
+        let count = state.endpoints.len();
         let endpoints = state.endpoints.iter().map(|endpoint| {
             let same = |before: &Self| {
                 let index = before.guarded.iter().position(|known| Arc::ptr_eq(known, endpoint))?;
@@ -46,12 +47,20 @@ impl Breakers {
             endpoints: endpoints.collect(),
             guarded: state.endpoints.clone(),
         };
+        built.service.breaker.borrow_mut().set_endpoints(spec, count);
         for gone in all_before.into_iter().flat_map(Self::guards) {
             if !built.guards().any(|guard| Rc::ptr_eq(guard, gone)) {
                 gone.retire();
             }
         }
         Some(built)
+    }
+
+    /// An attempt at an endpoint is over.
+    pub(crate) fn conclude(&self, pass: Pass<'_>, now: Tick, outcome: Outcome) {
+        if pass.conclude(now, outcome) && self.endpoints.len() > 1 {
+            self.service.breaker.borrow_mut().forget();
+        }
     }
 
     fn guards(&self) -> impl Iterator<Item = &Rc<Guard>> {
@@ -192,11 +201,13 @@ pub(crate) struct Pass<'g> {
 }
 
 impl Pass<'_> {
-    pub(crate) fn conclude(self, now: Tick, outcome: Outcome) {
+    /// Whether it has opened the breaker.
+    pub(crate) fn conclude(self, now: Tick, outcome: Outcome) -> bool {
         let change = self.guard.breaker.borrow_mut().record(now, self.admission, outcome);
         if let Some(change) = change {
             self.guard.tell(change, now);
         }
+        matches!(change, Some(Change::Opened { .. }))
     }
 }
 

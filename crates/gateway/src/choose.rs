@@ -43,6 +43,8 @@ struct Candidates<'a> {
     links: &'a [Rc<Link>],
     breakers: Option<&'a Breakers>,
     tried: &'a Tried,
+    /// Also those that could not be connected to lately.
+    any: bool,
     panics: bool,
     now: Tick,
     slow_start: Duration,
@@ -55,6 +57,7 @@ impl Endpoints for Candidates<'_> {
 
     fn usable(&self, index: usize) -> bool {
         !self.tried.has(index)
+            && (self.any || !is_aside(&self.links[index], self.now))
             && (self.panics || is_well(&self.links[index], self.now))
             && self.breakers.is_none_or(|breakers| breakers.endpoints[index].admits(self.now))
     }
@@ -85,6 +88,15 @@ pub(crate) fn is_well(link: &Link, now: Tick) -> bool {
     link.endpoint.health() != HealthVerdict::Unhealthy && !link.endpoint.is_ejected(now)
 }
 
+fn is_aside(link: &Link, now: Tick) -> bool {
+    now < link.endpoint.aside().1
+}
+
+/// Whether some endpoint is not known to be gone.
+pub(crate) fn has_others(view: &ServiceView, now: Tick) -> bool {
+    view.links.iter().any(|link| !is_aside(link, now))
+}
+
 /// How long a judgement of the panic threshold stands.
 const PANIC_CHECK_EVERY: Duration = Duration::from_millis(100);
 
@@ -104,10 +116,11 @@ pub(crate) fn choose(x: &Exchange<'_>, choice: &Choice<'_>, tried: &Tried) -> Op
     if now.since(view.panic_checked.get()) >= PANIC_CHECK_EVERY {
         check_panic(service, view, now);
     }
-    let candidates = Candidates {
+    let mut candidates = Candidates {
         links: &view.links,
         breakers: view.breakers.as_ref(),
         tried,
+        any: false,
         panics: view.panics.get(),
         now,
         slow_start: service.state.spec.slow_start.0,
@@ -119,7 +132,11 @@ pub(crate) fn choose(x: &Exchange<'_>, choice: &Choice<'_>, tried: &Tried) -> Op
     }
     let hash = if service.balance.hashes() { key_hash(x, &service.hash_key) } else { 0 };
     let dice = &mut *x.worker.dice.borrow_mut();
-    view.balancer.borrow_mut().choose(&Ask { now, hash }, &candidates, dice)
+    let mut balancer = view.balancer.borrow_mut();
+    balancer.choose(&Ask { now, hash }, &candidates, dice).or_else(|| {
+        candidates.any = true;
+        balancer.choose(&Ask { now, hash }, &candidates, dice)
+    })
 }
 
 #[cold]

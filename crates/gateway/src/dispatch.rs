@@ -3,7 +3,7 @@
 //! fallback behind the last. The response of an endpoint, whatever its status, is never replaced.
 
 use crate::attempt::{self, Attempt};
-use crate::choose::{Choice, Tried, choose, named_by_cookie};
+use crate::choose::{Choice, Tried, choose, has_others, named_by_cookie};
 use crate::client;
 use crate::exchange::{Exchange, Failure, Finish};
 use crate::fallback::Fallback;
@@ -140,6 +140,7 @@ async fn attempts(
             return Err(Fault::new(FaultKind::NoEndpoint, "no endpoint of the service is usable").into());
         };
         let link = &view.links[index];
+        outcome::ask(link, now);
         record.endpoint = Some(index);
         if let (Some(fill), Some(service)) = (x.fill, record.service) {
             let generation = x.view.snapshot.generation;
@@ -168,9 +169,10 @@ async fn attempts(
         }
         let outcome = outcome::of(&result, record.status);
         outcome::count(x.worker, service, view, link, &result, outcome, (now, record.ended));
+        outcome::reach(service, link, &result, (now, record.ended));
         record.upstream_us += record.ended.since(now).as_micros() as u64;
-        if let Some(pass) = pass {
-            pass.conclude(record.ended, outcome);
+        if let (Some(pass), Some(breakers)) = (pass, &view.breakers) {
+            breakers.conclude(pass, record.ended, outcome);
         }
         let failure = match result {
             Err(failure) if x.is_ahead() => return Err(in_time(x, until, failure)),
@@ -186,7 +188,10 @@ async fn attempts(
                 backoff::wait(u32::from(used), spec.retry.backoff.0, spec.retry.backoff_max.0, dice)
             }
         };
-        let is_paid = failure.put_aside.is_some() || view.budget.borrow_mut().withdraw(record.ended);
+        // Who could not be connected to has no more to do by a second attempt elsewhere.
+        let is_paid = failure.put_aside.is_some()
+            || outcome::is_connect_failure(failure.fault.kind) && has_others(view, record.ended)
+            || view.budget.borrow_mut().withdraw(record.ended);
         if !is_paid || is_past(x, until) || !body.rewind() {
             return Err(in_time(x, until, failure));
         }

@@ -5,11 +5,13 @@ use crate::exchange::{Failure, Finish};
 use crate::snapshot::Service;
 use crate::view::{Link, ServiceView};
 use crate::worker::Worker;
-use headgate_model::fault::{Blame, FaultKind};
+use headgate_model::fault::{Blame, Fault, FaultKind};
 use headgate_model::signal;
 use headgate_model::spec::BalancePolicy;
 use headgate_model::units::Tick;
+use headgate_observe::log::{self, Level};
 use headgate_observe::request_metrics;
+use headgate_policy::aside::Aside;
 use headgate_policy::balance::peak_ewma::PeakEwma;
 use headgate_policy::breaker::Outcome;
 
@@ -59,6 +61,62 @@ pub(crate) fn count(
     }
 }
 
+/// An attempt goes to the endpoint: if it is to find out whether that can be connected to again, others wait for it.
+#[inline]
+pub(crate) fn ask(link: &Link, now: Tick) {
+    let (failures, until) = link.endpoint.aside();
+    if failures > 0 {
+        let Aside { failures, until } = Aside { failures, until }.ask(now);
+        link.endpoint.set_aside(failures, until);
+    }
+}
+
+/// Puts the endpoint aside when it could not be connected to, and takes it back when it was.
+#[inline]
+pub(crate) fn reach(
+    service: &Service,
+    link: &Link,
+    result: &Result<Finish, Failure>,
+    (began, ended): (Tick, Tick),
+) {
+    let (failures, until) = link.endpoint.aside();
+    match result {
+        Err(Failure { fault, .. }) if is_connect_failure(fault.kind) => {
+            let now = Aside { failures, until }.failed(began, ended);
+            link.endpoint.set_aside(now.failures, now.until);
+            if failures == 0 {
+                tell(service, link, Some(fault));
+            }
+        }
+        Err(Failure { fault, .. }) if fault.kind.blame() != Blame::Upstream => {}
+        _ if failures == 0 => {}
+        _ => {
+            link.endpoint.set_aside(0, Tick(0));
+            tell(service, link, None);
+        }
+    }
+}
+
+pub(crate) fn is_connect_failure(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::ConnectFailed | FaultKind::ConnectTimeout)
+}
+
+#[cold]
+fn tell(service: &Service, link: &Link, fault: Option<&Fault>) {
+    let (service, endpoint) = (&service.state.name, &link.endpoint.name);
+    match fault {
+        Some(fault) => {
+            let fields: log::Fields<'_> =
+                &[("service", service), ("endpoint", endpoint), ("why", &fault.detail)];
+            log::event(Level::Warn, "endpoint cannot be connected to; requests go elsewhere", fields);
+        }
+        None => {
+            let fields: log::Fields<'_> = &[("service", service), ("endpoint", endpoint)];
+            log::event(Level::Info, "endpoint can be connected to again", fields);
+        }
+    }
+}
+
 fn label(result: &Result<Finish, Failure>) -> request_metrics::Outcome {
     match result {
         Ok(_) | Err(Failure { put_aside: Some(_), .. }) => request_metrics::Outcome::Ok,
@@ -75,7 +133,6 @@ fn label(result: &Result<Finish, Failure>) -> request_metrics::Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use headgate_model::fault::Fault;
 
     #[test]
     fn only_the_upstreams_own_failures_count_against_it() {

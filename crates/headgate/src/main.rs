@@ -2,6 +2,7 @@
 
 mod admin_client;
 mod admin_listener;
+mod aside_gauges;
 mod cache_figures;
 mod chaos;
 mod chaos_book;

@@ -2,6 +2,7 @@
 //! signal, a changed file, a reload or an upgrade. It carries no traffic.
 
 use crate::admin_listener::{self, AdminListener};
+use crate::aside_gauges::AsideGauges;
 use crate::chaos_control;
 use crate::curve;
 use crate::file::{ConfigFile, located};
@@ -56,6 +57,7 @@ pub(crate) struct Running {
     admin: Arc<Mutex<AdminListener>>,
     shared: Arc<Shared>,
     metrics: Arc<Mutex<ConfigMetrics>>,
+    asides: AsideGauges,
     stored: StoreMetrics,
     on_disk: Option<Arc<DiskMetrics>>,
     in_redis: Option<Arc<RedisMetrics>>,
@@ -99,6 +101,7 @@ impl State for Running {
     }
 
     fn refresh_metrics(&self) {
+        self.asides.refresh(&self.shared, &self.shared.registry.worker(CONTROL_ID));
         let cache = &self.shared.cache;
         let fill = cache.store.fill();
         self.stored.set(&StoreFigures {
@@ -283,6 +286,7 @@ pub(crate) fn run(
         server: Arc::new(Mutex::new(Some(server))),
         admin: Arc::new(Mutex::new(admin)),
         metrics: Arc::new(Mutex::new(ConfigMetrics::new(&cells))),
+        asides: AsideGauges::default(),
         stored: StoreMetrics::new(&cells),
         on_disk: shared.cache.disk_figures().map(|_| Arc::new(DiskMetrics::new(&cells))),
         in_redis: shared.cache.redis_figures().map(|_| Arc::new(RedisMetrics::new(&cells))),

@@ -47,6 +47,10 @@ pub struct EndpointState {
     /// Nanoseconds on the monotonic clock until which the endpoint is ejected; zero when it is not.
     /// Written by the outlier loop.
     ejected_until: AtomicU64,
+    /// Attempts in a row that could not connect, and until when others go elsewhere. Written by traffic; two words that
+    /// may be of two different attempts, which costs a request at a wrong place.
+    connect_failures: AtomicU32,
+    aside_until: AtomicU64,
     /// When it last came (back) into use; zero means long ago. Written by control loops, read by slow start.
     since: AtomicU64,
     /// Latency estimate in microseconds, as `f32` bits, and when it was folded. Written by traffic; two
@@ -66,6 +70,8 @@ impl EndpointState {
             resolved: ArcSwapOption::empty(),
             health: AtomicU8::new(HealthVerdict::Unknown as u8),
             ejected_until: AtomicU64::new(0),
+            connect_failures: AtomicU32::new(0),
+            aside_until: AtomicU64::new(0),
             since: AtomicU64::new(0),
             latency_us: AtomicU32::new(0),
             latency_at: AtomicU64::new(0),
@@ -124,6 +130,17 @@ impl EndpointState {
 
     pub fn eject_until(&self, until: Tick) {
         self.ejected_until.store(until.0, Relaxed);
+    }
+
+    /// Attempts in a row that could not connect, and until when others go elsewhere.
+    #[must_use]
+    pub fn aside(&self) -> (u32, Tick) {
+        (self.connect_failures.load(Relaxed), Tick(self.aside_until.load(Relaxed)))
+    }
+
+    pub fn set_aside(&self, failures: u32, until: Tick) {
+        self.connect_failures.store(failures, Relaxed);
+        self.aside_until.store(until.0, Relaxed);
     }
 
     /// When it last came into use; `None` when that was before anybody looked.

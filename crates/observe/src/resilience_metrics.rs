@@ -83,6 +83,13 @@ impl BulkheadMetrics {
     }
 }
 
+/// One while no connection to the endpoint could be made and requests go elsewhere.
+#[must_use]
+pub fn aside(cells: &WorkerMetrics, service: &str, endpoint: &str) -> Arc<Gauge> {
+    let help = "One while the endpoint is put aside because it could not be connected to.";
+    cells.gauge("headgate_endpoint_aside", help, &[("service", service), ("endpoint", endpoint)])
+}
+
 /// Counts the requests that a service's fallback gets.
 #[must_use]
 pub fn fallbacks(worker: &WorkerMetrics, service: &str) -> Arc<Counter> {

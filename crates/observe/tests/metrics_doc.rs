@@ -14,7 +14,7 @@ use headgate_observe::prefetch_metrics::PrefetchMetrics;
 use headgate_observe::process::{ConfigMetrics, ProcessMetrics};
 use headgate_observe::registry::{FamilySnapshot, Kind, Registry};
 use headgate_observe::request_metrics::{EndpointMetrics, FaultMetrics, ListenerMetrics, RouteMetrics};
-use headgate_observe::resilience_metrics::{BreakerMetrics, BulkheadMetrics, fallbacks};
+use headgate_observe::resilience_metrics::{BreakerMetrics, BulkheadMetrics, aside, fallbacks};
 
 type Described = BTreeMap<String, (String, BTreeSet<String>)>;
 
@@ -43,7 +43,7 @@ fn in_code() -> Described {
     let _ = FaultMetrics::new(&worker);
     let _ = BreakerMetrics::new(&worker, "s", "e");
     let _ = BulkheadMetrics::new(&worker, "s");
-    let _ = fallbacks(&worker, "s");
+    let _ = (aside(&worker, "s", "e"), fallbacks(&worker, "s"));
     let _ = (RouteCacheMetrics::new(&worker, "r"), StoreMetrics::new(&worker));
     let _ = (DiskMetrics::new(&worker), RedisMetrics::new(&worker));
     let _ = (sample_dropped(&worker), GuardMetrics::new(&worker, "p"));

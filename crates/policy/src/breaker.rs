@@ -89,6 +89,26 @@ impl Breaker {
         }
     }
 
+    /// The breaker of a service whose endpoints have breakers of their own: it needs as many times the evidence, so that
+    /// theirs open first where the fault is theirs.
+    #[must_use]
+    pub fn of_service(spec: &spec::Breaker, endpoints: usize) -> Self {
+        let mut breaker = Self::new(spec);
+        breaker.set_endpoints(spec, endpoints);
+        breaker
+    }
+
+    /// The number of endpoints has changed.
+    pub fn set_endpoints(&mut self, spec: &spec::Breaker, endpoints: usize) {
+        self.minimum_requests =
+            u64::from(spec.minimum_requests.max(1)).saturating_mul(endpoints.max(1) as u64);
+    }
+
+    /// Forgets what has failed: it was the fault of an endpoint that is left alone from here on.
+    pub fn forget(&mut self) {
+        self.window.clear();
+    }
+
     /// Asks to send one request now. A probe must be followed by [`Self::record`]; one that never
     /// reports is given up after the open time.
     pub fn admit(&mut self, now: Tick) -> Admission {

@@ -2,6 +2,7 @@
 //! through a small trait. No clock, socket, lock, thread or global random source; what acts on a
 //! decision lives in `gateway`.
 //!
+//! - [`aside`]: whether an endpoint that could not be connected to is asked again.
 //! - [`balance`]: which endpoint takes a request; one file per policy.
 //! - [`slow_start`]: how much of its weight a recovered endpoint gets.
 //! - [`outlier`]: which endpoints real traffic shows to be bad.
@@ -13,6 +14,7 @@
 //! - [`guard`]: whether a learned policy may act, beside its plain baseline.
 //! - [`retry`]: whether, when and how often to try again.
 
+pub mod aside;
 pub mod balance;
 pub mod breaker;
 pub mod bulkhead;

@@ -220,3 +220,31 @@ fn a_forged_cookie_chooses_nothing() {
     }
     assert_eq!(seen.len(), 2);
 }
+
+#[test]
+fn an_endpoint_that_is_gone_costs_no_request() {
+    let (service, gone) = (Service::named("here"), Port::reserve());
+    for balance in ["round_robin", "least_requests", "ring_hash"] {
+        let settings = format!("balance = \"{balance}\"");
+        let gateway = Headgate::start(&one_service("", &settings, &[gone.address, service.address]));
+        let mut client = gateway.connect();
+        for number in 0..60 {
+            let answer = match number % 3 {
+                0 => client.ask("POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi"),
+                _ => client.get(&format!("/{number}")),
+            };
+            assert_eq!(answer.head.status(), 200, "{balance}: request {number}");
+        }
+    }
+}
+
+#[test]
+fn the_breaker_of_a_service_stays_closed_for_the_fault_of_one_endpoint() {
+    let (sick, well) = (failing(), Service::named("well"));
+    let settings = "breaker = { minimum_requests = 5 }";
+    let gateway = Headgate::start(&one_service("", settings, &[sick.address, well.address]));
+    let mut client = gateway.connect();
+    let answers: Vec<String> = (0..100).map(|_| client.get("/").text()).collect();
+    assert_eq!(sick.requests(), 5, "its own breaker has opened");
+    assert_eq!(well.requests(), 95, "{answers:?}");
+}

@@ -20,7 +20,8 @@ const WINDOW: usize = 10;
 /// So long the admin listener may be silent while faults are there.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// Gauges that tell of an endpoint taken out, by the word for it.
-const ALARMS: [(&str, &str); 3] = [
+const ALARMS: [(&str, &str); 4] = [
+    ("headgate_endpoint_aside", "aside"),
     ("headgate_endpoint_ejected", "ejected"),
     ("headgate_endpoint_unhealthy", "unhealthy"),
     ("headgate_breaker_open", "breaker open"),

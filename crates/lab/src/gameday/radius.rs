@@ -34,7 +34,7 @@ impl Fleet {
             let standing = Standing { weight: series.value, is_out: false };
             fleet.services.entry(service.to_owned()).or_default().insert(endpoint.to_owned(), standing);
         }
-        for name in ["headgate_endpoint_unhealthy", "headgate_endpoint_ejected"] {
+        for name in ["headgate_endpoint_aside", "headgate_endpoint_ejected", "headgate_endpoint_unhealthy"] {
             for series in scrape.named(name).filter(|series| series.value > 0.0) {
                 let service = fleet.services.get_mut(series.label("service"));
                 if let Some(endpoint) = service.and_then(|it| it.get_mut(series.label("endpoint"))) {

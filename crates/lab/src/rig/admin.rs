@@ -11,8 +11,12 @@ use std::time::Duration;
 /// How long the metrics may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Gauges that are above zero for an endpoint that gets nothing.
-const OUT: [&str; 3] =
-    ["headgate_endpoint_unhealthy{", "headgate_endpoint_ejected{", "headgate_breaker_open{"];
+const OUT: [&str; 4] = [
+    "headgate_endpoint_aside{",
+    "headgate_endpoint_unhealthy{",
+    "headgate_endpoint_ejected{",
+    "headgate_breaker_open{",
+];
 
 /// The page `/metrics`.
 pub(super) fn metrics(admin: SocketAddr) -> Result<String, RigError> {
@@ -30,8 +34,8 @@ pub(super) fn target(admin: SocketAddr) -> Result<Target, RigError> {
     Ok(Target::parse(&format!("http://{admin}/"))?)
 }
 
-/// Addresses of the endpoints that are out of use by the metrics: unhealthy, ejected, or behind a breaker that
-/// is not closed.
+/// Addresses of the endpoints that are out of use by the metrics: unhealthy, ejected, put aside, or behind a breaker
+/// that is not closed.
 pub(super) fn out_of_use(metrics: &str) -> BTreeSet<SocketAddr> {
     let out = |line: &str| {
         let labels = OUT.iter().find_map(|name| line.strip_prefix(name))?;

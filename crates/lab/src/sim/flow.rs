@@ -205,9 +205,9 @@ impl Sim {
         if !ask.bypass {
             let settled = Settled {
                 place: usize::from(self.fleet.replicas[record.replica as usize].place),
+                sent: Tick(record.sent_ns),
                 now: Tick(self.now_ns),
-                took: Duration::from_nanos(self.now_ns - record.sent_ns),
-                ok: end == End::Ok,
+                end,
                 admission: record.endpoint_admission,
             };
             let changes = service.upstreams[usize::from(ask.gateway)].settle(&service.policies, &settled);
@@ -283,7 +283,10 @@ impl Sim {
             }
         };
         let upstream = &mut service.upstreams[usize::from(ask.gateway)];
-        upstream.budget.withdraw(Tick(self.now_ns)).then_some(wait)
+        // Who could not be connected to has no more to do by a second attempt elsewhere.
+        let now = Tick(self.now_ns);
+        let is_free = end == End::ConnectFailed && upstream.has_others(now);
+        (is_free || upstream.budget.withdraw(now)).then_some(wait)
     }
 
     /// A call gives back its place in the bulkhead, and the first that waits takes it.

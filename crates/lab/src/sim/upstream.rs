@@ -7,6 +7,7 @@ use super::spec::ServiceSpec;
 use headgate_model::dice::Dice;
 use headgate_model::spec::{BalancePolicy, RetrySpec};
 use headgate_model::units::Tick;
+use headgate_policy::aside::Aside;
 use headgate_policy::balance::peak_ewma::PeakEwma;
 use headgate_policy::balance::{Ask, Balancer, Endpoints, Settings, panic};
 use headgate_policy::breaker::{self, Admission, Breaker, Outcome};
@@ -38,6 +39,7 @@ pub(super) struct Seat {
 struct Link {
     in_flight: u32,
     latency: PeakEwma,
+    aside: Aside,
 }
 
 /// The settings of the policies, one for all gateways.
@@ -83,6 +85,8 @@ struct View<'a> {
     now: Tick,
     slow_start: Duration,
     tried: [u16; 2],
+    /// Also those that could not be connected to lately.
+    any: bool,
 }
 
 /// What a view reads; the balancer itself is borrowed apart from it.
@@ -103,6 +107,7 @@ impl Endpoints for View<'_> {
     fn usable(&self, index: usize) -> bool {
         let known = &self.known;
         !(self.tried[0] != UNTRIED && self.tried.contains(&(index as u16)))
+            && (self.any || !known.links[index].aside.is_aside(self.now))
             && (known.panics || is_well(known.seats, known.outlier, index, self.now))
             && known.breakers.get(index).is_none_or(|breaker| breaker.admits(self.now))
     }
@@ -142,7 +147,7 @@ impl Upstream {
         Self {
             balancer: balancer(policies, seats),
             links: vec![Link::default(); count],
-            service_breaker: spec.breaker.as_ref().map(Breaker::new),
+            service_breaker: spec.breaker.as_ref().map(|spec| Breaker::of_service(spec, count)),
             endpoint_breakers: spec.breaker.iter().flat_map(|spec| vec![Breaker::new(spec); count]).collect(),
             outlier: spec.outlier.as_ref().map(|spec| OutlierDetector::new(spec, count)),
             budget: RetryBudget::new(spec.retry.budget_percent),
@@ -161,6 +166,9 @@ impl Upstream {
         self.links.resize(seats.len(), Link::default());
         if let Some(breaker) = &spec.breaker {
             self.endpoint_breakers.resize(seats.len(), Breaker::new(breaker));
+            if let Some(of_service) = &mut self.service_breaker {
+                of_service.set_endpoints(breaker, seats.len());
+            }
         }
         if let (Some(detector), Some(outlier)) = (&mut self.outlier, &spec.outlier) {
             let from: Vec<Option<usize>> =
@@ -171,7 +179,7 @@ impl Upstream {
 
     /// Forgets what was seen of a replica that another one has taken the place of.
     pub(super) fn forget(&mut self, spec: &ServiceSpec, place: usize) {
-        self.links[place].latency = PeakEwma::default();
+        (self.links[place].latency, self.links[place].aside) = Default::default();
         if let (Some(breaker), Some(spec)) = (self.endpoint_breakers.get_mut(place), &spec.breaker) {
             *breaker = Breaker::new(spec);
         }
@@ -209,15 +217,21 @@ impl Upstream {
             outlier: self.outlier.as_ref(),
             panics: self.panics,
         };
-        let mut view = View { known, now: ask.now, slow_start: policies.slow_start, tried };
+        let mut view = View { known, now: ask.now, slow_start: policies.slow_start, tried, any: false };
         let mut place = self.balancer.choose(ask, &view, dice);
+        if place.is_none() {
+            view.any = true;
+            place = self.balancer.choose(ask, &view, dice);
+        }
         if place.is_none() && tried[0] != UNTRIED {
             // Rather one that failed before than none.
             view.tried = [UNTRIED; 2];
             place = self.balancer.choose(ask, &view, dice);
         }
         let place = place?;
-        self.links[place].in_flight += 1;
+        let link = &mut self.links[place];
+        link.in_flight += 1;
+        link.aside = link.aside.ask(ask.now);
         let breaker = self.endpoint_breakers.get_mut(place);
         Some((place, breaker.map_or(Admission::Allowed, |breaker| breaker.admit(ask.now))))
     }
@@ -225,9 +239,16 @@ impl Upstream {
     /// An attempt at the replica in this place is over, as the gateway sees it; what that changed.
     #[inline]
     pub(super) fn settle(&mut self, policies: &Policies, attempt: &Settled) -> [Option<Change>; 2] {
-        let Settled { place, now, took, ok, admission } = *attempt;
+        let Settled { place, sent, now, end, admission } = *attempt;
+        let (ok, took) = (end == End::Ok, now.since(sent));
         let link = &mut self.links[place];
         link.in_flight -= 1;
+        link.aside = match end {
+            End::ConnectFailed => link.aside.failed(sent, now),
+            // Of who did not answer it is not known whether it was there.
+            End::Timeout => link.aside,
+            _ => Aside::default(),
+        };
         if policies.observes_latency {
             let decay = policies.settings.decay;
             link.latency = match ok {
@@ -243,7 +264,13 @@ impl Upstream {
         }
         let outcome = if ok { Outcome::Success } else { Outcome::Failure };
         if let Some(breaker) = self.endpoint_breakers.get_mut(place) {
-            changes[1] = breaker.record(now, admission, outcome).map(of_breaker);
+            let change = breaker.record(now, admission, outcome);
+            if let (Some(breaker::Change::Opened { .. }), Some(of_service), true) =
+                (change, &mut self.service_breaker, self.links.len() > 1)
+            {
+                of_service.forget();
+            }
+            changes[1] = change.map(of_breaker);
         }
         changes
     }
@@ -272,9 +299,15 @@ impl Upstream {
         changes.into_iter().filter_map(change).collect()
     }
 
+    /// Whether some replica is not known to be gone.
+    pub(super) fn has_others(&self, now: Tick) -> bool {
+        self.links.iter().any(|link| !link.aside.is_aside(now))
+    }
+
     /// Whether a call could be sent to the replica in this place.
     pub(super) fn uses(&self, seats: &[Seat], place: usize, now: Tick) -> bool {
         seats[place].weight > 0
+            && !self.links[place].aside.is_aside(now)
             && (self.panics || is_well(seats, self.outlier.as_ref(), place, now))
             && self.endpoint_breakers.get(place).is_none_or(|breaker| breaker.admits(now))
     }
@@ -294,9 +327,9 @@ impl Upstream {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settled {
     pub(super) place: usize,
+    pub(super) sent: Tick,
     pub(super) now: Tick,
-    pub(super) took: Duration,
-    pub(super) ok: bool,
+    pub(super) end: End,
     /// The word of the replica's breaker.
     pub(super) admission: Admission,
 }

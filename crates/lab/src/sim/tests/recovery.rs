@@ -5,10 +5,11 @@ use crate::sim::Recovery;
 
 const WORKLOAD: &str = "open = { phases = [{ lasts = \"3m\", level = 200 }] }";
 
-fn recovery(policies: &str) -> Recovery {
+fn recovery(what: &str, policies: &str) -> Recovery {
     let system = format!(
-        "[service.shop]\nreplicas = 4\ndoes = [{{ work = {{ exponential = {{ mean = \"5ms\" }} }} }}]\n{policies}\n\
-         [[fault]]\nat = \"30s\"\nlasts = \"40s\"\nwhat = \"kill\"\nservice = \"shop\"\nreplicas = 2\n"
+        "[service.shop]\nreplicas = 4\ntimeout = \"100ms\"\n\
+         does = [{{ work = {{ exponential = {{ mean = \"5ms\" }} }} }}]\n{policies}\n\
+         [[fault]]\nat = \"30s\"\nlasts = \"40s\"\nwhat = {what}\nservice = \"shop\"\nreplicas = 2\n"
     );
     sim(&system, WORKLOAD, 1).unwrap().run_through_fault().unwrap()
 }
@@ -18,26 +19,35 @@ fn seconds(recovery: &Recovery, to: Option<u64>) -> f64 {
 }
 
 #[test]
+fn what_cannot_be_connected_to_is_known_at_once() {
+    let found = recovery("\"kill\"", "");
+    assert!(seconds(&found, found.detected_ns) < 0.1, "{found:?}");
+    assert!(seconds(&found, found.answered_ns) < 2.0, "{found:?}");
+    let restored = seconds(&found, found.restored_ns);
+    assert!((45.0..60.0).contains(&restored), "forty seconds down and a cold start of five: {found:?}");
+}
+
+#[test]
 fn ejection_in_the_data_path_detects_long_before_slow_probes() {
-    let quick = recovery("outlier = { max_ejected_percent = 50 }");
-    let slow = recovery("health = { interval = \"10s\", unhealthy_after = 3 }");
+    let quick = recovery("\"stop\"", "outlier = { max_ejected_percent = 50 }");
+    let slow = recovery("\"stop\"", "health = { interval = \"10s\", unhealthy_after = 3 }");
     assert!(seconds(&quick, quick.detected_ns) < 2.0, "{quick:?}");
     assert!((20.0..=31.0).contains(&seconds(&slow, slow.detected_ns)), "{slow:?}");
     for recovery in [quick, slow] {
         assert!(recovery.detected_ns <= recovery.answered_ns.map(|at| at + 200_000_000), "{recovery:?}");
         let restored = seconds(&recovery, recovery.restored_ns);
         assert!(
-            (45.0..120.0).contains(&restored),
-            "forty seconds down and a cold start of five: {recovery:?}"
+            (30.0..120.0).contains(&restored),
+            "an ejection of thirty seconds, or the fault: {recovery:?}"
         );
     }
 }
 
 #[test]
 fn without_any_policy_it_is_over_when_the_fault_is() {
-    let none = recovery("");
-    assert!((45.0..46.0).contains(&seconds(&none, none.detected_ns)), "{none:?}");
-    assert!((44.0..46.0).contains(&seconds(&none, none.answered_ns)), "{none:?}");
+    let none = recovery("{ fail = 1.0 }", "");
+    assert!((40.0..41.0).contains(&seconds(&none, none.detected_ns)), "{none:?}");
+    assert!((39.0..41.0).contains(&seconds(&none, none.answered_ns)), "{none:?}");
 }
 
 #[test]
