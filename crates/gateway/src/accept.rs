@@ -11,6 +11,7 @@ use crate::worker::Worker;
 use headgate_net::deadline::Deadline;
 use headgate_net::listener::ListenSocket;
 use headgate_net::stream::Stream;
+use headgate_observe::log::{self, Level, PeerEvent};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -128,7 +129,12 @@ impl Door {
                 }
             }
             Err(error) if is_lost_connection(&error) => {}
-            Err(_) => tokio::time::sleep(BREATHER).await,
+            Err(error) => {
+                static FAILED: PeerEvent = PeerEvent::new("accept");
+                let fields: log::Fields<'_> = &[("listener", &self.name), ("error", &error)];
+                log::peer_event(&FAILED, Level::Warn, "cannot accept connections", fields);
+                tokio::time::sleep(BREATHER).await;
+            }
         }
     }
 
@@ -136,13 +142,13 @@ impl Door {
     fn begin(&self, view: Rc<View>, listener: usize, stream: Stream, address: Option<SocketAddr>) {
         let worker = &self.worker;
         let compiled = &view.snapshot.listeners[listener];
-        let Some(place) = compiled.enter() else {
+        let Some(places) = compiled.enter().and_then(|place| Some([place, worker.shared.enter()?])) else {
             view.listeners[listener].metrics.connections_refused.inc();
             return;
         };
         let local = if view.snapshot.sends_proxy_headers { stream.local_address() } else { None };
         let deadline = worker.deadlines.deadline();
-        let admitted = Admitted::new(worker, &view, listener, place);
+        let admitted = Admitted::new(worker, &view, listener, places);
         if greet::needs_none(compiled) {
             let peer = Peer::new(address, &compiled.trusted, false).between(local);
             let greeted = Greeted { stream, peer, protocol: Protocol::Http1 };

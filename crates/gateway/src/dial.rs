@@ -156,6 +156,10 @@ async fn open(x: &Exchange<'_>, endpoint: &EndpointState) -> Result<Stream, Faul
     let mut connecting = pin!(connect::connect(endpoint, turn));
     poll_fn(|cx| match connecting.as_mut().poll(cx) {
         Poll::Ready(Ok(socket)) => Poll::Ready(Ok(Stream::from(socket))),
+        Poll::Ready(Err(error)) if connect::is_own_lack(&error) => Poll::Ready(Err(Fault::new(
+            FaultKind::NoSocket,
+            "the gateway has no file or port left for a connection",
+        ))),
         Poll::Ready(Err(_)) => {
             Poll::Ready(Err(Fault::new(FaultKind::ConnectFailed, "the upstream does not accept connections")))
         }

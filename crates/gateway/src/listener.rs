@@ -67,13 +67,20 @@ impl Listener {
 
     /// Takes a place for one connection; `None` when the limit is reached.
     pub(crate) fn enter(&self) -> Option<Place> {
-        let place = Place(Arc::clone(&self.open));
-        (self.open.fetch_add(1, Relaxed) < self.spec.limits.connections).then_some(place)
+        Place::take(&self.open, self.spec.limits.connections)
     }
 }
 
-/// One connection's place among those that its listener holds; free again when dropped.
+/// One connection's place among those that may be open; free again when dropped.
 pub(crate) struct Place(Arc<AtomicU32>);
+
+impl Place {
+    /// `None` when `most` are taken.
+    pub(crate) fn take(taken: &Arc<AtomicU32>, most: u32) -> Option<Self> {
+        let place = Self(Arc::clone(taken));
+        (taken.fetch_add(1, Relaxed) < most).then_some(place)
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {

@@ -3,6 +3,7 @@
 
 use crate::cache_rules::Cache;
 use crate::clock::WallClock;
+use crate::listener::Place;
 use crate::prefetch_queue::Hub;
 use crate::snapshot::Snapshot;
 use crate::view::{Links, View};
@@ -21,7 +22,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -42,6 +43,9 @@ pub struct Shared {
     stopping: watch::Sender<bool>,
     workers: AtomicUsize,
     hurried: AtomicBool,
+    /// Client connections of all listeners, and how many there may be.
+    open: Arc<AtomicU32>,
+    open_most: AtomicU32,
 }
 
 impl Shared {
@@ -62,7 +66,19 @@ impl Shared {
             stopping: watch::Sender::new(false),
             workers: AtomicUsize::new(0),
             hurried: AtomicBool::new(false),
+            open: Arc::default(),
+            open_most: AtomicU32::new(u32::MAX),
         })
+    }
+
+    /// From here on no more client connections than this are taken, whatever the listeners allow.
+    pub fn limit_connections(&self, most: u32) {
+        self.open_most.store(most, Ordering::Relaxed);
+    }
+
+    /// Takes a place for one client connection; `None` when there are too many.
+    pub(crate) fn enter(&self) -> Option<Place> {
+        Place::take(&self.open, self.open_most.load(Ordering::Relaxed))
     }
 
     #[must_use]

@@ -24,6 +24,7 @@ mod lab;
 mod load;
 mod mistakes;
 mod open;
+mod open_files;
 mod parent;
 mod purge;
 mod reload;

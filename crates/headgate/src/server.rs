@@ -2,6 +2,7 @@
 //! The only place where the crates are wired together.
 
 use crate::chaos_book::{ChaosBook, Entry, compiled};
+use crate::open_files;
 use headgate_gateway::accept::accept;
 use headgate_gateway::prefetch;
 use headgate_gateway::snapshot::{Discovered, Snapshot};
@@ -11,6 +12,7 @@ use headgate_model::signal::{self, SignalReceiver};
 use headgate_model::spec::{self, Config};
 use headgate_net::listener::{self, ListenSocket};
 use headgate_observe::access_log::{AccessLog, AccessLogWriter, Format, RING_BYTES, Target};
+use headgate_observe::log::{self, Level};
 use headgate_observe::registry::Registry;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -90,6 +92,15 @@ impl Server {
         let rules = chaos.with_file(&config);
         snapshot.chaos = compiled(&rules);
         let shared = Shared::new(snapshot, Registry::new(LABEL_SETS));
+        let connections = open_files::raise();
+        shared.limit_connections(connections);
+        let wanted =
+            shared.snapshot().listeners.iter().map(|listener| listener.spec.limits.connections).max();
+        if wanted.is_some_and(|wanted| wanted > connections) {
+            let fields: log::Fields<'_> = &[("connections", &connections)];
+            let message = "the hard limit of open files (ulimit -Hn) allows fewer connections than `limits` of a listener";
+            log::event(Level::Info, message, fields);
+        }
         headgate_gateway::peers::follow(&shared);
         chaos.journal = shared.journal.clone();
         chaos.enter(rules, "start");

@@ -81,6 +81,8 @@ fault_kinds! {
     /// The bulkhead and its queue are full.
     Overloaded = "overloaded", Gateway, 503, Safe;
     QueueTimeout = "queue_timeout", Gateway, 503, Safe;
+    /// No file, port or memory is left for a connection to the upstream.
+    NoSocket = "no_socket", Gateway, 503, Safe;
     Draining = "draining", Gateway, 503, Safe;
     Internal = "internal", Gateway, 500, Never;
     /// A chaos rule cut the client off.

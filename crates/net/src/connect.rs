@@ -33,6 +33,15 @@ pub async fn connect(endpoint: &EndpointState, turn: u64) -> io::Result<Plain> {
     Ok(Plain::Tcp(stream))
 }
 
+/// Whether a failure says nothing of the endpoint: this machine or process has no file, port or memory left for a
+/// connection.
+#[must_use]
+pub fn is_own_lack(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let lacks = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    Errno::from_io_error(error).is_some_and(|errno| lacks.contains(&errno))
+}
+
 async fn by_name(endpoint: &EndpointState, host: &str, port: u16, turn: u64) -> io::Result<TcpStream> {
     match endpoint.resolved() {
         Some(addresses) => first_of(in_turn(&addresses, turn), port).await,

@@ -22,6 +22,7 @@ use crate::tasks::Tasks;
 use headgate_model::decision::Decision;
 use headgate_model::dice::Dice;
 use headgate_model::state::{EndpointState, HealthVerdict, ServiceState};
+use headgate_net::connect::is_own_lack;
 use headgate_observe::counter::{Counter, Gauge};
 use headgate_observe::log::{self, Level, PeerEvent};
 use plan::Plan;
@@ -177,7 +178,9 @@ impl Prober {
                 self.failed.inc()
             }
             let (up, down) = (plan.rule.healthy_after, plan.rule.unhealthy_after);
-            if let Some(verdict) = judge.observe(result.is_ok(), up, down) {
+            // What this process lacks says nothing of the endpoint.
+            let is_told = !matches!(&result, Err(ProbeError::Connect(error)) if is_own_lack(error));
+            if is_told && let Some(verdict) = judge.observe(result.is_ok(), up, down) {
                 self.enact(verdict, &plan, result.err());
             }
             // A tenth more or less, so that gateways and endpoints fall out of step.

@@ -1,6 +1,6 @@
 //! What a client may send and how long it may take: every limit has its status, and the origin is spared.
 
-use crate::support::{Headgate, Origin, Response, Wire, one_service};
+use crate::support::{Headgate, Origin, Port, Response, Service, Wire, one_service};
 use std::time::Duration;
 
 /// Sends what must be refused, expects the connection to end, and nothing at the origin.
@@ -186,4 +186,25 @@ fn each_listener_has_its_own_limit_of_heads() {
         let mut client = Wire::connect(gateway.listener(listener));
         assert_eq!(client.ask(&request).status(), status, "{listener}");
     }
+}
+
+#[test]
+fn clients_leave_files_for_services_and_operators() {
+    let (service, admin) = (Service::named("a"), Port::reserve());
+    let config = format!("admin.bind = \"{}\"\n{}", admin.address, one_service("", "", &[service.address]));
+    let gateway = Headgate::start_under("-n 128", &config);
+    let mut idle: Vec<Wire> = (0..100).map(|_| gateway.connect()).collect();
+    // Half of what is left beside others have a place; those behind them are closed at once.
+    idle.last_mut().unwrap().assert_ended();
+    for client in idle.iter_mut().take(32) {
+        assert_eq!(client.get("/").status(), 200);
+    }
+    assert!(admin.metrics().contains("headgate_connections_refused_total"));
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_as_far_as_it_may_be() {
+    let service = Service::named("a");
+    let gateway = Headgate::start_under("-Sn 64", &one_service("", "", &[service.address]));
+    assert_ne!(gateway.open_files_max(), "64");
 }

@@ -138,6 +138,18 @@ impl Headgate {
         Self::spawn(command, config.matches("[listen.").count(), scratch)
     }
 
+    /// With this configuration, and this `ulimit`.
+    pub(crate) fn start_under(ulimit: &str, config: &str) -> Self {
+        let scratch = scratch();
+        let file = scratch.file("headgate.toml");
+        fs::write(&file, config).unwrap();
+        let run =
+            format!("ulimit {ulimit} && exec {} run {}", env!("CARGO_BIN_EXE_headgate"), file.display());
+        let mut command = Command::new("sh");
+        command.stdin(Stdio::null()).args(["-c", &run]);
+        Self::spawn(command, config.matches("[listen.").count(), scratch)
+    }
+
     /// With this configuration, started by a shell that does something else `before`.
     pub(crate) fn start_after(before: &str, config: &str) -> Self {
         let scratch = scratch();
@@ -269,6 +281,13 @@ impl Headgate {
             assert!(started.elapsed() < PATIENCE, "headgate does not end");
             thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// Files that the process may have open.
+    pub(crate) fn open_files_max(&self) -> String {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        line.split_whitespace().nth(3).unwrap().to_owned()
     }
 
     /// File descriptors that the process has open.
