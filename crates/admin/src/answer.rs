@@ -10,8 +10,10 @@ use bytes::Bytes;
 use headgate_observe::exposition;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -159,7 +161,9 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Answer {
     let config = desk.admin.state.config();
     let hosts = config.admin.as_ref().map_or(&[][..], |admin| &admin.hosts);
-    if let Err(refusal) = check_host(request.uri(), request.headers(), hosts) {
+    // HTTP/1.0 knows no Host; health checkers speak it, and browsers never do.
+    let is_old = request.version() == Version::HTTP_10 && !request.headers().contains_key(HOST);
+    if !is_old && let Err(refusal) = check_host(request.uri(), request.headers(), hosts) {
         return refuse(&refusal);
     }
     let Some(page) = Page::at(request.uri().path()) else {

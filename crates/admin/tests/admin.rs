@@ -312,6 +312,8 @@ async fn web_pages_of_other_sites_get_nothing() {
     for hostless in ["GET /config HTTP/1.1\r\n\r\n", "GET /config HTTP/1.0\r\n\r\n"] {
         assert_eq!(served.ask(hostless).await.status, 400);
     }
+    assert_eq!(served.ask("GET /readyz HTTP/1.0\r\n\r\n").await.status, 200, "of a health checker");
+    assert_eq!(served.ask("GET /readyz HTTP/1.0\r\nHost: evil.example\r\n\r\n").await.status, 421);
     assert_eq!(served.ask("GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await.status, 421);
 
     assert_eq!(served.post("/reload", "Origin: http://evil.example\r\n\r\n").await.status, 403);

@@ -224,7 +224,7 @@ impl Connection {
     async fn refuse(&self, fault: &Fault) -> After {
         self.worker.faults.record(fault.kind);
         self.view.listeners[self.listener].metrics.bad_request(fault.kind);
-        record::log_unread(&self.worker, &self.peer, fault.kind);
+        record::tell_unread(&self.worker, &self.view, &self.peer, fault.kind);
         if fault.kind == FaultKind::ClientClosed {
             return After::Close;
         }

@@ -239,7 +239,7 @@ impl Served {
         {
             for _ in 0..count {
                 self.record(kind);
-                record::log_unread(&self.client.worker, &self.client.peer, kind);
+                record::tell_unread(&self.client.worker, &self.view, &self.client.peer, kind);
             }
         }
     }

@@ -120,9 +120,13 @@ impl Record {
     }
 }
 
-/// Logs a request that could not be read: all that is known is who sent it and what was wrong.
+/// Counts and logs a request that could not be read: all that is known is who sent it and what was wrong.
 #[cold]
-pub(crate) fn log_unread(worker: &Worker, peer: &Peer, fault: FaultKind) {
+pub(crate) fn tell_unread(worker: &Worker, view: &View, peer: &Peer, fault: FaultKind) {
+    // Who went away was answered nothing.
+    if fault != FaultKind::ClientClosed {
+        view.unrouted.record(fault.status(), 0);
+    }
     if let Some(log) = &mut *worker.access_log.borrow_mut() {
         log.record(&AccessRecord {
             start_unix_us: worker.wall.unix_us(worker.now()),

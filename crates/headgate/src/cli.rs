@@ -280,7 +280,7 @@ enum Chaos {
 #[command(group = ArgGroup::new("what").required(true).args(["file", "to"]))]
 struct Run {
     /// The configuration file. Without one, --to is needed.
-    #[arg(conflicts_with_all = ["to", "listen", "http2"])]
+    #[arg(conflicts_with_all = ["to", "listen", "http2", "from", "cache", "balance"])]
     file: Option<PathBuf>,
     /// Endpoints to send everything to: `:3000`, `10.0.0.1:80,10.0.0.2:80`.
     #[arg(long, value_delimiter = ',', value_name = "ENDPOINT", value_parser = flag::endpoint)]

@@ -49,9 +49,12 @@ fn answer(
         writeln!(out, "refused    400: a dot segment in the path")?;
         return Ok(false);
     }
+    // Behind a mapping of ports nobody listens on the one that clients name.
+    let here: Vec<&String> =
+        config.listeners.iter().filter(|(_, spec)| binds(spec, question)).map(|(name, _)| name).collect();
     let (mut listened, mut routed) = (false, false);
     for (index, (name, spec)) in config.listeners.iter().enumerate() {
-        if spec.tls.is_some() != question.tls {
+        if spec.tls.is_some() != question.tls || !(here.is_empty() || here.contains(&name)) {
             continue;
         }
         listened = true;
@@ -64,6 +67,12 @@ fn answer(
         writeln!(out, "listener   none {wanted}; ask with {other}://")?;
     }
     Ok(routed)
+}
+
+/// Whether the listener is at the port that the URL names.
+fn binds(spec: &ListenSpec, question: &Question<'_>) -> bool {
+    let port = spec.bind.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    port.is_some() && port == question.port && spec.tls.is_some() == question.tls
 }
 
 fn explain_listener(name: &str, spec: &ListenSpec, out: &mut String) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 use crate::mistakes::Mistakes;
 use crate::say::Failure;
 use headgate_gateway::compile_error::CompileError;
+use headgate_model::address::BindAddress;
 use headgate_model::spec::{AccessLog, AdminSpec, Config};
 use headgate_model::{ConfigError, locate, warnings};
 use headgate_observe::log::{self, Level};
@@ -33,13 +34,15 @@ impl ConfigFile {
             let summary = warning.summary();
             log::event(Level::Warn, "configuration: a warning", &[("place", &summary)]);
         }
-        self.overrides.apply(&mut config);
+        self.overrides.apply(&mut config)?;
         Ok(config)
     }
 }
 
 impl Overrides {
-    pub(crate) fn apply(&self, config: &mut Config) {
+    /// # Errors
+    /// When the admin listener would be reached at the address of another one.
+    pub(crate) fn apply(&self, config: &mut Config) -> Result<(), Failure> {
         if self.workers.is_some() {
             config.workers = self.workers;
         }
@@ -50,6 +53,21 @@ impl Overrides {
         if let Some(format) = &self.access_log {
             config.log = Some(AccessLog { format: format.clone().into(), path: None });
         }
+        self.admin.as_deref().map_or(Ok(()), |admin| apart(admin, config))
+    }
+}
+
+/// Clients of a listener must not come to the admin listener. What the file says of both was checked with it.
+fn apart(admin: &str, config: &Config) -> Result<(), Failure> {
+    let Ok(place) = admin.parse::<BindAddress>() else { return Ok(()) };
+    let same = config.listeners.iter().find(|(_, listener)| {
+        listener.bind.parse::<BindAddress>().is_ok_and(|address| address.clashes(&place))
+    });
+    match same {
+        Some((name, _)) => {
+            Err(format!("--admin {admin} is where the listener {name} is; write another address").into())
+        }
+        None => Ok(()),
     }
 }
 

@@ -125,6 +125,6 @@ fn from_flags(flags: &RunFlags) -> Result<Config, Failure> {
         cache: flags.cache.then_some(CacheChoice::Switch(true)),
         ..RouteSpec::default()
     });
-    flags.overrides.apply(&mut config);
+    flags.overrides.apply(&mut config)?;
     Ok(config)
 }

@@ -28,10 +28,14 @@ impl BindAddress {
     pub fn clashes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Unix(a), Self::Unix(b)) => a == b,
-            (Self::Ip(a), Self::Ip(b)) => a == b && a.port() != 0,
+            (Self::Ip(a), Self::Ip(b)) => {
+                let all = a.ip().is_unspecified() || b.ip().is_unspecified();
+                let same = a.ip() == b.ip() || all && a.is_ipv4() == b.is_ipv4();
+                same && a.port() == b.port() && a.port() != 0
+            }
             (Self::Every { port }, Self::Every { port: other }) => port == other && *port != 0,
             (Self::Every { port }, Self::Ip(ip)) | (Self::Ip(ip), Self::Every { port }) => {
-                ip.ip().is_unspecified() && ip.port() == *port && *port != 0
+                ip.port() == *port && *port != 0
             }
             (Self::Unix(_), _) | (_, Self::Unix(_)) => false,
         }
@@ -271,7 +275,10 @@ mod tests {
         for (a, b, expected) in [
             (":80", "0.0.0.0:80", true),
             (":80", "[::]:80", true),
-            (":80", "10.0.0.1:80", false),
+            (":80", "10.0.0.1:80", true),
+            ("0.0.0.0:80", "10.0.0.1:80", true),
+            ("[::]:80", "10.0.0.1:80", false),
+            ("10.0.0.1:80", "10.0.0.2:80", false),
             (":80", ":81", false),
             (":0", ":0", false),
             ("unix:/a", "unix:/a", true),

@@ -101,7 +101,7 @@ async fn serve(
     if let Err(fault) = rendered {
         worker.faults.record(fault.kind);
         view.listeners[listener].metrics.bad_request(fault.kind);
-        record::log_unread(worker, &client.peer, fault.kind);
+        record::tell_unread(worker, view, &client.peer, fault.kind);
         let pause = spec.timeouts.body.0;
         let to = respond::To { client: &mut to_client, wall: &worker.wall, deadline: &download, pause };
         // A client that does not take it is told nothing else.

@@ -7,6 +7,8 @@ pub(super) struct Question<'a> {
     pub(super) method: &'a str,
     pub(super) tls: bool,
     pub(super) host: &'a str,
+    /// Where the URL names one.
+    pub(super) port: Option<u16>,
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     headers: Vec<(String, String)>,
@@ -41,6 +43,7 @@ impl<'a> Question<'a> {
         let rest = rest.split('#').next().unwrap_or_default();
         let path_start = rest.find(['/', '?']).unwrap_or(rest.len());
         let (host, target) = rest.split_at(path_start);
+        let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         let (path, query) =
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let path = if path.is_empty() { "/" } else { path };
@@ -50,7 +53,7 @@ impl<'a> Question<'a> {
             Ok::<_, String>((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
         };
         let headers = headers.iter().map(header).collect::<Result<_, _>>()?;
-        Ok(Self { method, tls, host, path, query, headers })
+        Ok(Self { method, tls, host, port, path, query, headers })
     }
 
     /// What the route table is asked.

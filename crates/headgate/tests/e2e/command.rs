@@ -56,6 +56,26 @@ fn an_address_in_use_is_named_with_its_listener() {
 }
 
 #[test]
+fn clients_do_not_come_to_the_admin_listener_by_a_flag() {
+    let scratch = scratch();
+    let file = scratch.file("headgate.toml");
+    fs::write(&file, GOOD.replace("127.0.0.1:0", "0.0.0.0:18089")).unwrap();
+    let file = file.to_str().unwrap();
+    let admin = "127.0.0.1:18089";
+    for arguments in
+        [&["run", file, "--admin", admin][..], &["run", "--to", ":1", "--listen", admin, "--admin", admin]]
+    {
+        let output = output(arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && text.contains("write another address"), "{text}");
+    }
+    for flag in ["--cache", "--balance=p2c", "--from=a.test"] {
+        let output = output(&["run", file, flag]);
+        assert!(!output.status.success(), "{flag} would be ignored beside a file");
+    }
+}
+
+#[test]
 fn run_needs_a_file_or_an_endpoint() {
     let output = output(&["run"]);
     assert_eq!(output.status.code(), Some(2));

@@ -122,3 +122,24 @@ fn a_request_that_no_route_takes_has_an_exit_code_of_its_own() {
     assert_says(&text, &["answered 404"]);
     assert_eq!(explain(&config, "GET /no-url").1, Some(1));
 }
+
+#[test]
+fn a_port_in_the_url_chooses_the_listener() {
+    let scratch = scratch();
+    let file = scratch.file("headgate.toml");
+    let route = |listener: &str| {
+        format!(
+            "[[route]]\nmatch = \"/*\"\nlisteners = [\"{listener}\"]\nrespond = {{ body = \"{listener}\" }}\n"
+        )
+    };
+    let listeners = "[listen.one]\nbind = \":18211\"\n[listen.two]\nbind = \":18212\"\n";
+    fs::write(&file, format!("{listeners}{}{}", route("one"), route("two"))).unwrap();
+    let explained = |url: &str| {
+        let output = output(&["explain", file.to_str().unwrap(), url]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        ["one", "two"].map(|name| text.contains(&format!("listener   {name}")))
+    };
+    assert_eq!(explained("http://a.test:18212/"), [false, true]);
+    assert_eq!(explained("http://a.test/"), [true, true]);
+    assert_eq!(explained("http://a.test:80/"), [true, true], "a port may be mapped");
+}

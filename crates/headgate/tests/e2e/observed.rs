@@ -211,6 +211,7 @@ fn metrics_count_what_happened() {
         ),
         format!("headgate_upstream_connections_opened_total{{endpoint=\"{endpoint}\",service=\"app\"}} 1"),
         "headgate_bad_requests_total{listener=\"web\",reason=\"bad_request\"} 1".to_owned(),
+        "headgate_requests_total{code=\"4xx\",route=\"none\",service=\"\"} 1".to_owned(),
     ] {
         assert!(text.lines().any(|got| got == line), "{line} is not in\n{text}");
     }
