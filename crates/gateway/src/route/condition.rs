@@ -53,11 +53,15 @@ impl Conditions {
             value: (value != "*").then(|| value.as_bytes().into()),
         };
         let header = |(name, value): &(String, String)| wanted(&(name.to_ascii_lowercase(), value.clone()));
+        let parameter = |(name, value): &(String, String)| Wanted {
+            name: String::from_utf8_lossy(&decoded(name.as_bytes()).collect::<Vec<_>>()).into(),
+            value: (value != "*").then(|| decoded(value.as_bytes()).collect()),
+        };
         Self {
             listeners: rule.listeners.as_slice().into(),
             methods: rule.methods.iter().map(|method| method.as_bytes().into()).collect(),
             headers: rule.headers.iter().map(header).collect(),
-            query: rule.query.iter().map(wanted).collect(),
+            query: rule.query.iter().map(parameter).collect(),
         }
     }
 
@@ -86,7 +90,12 @@ impl Conditions {
         if let Some(unmet) = self.headers.iter().find(header) {
             return Verdict::Header(&unmet.name);
         }
-        let query = |wanted: &&Wanted| !wanted.accepts(parameter(ask.query, wanted.name.as_bytes()));
+        let query = |wanted: &&Wanted| {
+            let found = parameter(ask.query, wanted.name.as_bytes());
+            found.is_none_or(|found| {
+                wanted.value.as_ref().is_some_and(|value| !decoded(found).eq(value.iter().copied()))
+            })
+        };
         if let Some(unmet) = self.query.iter().find(query) {
             return Verdict::Query(&unmet.name);
         }
@@ -114,14 +123,30 @@ impl Wanted {
     }
 }
 
-/// The value of the first parameter of that name: what stands between `=` and the next `&`, empty where
-/// there is no `=`. Bytes are compared as they came; neither percent-encoding nor `+` is decoded, so a
-/// condition is written the way clients send it.
+/// The value of the first parameter of that name as it came: what stands between `=` and the next `&`, empty where there is
+/// no `=`. Names are compared decoded: a rule about `debug` is one about `de%62ug`.
 fn parameter<'q>(query: Option<&'q [u8]>, name: &[u8]) -> Option<&'q [u8]> {
-    query?.split(|&byte| byte == b'&').find_map(|pair| match pair.strip_prefix(name)? {
-        [] => Some(&[][..]),
-        [b'=', value @ ..] => Some(value),
-        _ => None,
+    query?.split(|&byte| byte == b'&').find_map(|pair| {
+        let end = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+        let found = decoded(&pair[..end]).eq(name.iter().copied());
+        found.then(|| pair.get(end + 1..).unwrap_or_default())
+    })
+}
+
+/// The bytes that services read: percent-encoding (RFC 3986 section 2.1) and `+` for a blank, as in forms. What is not
+/// rightly encoded stays as it is.
+fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
+    let digit = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (&first, behind) = rest.split_first()?;
+        let encoded = digit(behind.first()).zip(digit(behind.get(1))).filter(|_| first == b'%');
+        rest = if encoded.is_some() { &behind[2..] } else { behind };
+        Some(match encoded {
+            Some((high, low)) => (high << 4 | low) as u8,
+            None if first == b'+' => b' ',
+            None => first,
+        })
     })
 }
 
@@ -141,7 +166,10 @@ mod tests {
             ("ab=1&a=2", "a", Some("2")),
             ("xa=1", "a", None),
             ("&&a=1", "a", Some("1")),
-            ("%61=1", "a", None),
+            ("%61=1", "a", Some("1")),
+            ("%6=1&a%2=2", "a%2", Some("2")),
+            ("%=1", "%", Some("1")),
+            ("a+b=1", "a b", Some("1")),
             ("a=%31+x", "a", Some("%31+x")),
             ("", "a", None),
         ] {
@@ -149,5 +177,6 @@ mod tests {
             assert_eq!(got, value.map(str::as_bytes), "{name} in {query}");
         }
         assert_eq!(parameter(None, b"a"), None);
+        assert!(decoded(b"%31+x%zz%C3").eq(*b"1 x%zz\xc3"));
     }
 }
