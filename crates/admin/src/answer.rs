@@ -28,7 +28,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const TOML: &str = "application/toml";
 
-const PATHS: [(&str, Page, &str); 11] = [
+const PATHS: [(&str, Page, &str); 12] = [
     ("/", Page::Index, "this list"),
     ("/metrics", Page::Metrics, "metrics in the Prometheus text format"),
     ("/healthz", Page::Alive, "200 while the process is alive"),
@@ -47,6 +47,11 @@ const PATHS: [(&str, Page, &str); 11] = [
         "takes responses out of the cache: POST {\"url\": ...}, or prefix, tag, everything; soft makes them stale",
     ),
     ("/cache/curve", Page::Curve, "what more memory would save, or less, as JSON; headgate cache draws it"),
+    (
+        "/guard",
+        Page::Guard,
+        "where learned policies stand, as JSON; POST {\"policy\": ..., \"mode\": off, shadow or on}, or share_percent",
+    ),
     (
         "/chaos",
         Page::Chaos,
@@ -69,6 +74,7 @@ enum Page {
     Reload,
     Purge,
     Curve,
+    Guard,
     Chaos,
     /// One chaos rule.
     ChaosRule,
@@ -79,6 +85,7 @@ impl Page {
         match self {
             Self::Reload | Self::Purge => &[Method::POST],
             Self::Chaos => &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
+            Self::Guard => &[Method::GET, Method::HEAD, Method::POST],
             Self::ChaosRule => &[Method::DELETE],
             _ => &[Method::GET, Method::HEAD],
         }
@@ -196,7 +203,19 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Answer {
             Some(curve) => respond(StatusCode::OK, JSON, curve.into()),
             None => say(StatusCode::NOT_FOUND, NO_CURVE),
         },
+        Page::Guard => guard(&**state, request).await,
         Page::Chaos | Page::ChaosRule => chaos(&**state, request).await,
+    }
+}
+
+async fn guard(state: &dyn State, request: Request<Incoming>) -> Answer {
+    if *request.method() != Method::POST {
+        return respond(StatusCode::OK, JSON, state.guards().into());
+    }
+    match collect(request.into_body()).await.map(|text| state.set_guard(&text)) {
+        Ok(Ok(done)) => say(StatusCode::OK, &done),
+        Ok(Err(why)) => say(StatusCode::UNPROCESSABLE_ENTITY, &why),
+        Err(refusal) => refuse(&refusal),
     }
 }
 

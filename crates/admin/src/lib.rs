@@ -52,6 +52,15 @@ pub trait State: Send + Sync {
     /// What other sizes of the cache would save, as JSON. None: nothing watches that, or it has not seen enough.
     fn cache_curve(&self) -> Option<String>;
 
+    /// The guards of learned policies, as JSON.
+    fn guards(&self) -> String;
+
+    /// Has a guard enter a mode, as a JSON text says. A line that says what was done, or what is wrong with the text.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    fn set_guard(&self, text: &[u8]) -> Result<String, String>;
+
     /// Brings metrics up to date that nobody counts as things happen; called before each scrape.
     fn refresh_metrics(&self);
 

@@ -3,7 +3,8 @@
 
 use crate::cache_rules::{Cache, kind};
 use crate::cache_size::{Bounds, Sizer};
-use crate::guarded::{Guarded, Names};
+use crate::guard_desk::{GuardDesk, Names};
+use crate::guarded::Guarded;
 use crate::worker::Shared;
 use headgate_cache::rule::Policy;
 use headgate_cache::tend::{Course, Tended, Turn, Watch};
@@ -36,7 +37,8 @@ pub async fn run(shared: Arc<Shared>) {
         let shared = Arc::clone(&shared);
         // The duels play some thousand requests, while others here wait for nothing so long.
         let look = spawn_blocking(move || {
-            let pace = keeper.look(&shared.cache, &shared.snapshot().config.cache, shared.now());
+            let (spec, now) = (&shared.snapshot().config.cache, shared.now());
+            let pace = keeper.look(&shared.cache, &shared.guards, spec, now);
             (keeper, pace)
         });
         let Ok((back, pace)) = look.await else {
@@ -70,10 +72,10 @@ impl Keeper {
     }
 
     /// Looks once; the time until the next look.
-    fn look(&mut self, cache: &Cache, spec: &CacheSpec, now: Tick) -> Duration {
+    fn look(&mut self, cache: &Cache, guards: &GuardDesk, spec: &CacheSpec, now: Tick) -> Duration {
         let watched = (spec.eviction, spec.goal(), spec.guard());
         if self.watched.as_ref() != Some(&watched) {
-            self.guarded = self.guard(spec);
+            self.guarded = self.guard(guards, spec);
             self.watched = Some(watched);
         }
         let sizer = self.size(spec);
@@ -115,12 +117,12 @@ impl Keeper {
     }
 
     /// A guard for adaptive eviction, where it is wanted.
-    fn guard(&self, spec: &CacheSpec) -> Option<Guarded> {
+    fn guard(&self, guards: &GuardDesk, spec: &CacheSpec) -> Option<Guarded> {
         if spec.eviction != EvictionPolicy::Adaptive || spec.guard().mode == GuardMode::Off {
             return None;
         }
         let names = Names { policy: POLICY, subject: "cache", baseline: kind(spec.guard().baseline).name() };
-        match Guarded::new(settings(spec), names, self.journal.clone(), &self.cells) {
+        match Guarded::new(settings(spec), names, self.journal.clone(), guards, &self.cells) {
             Ok(guarded) => Some(guarded),
             Err(error) => {
                 // Validation lets nothing come this far.
@@ -248,14 +250,17 @@ mod tests {
     fn a_reload_takes_effect_and_what_is_plain_has_no_guard() {
         let registry = Registry::default();
         let mut keeper = Keeper::new(Journal::new(&registry.worker(1)), registry.worker(2));
-        let cache = Cache::new(&spec("memory = \"64MiB\""), 2);
-        keeper.look(&cache, &spec("memory = \"64MiB\""), Tick(1));
+        let (cache, desk) = (Cache::new(&spec("memory = \"64MiB\""), 2), GuardDesk::default());
+        keeper.look(&cache, &desk, &spec("memory = \"64MiB\""), Tick(1));
         assert!(keeper.guarded.is_none());
         let adaptive = spec("memory = \"64MiB\"\neviction = \"adaptive\"\nguard = { window = \"50ms\" }");
-        assert_eq!(keeper.look(&cache, &adaptive, Tick(2)), Duration::from_millis(50));
+        assert_eq!(keeper.look(&cache, &desk, &adaptive, Tick(2)), Duration::from_millis(50));
         assert_eq!(keeper.guarded.as_ref().unwrap().stage(), Stage::Shadow);
+        assert!(desk.order("evict.adaptive", Mode::On));
+        keeper.look(&cache, &desk, &adaptive, Tick(3));
+        assert_eq!(keeper.guarded.as_ref().unwrap().stage(), Stage::On);
         let off = spec("memory = \"32MiB\"\neviction = \"adaptive\"\nguard = { mode = \"off\" }");
-        assert_eq!(keeper.look(&cache, &off, Tick(3)), PACE);
+        assert_eq!(keeper.look(&cache, &desk, &off, Tick(3)), PACE);
         assert!(keeper.guarded.is_none());
         assert!(cache.hold(8 << 20) && !cache.hold(1), "a quarter of the new size");
     }

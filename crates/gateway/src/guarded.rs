@@ -2,29 +2,20 @@
 //! the metrics. It knows nothing of what the learned policy decides; whoever owns one puts it behind a lock that no
 //! request waits for, and lets copies of [`Guarded::split`] ride with the traffic.
 
+use crate::guard_desk::{GuardDesk, Names, Place, Standing};
 use headgate_model::decision::{Figure, Outcome};
 use headgate_model::units::Tick;
 use headgate_observe::guard_metrics::{GuardMetrics, GuardStage, SwitchCause};
 use headgate_observe::journal::Journal;
 use headgate_observe::registry::WorkerMetrics;
 use headgate_policy::guard::{
-    Arm, Better, Cause, FalseAlarms, Guard, Mode, Paired, Settings, SettingsError, Split, Stage,
+    Arm, Better, Cause, FalseAlarms, Guard, Mode, Paired, Settings, SettingsError, Split, Stage, Switch,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Windows after which the journal is told for the first time how a switch turned out.
 const FIRST_LOOK_WINDOWS: u32 = 64;
-
-/// How the journal and the metrics call what is guarded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
-    /// The learned policy: `evict.adaptive`.
-    pub policy: &'static str,
-    /// What it decides about: `cache`.
-    pub subject: &'static str,
-    /// What decides otherwise: `s3fifo`.
-    pub baseline: &'static str,
-}
 
 /// One guard with what is told of it.
 #[derive(Debug)]
@@ -41,6 +32,7 @@ pub struct Guarded {
     /// Units of the arm that has fewer, as the metrics know them.
     counted: u64,
     last: Option<Last>,
+    place: Arc<Place>,
 }
 
 /// A sum of values over their units.
@@ -71,6 +63,7 @@ impl Guarded {
         settings: Settings,
         names: Names,
         journal: Journal,
+        desk: &GuardDesk,
         cells: &WorkerMetrics,
     ) -> Result<Self, SettingsError> {
         let window = settings.window;
@@ -78,6 +71,8 @@ impl Guarded {
         let goal = (settings.goal.name, settings.goal.unit, more_is_better);
         let metrics = GuardMetrics::new(cells, names.policy);
         let guard = Guard::new(settings)?;
+        let standing = Standing { names: names.clone(), stage: guard.stage(), evidence: Vec::new() };
+        let place = desk.join(standing);
         let guarded = Self {
             guard,
             names,
@@ -88,6 +83,7 @@ impl Guarded {
             since: Default::default(),
             counted: 0,
             last: None,
+            place,
         };
         guarded.show();
         Ok(guarded)
@@ -121,20 +117,22 @@ impl Guarded {
         }
     }
 
-    /// Judges once per window; to be called about as often. A switch is journaled, and what came of the one before is
-    /// added to that; the new stage.
+    /// Judges once per window, and does what an operator says; to be called about as often. A switch is journaled, and
+    /// what came of the one before is added to that; the new stage.
     pub fn tick(&mut self, now: Tick) -> Option<Stage> {
         let equals = |guard: &Guard| {
             let FalseAlarms { attempts, worse, better } = guard.false_alarms();
             [attempts, worse, better]
         };
         let before = equals(&self.guard);
-        let switch = self.guard.tick(now);
+        let ordered = self.place.take_order().and_then(|mode| self.guard.set(mode, now).ok());
+        let switch = ordered.or_else(|| self.guard.tick(now));
         self.metrics.tested_equals(equals(&self.guard), before);
         let few = self.since.iter().fold(f64::INFINITY, |few, arm| few.min(arm.units)) as u64;
         let [learned, baseline] = self.since.map(Sum::mean);
         self.metrics.compare(learned, baseline, few.saturating_sub(self.counted));
         self.counted = few;
+        self.place.show(self.guard.stage(), self.guard.evidence());
         let Some(switch) = switch else {
             let is_due = |last: &Last| {
                 !last.is_told && now.since(last.at) >= self.window.saturating_mul(FIRST_LOOK_WINDOWS)
@@ -144,6 +142,12 @@ impl Guarded {
             }
             return None;
         };
+        self.tell(&switch, now);
+        Some(switch.to)
+    }
+
+    /// A switch, to the journal and the metrics.
+    fn tell(&mut self, switch: &Switch, now: Tick) {
         self.tell_outcome(now);
         let Names { policy, subject, baseline } = self.names;
         let id = self.journal.record(switch.decision(policy, subject, baseline));
@@ -160,18 +164,13 @@ impl Guarded {
             Cause::FalseAlarm => SwitchCause::FalseAlarm,
         });
         self.show();
-        Some(switch.to)
     }
 
     /// The learned policy is not asked any more, by the configuration.
     pub fn end(&mut self, now: Tick) {
-        self.tell_outcome(now);
         if let Ok(switch) = self.guard.set(Mode::Off, now) {
-            let Names { policy, subject, baseline } = self.names;
-            self.journal.record(switch.decision(policy, subject, baseline));
-            self.metrics.switched(SwitchCause::Operator);
+            self.tell(&switch, now);
         }
-        self.show();
     }
 
     fn add(&mut self, arm: Arm, value: f64, units: f64) {
@@ -233,6 +232,7 @@ mod tests {
 
     struct World {
         guarded: Guarded,
+        desk: GuardDesk,
         registry: Registry,
         journal: Journal,
         now: Tick,
@@ -245,8 +245,9 @@ mod tests {
             let goal = Metric { name: "hit ratio", unit: "", better: Better::Higher, low: 0.0, high: 1.0 };
             let settings = Settings { window: SECOND, ..Settings::new(goal) };
             let names = Names { policy: "evict.adaptive", subject: "cache", baseline: "s3fifo" };
-            let guarded = Guarded::new(settings, names, journal.clone(), &registry.worker(9)).unwrap();
-            Self { guarded, registry, journal, now: Tick(1) }
+            let desk = GuardDesk::default();
+            let guarded = Guarded::new(settings, names, journal.clone(), &desk, &registry.worker(9)).unwrap();
+            Self { guarded, desk, registry, journal, now: Tick(1) }
         }
 
         /// Windows with that gain and a little that goes up and down, until there is a switch.
@@ -295,6 +296,25 @@ mod tests {
         ] {
             assert!(metrics.contains(line), "{line}: {metrics}");
         }
+    }
+
+    #[test]
+    fn an_operators_word_holds_from_the_next_look_on() {
+        let mut world = World::new();
+        let mut order = |mode| {
+            assert!(world.desk.order("evict.adaptive", mode));
+            world.now = world.now + SECOND;
+            world.guarded.tick(world.now)
+        };
+        assert_eq!(order(Mode::On), Some(Stage::On));
+        assert_eq!(order(Mode::Off), Some(Stage::Off), "also back");
+        assert_eq!(order(Mode::Shadow), Some(Stage::Shadow), "and out of that again");
+        let entries = world.journal.page(&Query::default()).entries;
+        assert!(
+            entries.len() == 3 && entries[0].decision.because.contains("an operator said so"),
+            "{entries:?}"
+        );
+        assert_eq!(world.desk.list()[0].names.policy, "evict.adaptive");
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod dispatch;
 mod exchange;
 mod fallback;
 mod greet;
+pub mod guard_desk;
 pub mod guarded;
 mod head_fields;
 mod http1;

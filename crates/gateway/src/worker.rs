@@ -3,6 +3,7 @@
 
 use crate::cache_rules::Cache;
 use crate::clock::WallClock;
+use crate::guard_desk::GuardDesk;
 use crate::listener::Place;
 use crate::prefetch_queue::Hub;
 use crate::snapshot::Snapshot;
@@ -36,6 +37,7 @@ pub struct Shared {
     pub registry: Registry,
     pub cache: Cache,
     pub journal: Journal,
+    pub guards: GuardDesk,
     /// Where fetching ahead is on.
     pub(crate) prefetch: ArcSwapOption<Hub>,
     /// Zero of the monotonic clock.
@@ -60,6 +62,7 @@ impl Shared {
             generation: AtomicU64::new(generation),
             changed: watch::Sender::new(generation),
             journal: Journal::new(&registry.worker(usize::MAX)),
+            guards: GuardDesk::default(),
             prefetch: ArcSwapOption::empty(),
             registry,
             started: Instant::now(),

@@ -14,7 +14,7 @@ use crate::say::Failure;
 use crate::service::ServiceOptions;
 use crate::top::{self, TopOptions};
 use crate::why::{self, WhyOptions};
-use crate::{chaos, curve, demo, dns, explain, fit, flag, gameday, import, lab, purge, reload, say};
+use crate::{chaos, curve, demo, dns, explain, fit, flag, gameday, guards, import, lab, purge, reload, say};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use headgate_lab::rig::ReplicaSpec;
 use headgate_lab::workload::Distribution;
@@ -132,6 +132,20 @@ enum Command {
     Cache {
         /// As JSON, on one line.
         #[arg(long)]
+        json: bool,
+        /// Its admin address.
+        #[arg(long, default_value = ADMIN, value_name = "ADDRESS")]
+        admin: String,
+    },
+    /// Say where the learned policies of a running Headgate stand, or have one enter a mode.
+    Guard {
+        /// A learned policy: `evict.adaptive`, `prefetch`. Without it all are listed.
+        #[arg(requires = "mode")]
+        policy: Option<String>,
+        /// `off`, `shadow`, `on`, or a share like `20%`. It goes no further on evidence alone.
+        mode: Option<String>,
+        /// As JSON, on one line.
+        #[arg(long, conflicts_with = "policy")]
         json: bool,
         /// Its admin address.
         #[arg(long, default_value = ADMIN, value_name = "ADDRESS")]
@@ -430,6 +444,10 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Reload { admin } => reload::run(&admin),
         Command::Cache { json, admin } => curve::run(&admin, json),
+        Command::Guard { policy: Some(policy), mode: Some(mode), admin, .. } => {
+            guards::tell(&admin, policy, &mode)
+        }
+        Command::Guard { json, admin, .. } => guards::list(&admin, json),
         Command::Lab(Lab::Run { file, out, threads, sim: _, rig }) => {
             lab::run(&lab::RunOptions { file, out, threads: threads.map(usize::from), rig })
         }

@@ -17,6 +17,7 @@ mod file;
 mod fit;
 mod flag;
 mod gameday;
+mod guards;
 mod import;
 mod interrupt;
 mod journal;

@@ -6,6 +6,7 @@ use crate::aside_gauges::AsideGauges;
 use crate::chaos_control;
 use crate::curve;
 use crate::file::{ConfigFile, located};
+use crate::guards;
 use crate::journal;
 use crate::mistakes::one_line;
 use crate::say::Failure;
@@ -98,6 +99,14 @@ impl State for Running {
 
     fn cache_curve(&self) -> Option<String> {
         curve::answer(&self.shared)
+    }
+
+    fn guards(&self) -> String {
+        guards::listed(&self.shared)
+    }
+
+    fn set_guard(&self, text: &[u8]) -> Result<String, String> {
+        guards::set(&self.shared, text)
     }
 
     fn refresh_metrics(&self) {

@@ -3,7 +3,8 @@
 
 use crate::cache::{Candidacy, candidacy};
 use crate::clock::WallClock;
-use crate::guarded::{Guarded, Names};
+use crate::guard_desk::Names;
+use crate::guarded::Guarded;
 use crate::prefetch_queue::{Ends, Order, Origin, Told, question, read};
 use crate::snapshot::Snapshot;
 use crate::worker::Shared;
@@ -82,7 +83,7 @@ impl Learner {
         let cells = shared.registry.worker(CELLS_ID);
         Ok(Self {
             desk: Desk::new(settings),
-            guarded: Guarded::new(guard, names, shared.journal.clone(), &cells)?,
+            guarded: Guarded::new(guard, names, shared.journal.clone(), &shared.guards, &cells)?,
             metrics: PrefetchMetrics::new(&cells),
             sent: Vec::new(),
             last: None,

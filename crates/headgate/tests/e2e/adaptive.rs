@@ -1,10 +1,11 @@
 //! Adaptive eviction under its guard, as an operator meets it: let in by evidence, told by `headgate why`, shown in
 //! metrics, and what more memory would buy.
 
-use crate::support::{Headgate, Port, Service, Wire, one_service, output, response};
+use crate::support::{Headgate, PATIENCE, Port, Service, Wire, one_service, output, response};
 use headgate_model::dice::Dice;
 use rustix::process::Signal;
 use std::fs;
+use std::time::Instant;
 
 /// A guard that needs few requests: windows of 100 and more.
 const CACHE: &str = "[cache]\nmemory = \"2MiB\"\neviction = \"adaptive\"\nguard = { window = \"20ms\" }\n";
@@ -91,4 +92,28 @@ fn it_is_let_in_by_evidence_and_says_why_and_what_more_memory_would_buy() {
     }
     assert!(bytes() <= 1 << 20, "{}", bytes());
     assert!(said(&["cache", "--admin", &place]).contains("there is no curve"));
+}
+
+#[test]
+fn an_operator_sees_where_it_stands_and_has_the_last_word() {
+    let (service, admin) = (service(), Port::reserve());
+    let place = admin.address.to_string();
+    let config = one_service("", "", &[service.address]);
+    let _gateway =
+        Headgate::start(&format!("admin = {{ bind = \"{place}\" }}\n{config}cache = true\n{CACHE}"));
+    let guard = |arguments: &[&str]| said(&[&["guard", "--admin", &place], arguments].concat());
+    let wait_for = |text: &str| {
+        let started = Instant::now();
+        while !guard(&[]).contains(text) {
+            assert!(started.elapsed() < PATIENCE, "{}", guard(&[]));
+        }
+    };
+    wait_for("evict.adaptive (cache): shadow, against s3fifo");
+    guard(&["evict.adaptive", "25%"]);
+    wait_for("evict.adaptive (cache): share of 25.0 %");
+    guard(&["evict.adaptive", "off"]);
+    wait_for("evict.adaptive (cache): off");
+    assert!(said(&["why", "evict", "--admin", &place]).contains("an operator said so"));
+    assert!(guard(&["prefetch", "on"]).contains("there are: evict.adaptive"));
+    assert!(guard(&["evict.adaptive", "full"]).contains("a share like 20%"));
 }
