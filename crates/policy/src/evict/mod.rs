@@ -14,6 +14,7 @@
 //! | [`s3fifo`] | a counter of the entry, up to 3 | one relaxed store, none once it is full |
 //! | [`lru`] | the place in a list | needs a lock, or a log that is applied later and may lose hits |
 //! | [`tinylfu`] | the place in a list, a sketch | the same |
+//! | [`lirs`] | the places in two lists | the same |
 //! | [`lfu`], [`gdsf`] | the place in a heap | the same |
 
 pub mod adaptive;
@@ -24,6 +25,7 @@ mod ghost;
 pub mod handover;
 pub mod index;
 pub mod lfu;
+pub mod lirs;
 pub mod lru;
 pub mod prefetched;
 mod ranking;
@@ -91,11 +93,12 @@ pub enum Kind {
     S3Fifo,
     TinyLfu,
     Gdsf,
+    Lirs,
     Adaptive,
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fifo,
         Self::Lru,
         Self::Lfu,
@@ -103,6 +106,7 @@ impl Kind {
         Self::S3Fifo,
         Self::TinyLfu,
         Self::Gdsf,
+        Self::Lirs,
         Self::Adaptive,
     ];
 
@@ -116,6 +120,7 @@ impl Kind {
             Self::S3Fifo => "s3fifo",
             Self::TinyLfu => "tinylfu",
             Self::Gdsf => "gdsf",
+            Self::Lirs => "lirs",
             Self::Adaptive => "adaptive",
         }
     }
@@ -131,6 +136,7 @@ impl Kind {
             Self::S3Fifo => Box::new(s3fifo::S3Fifo::new(capacity)),
             Self::TinyLfu => Box::new(tinylfu::TinyLfu::new(capacity)),
             Self::Gdsf => Box::new(gdsf::Gdsf::new(capacity)),
+            Self::Lirs => Box::new(lirs::Lirs::new(capacity)),
             Self::Adaptive => Box::new(adaptive::Adaptive::new(capacity, adaptive::Goal::Objects)),
         }
     }

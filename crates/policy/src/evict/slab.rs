@@ -103,6 +103,12 @@ impl Slab {
         slot
     }
 
+    /// An object leaves and its id stays: it counts no bytes any more, here; a list that it is in still counts them.
+    pub(super) fn shed(&mut self, slot: u32) {
+        let entry = &mut self.entries[slot as usize];
+        self.used -= std::mem::take(&mut entry.size);
+    }
+
     /// Forgets an object that is in no list any more, and says its id.
     pub(super) fn free(&mut self, slot: u32) -> u64 {
         let entry = &mut self.entries[slot as usize];
