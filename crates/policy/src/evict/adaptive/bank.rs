@@ -1,7 +1,8 @@
 //! The shadows: every setting as a cache of ids alone, on a share of the ids (spatial sampling as in SHARDS,
 //! Waldspurger and others, FAST 2015) and with that share of the memory. Small caches are watched whole.
 
-use super::judge::{Judge, Lead, Rules};
+use super::ensemble::Set;
+use super::judge::{Judge, Lead};
 use super::setting::{Goal, Setting};
 use crate::evict::{Evict, Facts};
 
@@ -15,7 +16,10 @@ const SIZES_DIFFER: f64 = 0.5;
 const EPOCH_SHARE: f64 = 0.125;
 const EPOCH_LEAST: u64 = 32;
 const EPOCH_MOST: u64 = 4_096;
-const RULES: Rules = Rules { memory: 0.99, errors: 2.0, price: 0.5 };
+/// Of the objects that a setting holds and the cache does not: by how many hits it must have led. A cache that cannot imitate
+/// the shadows has none of them, and loses them all again if it turns back.
+const PRICE: f64 = 0.1;
+const PRICE_OF_ALL: f64 = 0.5;
 
 pub(super) struct Bank {
     capacity: u64,
@@ -24,8 +28,6 @@ pub(super) struct Bank {
     shadows: Vec<Box<dyn Evict + Send>>,
     /// One id in two to the power of this.
     shift: u32,
-    /// The cache cannot keep what another policy would have let go.
-    stakes_all: bool,
     leader: usize,
     judge: Judge,
     /// Requests in the sample, and sums of the sizes of their objects and of the squares.
@@ -34,9 +36,10 @@ pub(super) struct Bank {
     squares: f64,
     in_epoch: u64,
     epoch: u64,
-    /// Ids that left the leader with the last request.
-    pub(super) gone: Vec<u64>,
-    others_gone: Vec<u64>,
+    /// With the last request: who holds its object now, and the ids that left by whom they left.
+    pub(super) holders: Set,
+    pub(super) gone: Vec<(usize, u64)>,
+    left: Vec<u64>,
 }
 
 impl Bank {
@@ -47,23 +50,18 @@ impl Bank {
             goal,
             shadows: settings.iter().map(|setting| setting.build(capacity)).collect(),
             shift: 0,
-            stakes_all: false,
             leader: 0,
-            judge: Judge::new(settings.len(), RULES),
+            judge: Judge::new(settings.len(), 0),
             settings,
             requests: 0,
             bytes: 0.0,
             squares: 0.0,
             in_epoch: 0,
             epoch: EPOCH_LEAST,
+            holders: 0,
             gone: Vec::new(),
-            others_gone: Vec::new(),
+            left: Vec::new(),
         }
-    }
-
-    /// From now on the price of a move is all that the new setting holds.
-    pub(super) fn stake_all(&mut self) {
-        self.stakes_all = true;
     }
 
     pub(super) fn setting(&self, place: usize) -> Setting {
@@ -78,8 +76,15 @@ impl Bank {
         self.leader
     }
 
+    /// Before there is evidence.
     pub(super) fn lead(&mut self, place: usize) {
         self.leader = place;
+        self.judge.prefer(place);
+    }
+
+    /// How much the votes of each setting count.
+    pub(super) fn weights(&self) -> Vec<f64> {
+        self.judge.weights(self.leader)
     }
 
     pub(super) fn shadow(&self, place: usize) -> &dyn Evict {
@@ -107,16 +112,17 @@ impl Bank {
     /// Plays a request that is in the sample. True: an epoch is over.
     pub(super) fn observe(&mut self, id: u64, facts: Facts) -> bool {
         let mut hits = 0;
+        self.holders = 0;
         self.gone.clear();
         for (place, shadow) in self.shadows.iter_mut().enumerate() {
             if shadow.hit(id) {
                 hits |= 1 << place;
                 continue;
             }
-            let gone = if place == self.leader { &mut self.gone } else { &mut self.others_gone };
-            shadow.admit(id, facts.size, facts.cost, gone);
-            self.others_gone.clear();
+            self.holders |= Set::from(shadow.admit(id, facts.size, facts.cost, &mut self.left)) << place;
+            self.gone.extend(self.left.drain(..).map(|gone| (place, gone)));
         }
+        self.holders |= hits;
         self.judge.note(hits, self.goal.worth(facts));
         let size = facts.size as f64;
         self.requests += 1;
@@ -126,23 +132,21 @@ impl Bank {
         self.in_epoch >= self.epoch
     }
 
-    /// Some: the leader was replaced.
-    pub(super) fn end_epoch(&mut self) -> Option<Lead> {
+    /// Some: the leader was replaced. `shared` says how many of the objects of a setting the cache has; none where it
+    /// cannot imitate the shadows.
+    pub(super) fn end_epoch(&mut self, shared: Option<&dyn Fn(usize) -> u64>) -> Option<Lead> {
         self.in_epoch = 0;
         self.epoch = ((self.leading().count() as f64 * EPOCH_SHARE) as u64).clamp(EPOCH_LEAST, EPOCH_MOST);
-        let (leading, shadows, goal) = (&*self.shadows[self.leader], &self.shadows, self.goal);
-        // What only saw a sample begins anew in the cache: all that the shadow holds is at stake.
-        let is_whole = self.shift == 0 && !self.stakes_all;
-        let held = |place: usize| {
-            let (shadow, mut worth) = (&*shadows[place], 0.0);
-            shadow.each(&mut |id| {
-                if !(is_whole && leading.contains(id)) {
-                    worth += shadow.facts(id).map_or(0.0, |facts| goal.worth(facts));
-                }
-            });
-            worth
+        let (leader, shadows) = (self.leader, &self.shadows);
+        let to_fetch = |place: usize| {
+            let held = shadows[place].count() as u64;
+            match shared {
+                Some(shared) => PRICE * held.saturating_sub(shared(place)) as f64,
+                None if place == leader => 0.0,
+                None => PRICE_OF_ALL * held as f64,
+            }
         };
-        let lead = self.judge.end_epoch(self.leader, &held)?;
+        let lead = self.judge.end_epoch(leader, &to_fetch)?;
         self.leader = lead.to;
         Some(lead)
     }
@@ -176,7 +180,7 @@ impl Bank {
         self.shift = shift;
         let capacity = (self.capacity >> shift).max(1);
         self.shadows = self.settings.iter().map(|setting| setting.build(capacity)).collect();
-        self.judge = Judge::new(self.settings.len(), RULES);
+        self.judge = Judge::new(self.settings.len(), self.leader);
     }
 
     /// The leader's next victim.
@@ -200,7 +204,7 @@ impl Clone for Bank {
             settings: self.settings.clone(),
             judge: self.judge.clone(),
             gone: self.gone.clone(),
-            others_gone: Vec::new(),
+            left: Vec::new(),
             ..*self
         }
     }

@@ -1,21 +1,28 @@
-//! Which setting is better, by what the shadows did with the same requests: only requests that one of a pair answered
-//! and the other did not count, as in McNemar's test, and older ones less. Pure bookkeeping: it holds no cache.
+//! Which setting is better, by what the shadows did with the same requests, older ones counted less; and how much the
+//! votes of each count. Pure bookkeeping: it holds no cache.
 
-/// Most settings that are compared; there is a sum for each set of them.
-pub(super) const MOST_SETTINGS: usize = 8;
-/// Epochs in a row that a challenger must win.
-const EPOCHS_TO_WIN: u32 = 2;
-/// By how much the price of turning back to what disappointed grows, and to what at most.
-const CAUTION_STEP: f64 = 2.0;
-const CAUTION_MOST: f64 = 8.0;
+/// Most settings that are compared; there is a sum, and in the cache a list, for each set of them.
+pub(super) const MOST_SETTINGS: usize = 7;
+/// What stays of the past with each epoch.
+const MEMORY: f64 = 0.99;
+/// Requests by which the setting that runs first is ahead.
+const HEAD_START: f64 = 8.0;
+/// Of the standard deviation of a lead, from epoch to epoch: by how much a challenger must lead.
+const DEVIATIONS: f64 = 0.5;
+/// Votes count by e to the power of the lag behind the leader, in standard errors, times this.
+const SHARPNESS: f64 = 0.5;
 
 /// One setting over another.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pair {
     /// What the first saved and the second did not, less the reverse.
     gain: f64,
-    /// The squares of both: the variance if neither were better.
+    /// The squares of both: the variance if neither were better, and requests had nothing to do with each other.
     squares: f64,
+    /// The squares of the gains of whole epochs: the variance of what comes in bursts.
+    bursts: f64,
+    /// The gain in this epoch.
+    now: f64,
 }
 
 /// A lead beyond noise and price.
@@ -30,100 +37,105 @@ pub(super) struct Lead {
     pub is_undo: bool,
 }
 
-/// How sure it must be.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
-    /// What stays of the past with each epoch, 0 to 1.
-    pub memory: f64,
-    /// Standard errors by which a challenger must lead.
-    pub errors: f64,
-    /// Of the worth that the challenger holds and the cache does not: by how much it must have led.
-    pub price: f64,
-}
-
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
     count: usize,
-    rules: Rules,
+    /// The setting that runs first.
+    prior: usize,
     /// By the set of settings that hit in this epoch: sum of the worth of requests, and of its squares.
     by_hits: Vec<(f64, f64)>,
     pairs: Vec<Pair>,
     /// Worth of the hits by setting; last, of all requests.
     worth: Vec<f64>,
-    challenger: Option<(usize, u32)>,
+    /// Requests in the memory, and in this epoch.
+    requests: f64,
+    in_epoch: f64,
+    /// What each setting saved, less all doubts; after the last epoch.
+    standing: Vec<f64>,
     former: Option<usize>,
-    /// By setting: factor on its price.
-    caution: Vec<f64>,
 }
 
 impl Judge {
-    pub(super) fn new(count: usize, rules: Rules) -> Self {
+    pub(super) fn new(count: usize, prior: usize) -> Self {
         debug_assert!(count <= MOST_SETTINGS, "a sum for each set of settings");
-        Self {
+        let mut judge = Self {
             count,
-            rules,
+            prior,
             by_hits: vec![(0.0, 0.0); 1 << count],
             pairs: vec![Pair::default(); count * count],
             worth: vec![0.0; count + 1],
-            challenger: None,
+            requests: 0.0,
+            in_epoch: 0.0,
+            standing: Vec::new(),
             former: None,
-            caution: vec![1.0; count],
-        }
+        };
+        judge.prefer(prior);
+        judge
+    }
+
+    /// Another setting runs first.
+    pub(super) fn prefer(&mut self, prior: usize) {
+        self.prior = prior;
+        self.standing = (0..self.count).map(|setting| if setting == prior { HEAD_START } else { 0.0 }).collect();
     }
 
     /// A request worth `worth`, which the settings in `hits` answered.
-    pub(super) fn note(&mut self, hits: usize, worth: f64) {
-        let sum = &mut self.by_hits[hits];
+    pub(super) fn note(&mut self, hits: u32, worth: f64) {
+        let sum = &mut self.by_hits[hits as usize];
         *sum = (sum.0 + worth, sum.1 + worth * worth);
+        self.in_epoch += 1.0;
     }
 
-    /// Ends an epoch. Some: the leader is to be replaced. `held` says what a setting holds and the leader does not, in
-    /// worth: what a change has to fetch again.
-    pub(super) fn end_epoch(&mut self, leader: usize, held: &dyn Fn(usize) -> f64) -> Option<Lead> {
+    /// Ends an epoch. Some: the leader is to be replaced. `to_fetch` says of a setting how many objects would have to be
+    /// fetched again if it led, as far as that counts.
+    pub(super) fn end_epoch(&mut self, leader: usize, to_fetch: &dyn Fn(usize) -> f64) -> Option<Lead> {
         self.fold();
-        for caution in &mut self.caution {
-            *caution = 1.0 + (*caution - 1.0) * self.rules.memory;
-        }
-        let Some((to, _)) = self.best(leader, held) else {
-            self.challenger = None;
-            return None;
-        };
-        let won = self.challenger.filter(|(same, _)| *same == to).map_or(1, |(_, won)| won + 1);
-        self.challenger = Some((to, won));
-        if won < EPOCHS_TO_WIN {
-            return None;
-        }
-        self.challenger = None;
-        let is_undo = self.former == Some(to);
-        if is_undo {
-            self.caution[leader] = (self.caution[leader] * CAUTION_STEP).min(CAUTION_MOST);
-        }
-        self.former = Some(leader);
-        let Pair { gain, squares } = self.pairs[to * self.count + leader];
+        self.standing = (0..self.count)
+            .map(|setting| {
+                let doubt = DEVIATIONS * self.pair(setting, leader).bursts.sqrt();
+                let ahead = if setting == self.prior { HEAD_START } else { 0.0 };
+                self.worth[setting] + (ahead - to_fetch(setting)) * self.mean() - doubt
+            })
+            .collect();
+        let by_standing = |one: &usize, other: &usize| self.standing[*one].total_cmp(&self.standing[*other]);
+        let to = (0..self.count).max_by(by_standing).filter(|to| *to != leader)?;
+        let is_undo = self.former.replace(leader) == Some(to);
+        let Pair { gain, squares, .. } = *self.pair(to, leader);
         Some(Lead { to, gain, error: squares.sqrt(), worth: self.worth[self.count], is_undo })
     }
 
-    /// The challenger with the greatest lead after noise and price.
-    fn best(&self, leader: usize, held: &dyn Fn(usize) -> f64) -> Option<(usize, f64)> {
-        (0..self.count)
-            .filter(|to| *to != leader)
-            .filter_map(|to| {
-                let Pair { gain, squares } = self.pairs[to * self.count + leader];
-                if gain <= self.rules.errors * squares.sqrt() {
-                    return None;
-                }
-                let lead = gain - self.rules.price * self.caution[to] * held(to);
-                (lead > 0.0).then_some((to, lead))
-            })
-            .max_by(|one, other| one.1.total_cmp(&other.1))
+    /// How much the votes of each setting count beside those of the leader, which count one.
+    pub(super) fn weights(&self, leader: usize) -> Vec<f64> {
+        let mean = self.mean();
+        let weight = |setting: usize| {
+            let lag = (self.standing[leader] - self.standing[setting]).max(0.0);
+            let error = (self.pair(setting, leader).squares + mean * mean).sqrt();
+            if lag == 0.0 { 1.0 } else { (-SHARPNESS * lag / error).exp() }
+        };
+        (0..self.count).map(weight).collect()
+    }
+
+    /// Share of the worth that a setting saved lately; zero before the first epoch.
+    pub(super) fn saved(&self, setting: usize) -> f64 {
+        let all = self.worth[self.count];
+        if all > 0.0 { self.worth[setting] / all } else { 0.0 }
+    }
+
+    fn pair(&self, one: usize, other: usize) -> &Pair {
+        &self.pairs[one * self.count + other]
+    }
+
+    /// Worth of a request, in the mean.
+    fn mean(&self) -> f64 {
+        if self.requests > 0.0 { self.worth[self.count] / self.requests } else { 1.0 }
     }
 
     fn fold(&mut self) {
-        let memory = self.rules.memory;
         for pair in &mut self.pairs {
-            *pair = Pair { gain: pair.gain * memory, squares: pair.squares * memory };
+            (pair.gain, pair.squares) = (pair.gain * MEMORY, pair.squares * MEMORY);
         }
-        self.worth.iter_mut().for_each(|worth| *worth *= memory);
+        self.worth.iter_mut().for_each(|worth| *worth *= MEMORY);
+        self.requests = self.requests * MEMORY + std::mem::take(&mut self.in_epoch);
         for (hits, sum) in self.by_hits.iter_mut().enumerate() {
             let (worth, squares) = std::mem::take(sum);
             if squares == 0.0 {
@@ -134,18 +146,16 @@ impl Judge {
                 self.worth[one] += worth;
                 for other in (0..self.count).filter(|other| hits >> other & 1 == 0) {
                     let pair = &mut self.pairs[one * self.count + other];
-                    (pair.gain, pair.squares) = (pair.gain + worth, pair.squares + squares);
+                    (pair.now, pair.squares) = (pair.now + worth, pair.squares + squares);
                     let pair = &mut self.pairs[other * self.count + one];
-                    (pair.gain, pair.squares) = (pair.gain - worth, pair.squares + squares);
+                    (pair.now, pair.squares) = (pair.now - worth, pair.squares + squares);
                 }
             }
         }
-    }
-
-    /// Share of the worth that a setting saved lately; zero before the first epoch.
-    pub(super) fn saved(&self, setting: usize) -> f64 {
-        let all = self.worth[self.count];
-        if all > 0.0 { self.worth[setting] / all } else { 0.0 }
+        for pair in &mut self.pairs {
+            let now = std::mem::take(&mut pair.now);
+            (pair.gain, pair.bursts) = (pair.gain + now, pair.bursts * MEMORY + now * now);
+        }
     }
 }
 
@@ -153,47 +163,66 @@ impl Judge {
 mod tests {
     use super::*;
 
-    const RULES: Rules = Rules { memory: 0.9, errors: 2.0, price: 0.5 };
-
-    fn epoch(judge: &mut Judge, hits: usize, requests: u32, held: f64) -> Option<Lead> {
+    fn epoch(judge: &mut Judge, leader: usize, hits: u32, requests: u32, to_fetch: f64) -> Option<Lead> {
         (0..requests).for_each(|_| judge.note(hits, 1.0));
-        judge.end_epoch(0, &|_| held)
+        judge.end_epoch(leader, &|setting| if setting == leader { 0.0 } else { to_fetch })
     }
 
     #[test]
-    fn a_lead_must_last_two_epochs_and_be_worth_its_price() {
-        let mut judge = Judge::new(2, RULES);
-        assert_eq!(epoch(&mut judge, 0b10, 3, 0.0), None, "three are noise");
-        assert_eq!(epoch(&mut judge, 0b10, 20, 100.0), None, "fifty would have to be fetched again");
-        assert_eq!(epoch(&mut judge, 0b10, 20, 0.0), None, "the first epoch");
-        assert_eq!(epoch(&mut judge, 0b10, 20, 0.0).map(|lead| lead.to), Some(1));
+    fn a_lead_must_be_beyond_the_head_start_the_noise_and_its_price() {
+        let mut judge = Judge::new(2, 0);
+        assert_eq!(epoch(&mut judge, 0, 0b10, 10, 0.0), None, "the head start and half a burst");
+        assert_eq!(epoch(&mut judge, 0, 0b10, 20, 30.0), None, "thirty would have to be fetched again");
+        assert_eq!(epoch(&mut judge, 0, 0b10, 20, 30.0), None);
+        let lead = epoch(&mut judge, 0, 0b10, 20, 30.0).unwrap();
+        assert!(lead.to == 1 && !lead.is_undo && lead.gain > 65.0, "{lead:?}");
     }
 
     #[test]
     fn what_both_answer_or_neither_is_no_evidence() {
-        let mut judge = Judge::new(2, RULES);
+        let mut judge = Judge::new(2, 0);
         for _ in 0..50 {
-            assert_eq!(epoch(&mut judge, 0b11, 40, 0.0), None);
-            assert_eq!(epoch(&mut judge, 0b00, 40, 0.0), None);
+            assert_eq!(epoch(&mut judge, 0, 0b11, 40, 0.0), None);
+            assert_eq!(epoch(&mut judge, 0, 0b00, 40, 0.0), None);
         }
         assert!((judge.saved(1) - 0.5).abs() < 0.05);
     }
 
     #[test]
-    fn what_was_taken_back_costs_more_the_next_time() {
-        let mut judge = Judge::new(2, RULES);
-        let mut turn = |leader: usize, hits: usize| -> (u32, bool) {
-            for epochs in 1.. {
-                (0..20).for_each(|_| judge.note(hits, 1.0));
-                if let Some(lead) = judge.end_epoch(leader, &|_| 100.0) {
-                    return (epochs, lead.is_undo);
-                }
-            }
-            (0, false)
+    fn a_lead_that_comes_and_goes_in_bursts_must_be_larger() {
+        let epochs_until = |wins: [u32; 2], losses: [u32; 2]| {
+            let mut judge = Judge::new(2, 0);
+            (0..100).find(|epoch| {
+                (0..wins[epoch % 2]).for_each(|_| judge.note(0b10, 1.0));
+                (0..losses[epoch % 2]).for_each(|_| judge.note(0b01, 1.0));
+                judge.end_epoch(0, &|setting| 40.0 * setting as f64).is_some()
+            })
         };
-        let (first, _) = turn(0, 0b10);
-        assert!(turn(1, 0b01).1, "back to where it came from");
-        let (again, _) = turn(0, 0b10);
-        assert!(again > first, "{again} epochs after {first}");
+        let (even, bursts) = (epochs_until([30, 30], [20, 20]), epochs_until([60, 0], [0, 40]));
+        assert!(even < bursts && even.is_some(), "{even:?}, {bursts:?}");
+    }
+
+    #[test]
+    fn votes_follow_the_evidence() {
+        let mut judge = Judge::new(3, 0);
+        let weights = judge.weights(0);
+        assert_eq!(weights[0], 1.0);
+        for _ in 0..50 {
+            (0..20).for_each(|_| judge.note(0b011, 1.0));
+            (0..20).for_each(|_| judge.note(0b101, 1.0));
+            (0..10).for_each(|_| judge.note(0b001, 1.0));
+            (0..2).for_each(|_| judge.note(0b010, 1.0));
+            judge.end_epoch(0, &|_| 0.0);
+        }
+        let weights = judge.weights(0);
+        assert!(weights[0] == 1.0 && weights[1] < 0.01 && weights[2] < weights[1], "{weights:?}");
+    }
+
+    #[test]
+    fn a_change_that_is_taken_back_says_so() {
+        let mut judge = Judge::new(2, 0);
+        let first = (0..100).find_map(|_| epoch(&mut judge, 0, 0b10, 20, 10.0)).unwrap();
+        let back = (0..100).find_map(|_| epoch(&mut judge, 1, 0b01, 20, 10.0)).unwrap();
+        assert!(!first.is_undo && back.is_undo && back.to == 0);
     }
 }

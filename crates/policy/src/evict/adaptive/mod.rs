@@ -1,10 +1,11 @@
 //! Eviction that tunes itself: the live cache runs one of a few settings, shadows of all of them run on a sample of
-//! the same keys, and the live cache takes over the setting that serves the goal best there. What is compared is
-//! what the shadows did with the same requests; the hit ratio over time, which moves with the traffic, steers nothing.
+//! the same keys, and the live cache takes over the setting that serves the goal best there; where the shadows see all,
+//! the others have a say by how good they are. What is compared is what the shadows did with the same requests; the hit
+//! ratio over time, which moves with the traffic, steers nothing.
 
 mod bank;
 mod curve;
-mod follower;
+mod ensemble;
 mod judge;
 mod setting;
 #[cfg(test)]
@@ -20,13 +21,13 @@ use super::handover::Handover;
 use super::{Evict, Facts};
 use bank::Bank;
 use curve::Sizes;
-use follower::Follower;
+use ensemble::Ensemble;
 
 /// The contents.
 #[derive(Clone)]
 enum Contents {
     /// The shadows see every request.
-    Whole(Follower),
+    Whole(Ensemble),
     /// They see a sample.
     Sampled(Handover),
 }
@@ -49,10 +50,11 @@ pub struct Adaptive {
 impl Adaptive {
     #[must_use]
     pub fn new(capacity: u64, goal: Goal) -> Self {
+        let bank = Bank::new(capacity, goal);
         Self {
             capacity,
-            contents: Contents::Whole(Follower::new(capacity)),
-            bank: Bank::new(capacity, goal),
+            contents: Contents::Whole(Ensemble::new(capacity, &bank.weights())),
+            bank,
             sizes: Sizes::new(capacity, goal),
             requests: 0,
             verdicts: Vec::new(),
@@ -65,7 +67,6 @@ impl Adaptive {
     #[must_use]
     pub fn at_scale(capacity: u64, goal: Goal, first: Option<Setting>) -> Self {
         let mut adaptive = Self::new(capacity, goal);
-        adaptive.bank.stake_all();
         if let Some(first) = first.and_then(|first| adaptive.bank.place_of(first)) {
             adaptive.bank.lead(first);
         }
@@ -104,8 +105,8 @@ impl Adaptive {
             return;
         }
         let is_over = self.bank.observe(id, facts);
-        if let Contents::Whole(follower) = &mut self.contents {
-            follower.follow(id, self.bank.leading(), &self.bank.gone);
+        if let Contents::Whole(ensemble) = &mut self.contents {
+            ensemble.follow(id, self.bank.holders, &self.bank.gone);
         }
         if self.bank.is_first_look() {
             self.first_look();
@@ -120,7 +121,7 @@ impl Adaptive {
         let (from, to) = (self.bank.leader(), self.bank.prior());
         if from != to {
             self.bank.lead(to);
-            self.turn(from);
+            self.turn();
             self.note(from, Reason::SizesDiffer);
         }
         let shift = self.bank.fitting_shift();
@@ -132,19 +133,24 @@ impl Adaptive {
 
     /// After an epoch.
     fn steer(&mut self) {
-        if matches!(&self.contents, Contents::Sampled(live) if !live.is_settled()) {
-            return;
-        }
         let from = self.bank.leader();
-        let Some(lead) = self.bank.end_epoch() else { return };
-        self.turn(from);
-        let (gain, error) = (lead.gain / lead.worth, lead.error / lead.worth);
-        self.note(from, Reason::Lead { gain, error, is_undo: lead.is_undo });
+        let lead = match &self.contents {
+            Contents::Whole(ensemble) => self.bank.end_epoch(Some(&|place| ensemble.shared(place))),
+            Contents::Sampled(live) if live.is_settled() => self.bank.end_epoch(None),
+            Contents::Sampled(_) => return,
+        };
+        if lead.is_some() || matches!(self.contents, Contents::Whole(_)) {
+            self.turn();
+        }
+        if let Some(lead) = lead {
+            let (gain, error) = (lead.gain / lead.worth, lead.error / lead.worth);
+            self.note(from, Reason::Lead { gain, error, is_undo: lead.is_undo });
+        }
     }
 
-    fn turn(&mut self, from: usize) {
+    fn turn(&mut self) {
         match &mut self.contents {
-            Contents::Whole(follower) => follower.turn(self.bank.shadow(from), self.bank.leading()),
+            Contents::Whole(ensemble) => ensemble.weigh(&self.bank.weights()),
             Contents::Sampled(live) => {
                 live.turn(self.bank.setting(self.bank.leader()).build(self.capacity), self.capacity);
             }
@@ -170,10 +176,10 @@ impl Adaptive {
 
     /// When the sample is not all any more, the contents need a policy of their own.
     fn split(&mut self) {
-        let Contents::Whole(follower) = &self.contents else { return };
+        let Contents::Whole(ensemble) = &self.contents else { return };
         let mut before = Fifo::new(self.capacity);
         self.each(&mut |id| {
-            if let Some(facts) = follower.facts(id) {
+            if let Some(facts) = ensemble.facts(id) {
                 before.admit(id, facts.size, facts.cost, &mut Vec::new());
             }
         });
@@ -186,7 +192,7 @@ impl Adaptive {
 impl Evict for Adaptive {
     fn hit(&mut self, id: u64) -> bool {
         let is_there = match &mut self.contents {
-            Contents::Whole(follower) => follower.contains(id),
+            Contents::Whole(ensemble) => ensemble.contains(id),
             Contents::Sampled(live) => live.hit(id),
         };
         if !is_there {
@@ -203,25 +209,25 @@ impl Evict for Adaptive {
 
     fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool {
         let facts = Facts { size: size.max(1), cost };
-        if let Contents::Whole(follower) = &mut self.contents {
-            follower.remove(id);
+        if let Contents::Whole(ensemble) = &mut self.contents {
+            ensemble.remove(id);
         }
         self.count();
         self.observe(id, facts);
         match &mut self.contents {
-            Contents::Whole(follower) => follower.admit(id, facts, self.bank.leading(), evicted),
+            Contents::Whole(ensemble) => ensemble.admit(id, facts, self.bank.holders, evicted),
             Contents::Sampled(live) => live.admit(id, facts.size, facts.cost, evicted),
         }
     }
 
     fn evict(&mut self) -> Option<u64> {
         match &mut self.contents {
-            Contents::Whole(follower) => loop {
-                if let Some(gone) = follower.evict() {
+            Contents::Whole(ensemble) => loop {
+                if let Some(gone) = ensemble.evict() {
                     return Some(gone);
                 }
                 let gone = self.bank.evict()?;
-                if follower.remove(gone) {
+                if ensemble.remove(gone) {
                     return Some(gone);
                 }
             },
@@ -233,21 +239,21 @@ impl Evict for Adaptive {
         self.bank.remove(id);
         self.sizes.remove(id);
         match &mut self.contents {
-            Contents::Whole(follower) => follower.remove(id),
+            Contents::Whole(ensemble) => ensemble.remove(id),
             Contents::Sampled(live) => live.remove(id),
         }
     }
 
     fn facts(&self, id: u64) -> Option<Facts> {
         match &self.contents {
-            Contents::Whole(follower) => follower.facts(id),
+            Contents::Whole(ensemble) => ensemble.facts(id),
             Contents::Sampled(live) => live.facts(id),
         }
     }
 
     fn each(&self, visit: &mut dyn FnMut(u64)) {
         match &self.contents {
-            Contents::Whole(follower) => follower.each(self.bank.leading(), visit),
+            Contents::Whole(ensemble) => ensemble.each(visit),
             Contents::Sampled(live) => live.each(visit),
         }
     }
@@ -258,14 +264,14 @@ impl Evict for Adaptive {
 
     fn used(&self) -> u64 {
         match &self.contents {
-            Contents::Whole(follower) => follower.used(),
+            Contents::Whole(ensemble) => ensemble.used(),
             Contents::Sampled(live) => live.used(),
         }
     }
 
     fn count(&self) -> usize {
         match &self.contents {
-            Contents::Whole(follower) => follower.count(),
+            Contents::Whole(ensemble) => ensemble.count(),
             Contents::Sampled(live) => live.count(),
         }
     }

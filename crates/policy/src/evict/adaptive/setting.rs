@@ -1,6 +1,6 @@
 //! The settings between which the cache moves, and the goals that decide.
 
-use crate::evict::{Evict, Facts, gdsf, lru, s3fifo, sieve, tinylfu};
+use crate::evict::{Evict, Facts, gdsf, lirs, lru, s3fifo, sieve, tinylfu};
 use std::fmt;
 
 /// What a hit is worth.
@@ -49,6 +49,10 @@ pub enum Setting {
     TinyLfu {
         window_share: f64,
     },
+    /// Share of the HIR objects.
+    Lirs {
+        hir_share: f64,
+    },
     Gdsf {
         cost_exponent: f64,
         size_exponent: f64,
@@ -64,6 +68,7 @@ impl Setting {
             Self::Sieve => Box::new(sieve::Sieve::new(capacity)),
             Self::S3Fifo { small_share } => Box::new(s3fifo::S3Fifo::with_small(capacity, small_share)),
             Self::TinyLfu { window_share } => Box::new(tinylfu::TinyLfu::with_window(capacity, window_share)),
+            Self::Lirs { hir_share } => Box::new(lirs::Lirs::with_hir(capacity, hir_share)),
             Self::Gdsf { cost_exponent, size_exponent } => {
                 Box::new(gdsf::Gdsf::with_exponents(capacity, cost_exponent, size_exponent))
             }
@@ -83,6 +88,7 @@ impl Setting {
             Self::Sieve,
             Self::TinyLfu { window_share: 0.01 },
             Self::TinyLfu { window_share: 0.1 },
+            Self::Lirs { hir_share: 0.01 },
             Self::Gdsf { cost_exponent, size_exponent },
         ]
     }
@@ -95,6 +101,7 @@ impl fmt::Display for Setting {
             Self::Sieve => write!(out, "sieve"),
             Self::S3Fifo { small_share } => write!(out, "s3fifo (small queue {:.0} %)", 100.0 * small_share),
             Self::TinyLfu { window_share } => write!(out, "tinylfu (window {:.0} %)", 100.0 * window_share),
+            Self::Lirs { hir_share } => write!(out, "lirs (HIR {:.0} %)", 100.0 * hir_share),
             Self::Gdsf { cost_exponent, size_exponent } => {
                 write!(out, "gdsf (cost^{cost_exponent} / size^{size_exponent})")
             }
