@@ -187,7 +187,7 @@ mod tests {
                 let id = dice.below(400);
                 match dice.below(1_000) {
                     0 => {
-                        let kind = Kind::ALL[dice.below(8) as usize];
+                        let kind = Kind::ALL[dice.below(Kind::ALL.len() as u64) as usize];
                         let other = [50_000, 100_000, 200_000][dice.below(3) as usize];
                         if handover.turn(kind.build(other), other) {
                             (former, capacity, turns) = (capacity, other, turns + 1);

@@ -3,6 +3,7 @@
 //! (HIR) pass a small queue, and enter when they return while an LIR object waits longer. Close to the best on loops and
 //! scans. Weak where all that returns does so once and soon, beyond the small queue.
 
+use super::chain::{Chain, Links};
 use super::slab::{List, Slab};
 use super::{Evict, Facts};
 
@@ -16,7 +17,6 @@ const LIR: u32 = 0;
 const HIR: u32 = 1;
 const GONE: u32 = 2;
 const STACKED: u32 = 4;
-const NONE: u32 = u32::MAX;
 
 /// The policy.
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ pub struct Lirs {
     /// Resident HIR objects, and remembered ones; an entry is in one of them at most, which may be beside the stack.
     queue: Chain,
     gone: Chain,
-    /// By slot, of both: the older and the newer neighbour.
-    links: Vec<[u32; 2]>,
+    /// Of both.
+    links: Links,
     lir_bytes: u64,
     most_lir_bytes: u64,
 }
@@ -48,7 +48,7 @@ impl Lirs {
             stack: List::default(),
             queue: Chain::default(),
             gone: Chain::default(),
-            links: Vec::new(),
+            links: Links::default(),
             lir_bytes: 0,
             most_lir_bytes: capacity.saturating_sub(hir_bytes),
         }
@@ -169,9 +169,7 @@ impl Evict for Lirs {
             evicted.push(victim);
         }
         let slot = self.slab.insert(id, size, cost);
-        if slot as usize == self.links.len() {
-            self.links.push([NONE; 2]); // slots are handed out in order
-        }
+        self.links.make(slot);
         let size = Slab::charge(size);
         if size <= self.most_lir_bytes && (returns || size <= self.most_lir_bytes - self.lir_bytes) {
             self.promote(slot);
@@ -185,7 +183,7 @@ impl Evict for Lirs {
     }
 
     fn evict(&mut self) -> Option<u64> {
-        if self.queue.is_empty() {
+        if self.queue.count() == 0 {
             self.demote();
         }
         let slot = self.queue.oldest()?;
@@ -199,7 +197,7 @@ impl Evict for Lirs {
         let id = entry.id;
         self.stack.bytes -= entry.size;
         self.slab.shed(slot);
-        while self.gone.count > HISTORY * self.count() {
+        while self.gone.count() > HISTORY * self.count() {
             let Some(oldest) = self.gone.oldest() else { break };
             self.forget(oldest);
         }
@@ -221,7 +219,7 @@ impl Evict for Lirs {
         let mut at = self.queue.oldest();
         while let Some(slot) = at {
             visit(self.slab.entry(slot).id);
-            at = some(self.links[slot as usize][NEWER]);
+            at = self.links.newer(slot);
         }
         let mut at = self.stack.oldest();
         while let Some(slot) = at {
@@ -241,60 +239,131 @@ impl Evict for Lirs {
     }
 
     fn count(&self) -> usize {
-        self.slab.count() - self.gone.count
+        self.slab.count() - self.gone.count()
     }
 }
 
-const OLDER: usize = 0;
-const NEWER: usize = 1;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evict::lru::Lru;
+    use headgate_model::dice::Dice;
 
-/// A list from the oldest slot to the newest whose links lie beside the slab.
-#[derive(Clone, Debug)]
-struct Chain {
-    oldest: u32,
-    newest: u32,
-    count: usize,
-}
-
-impl Default for Chain {
-    fn default() -> Self {
-        Self { oldest: NONE, newest: NONE, count: 0 }
-    }
-}
-
-impl Chain {
-    fn is_empty(&self) -> bool {
-        self.count == 0
+    /// The paper's rules on plain lists, for objects of one byte.
+    #[derive(Default)]
+    struct Naive {
+        /// Oldest first: id, and whether it is LIR.
+        stack: Vec<(u64, bool)>,
+        queue: Vec<u64>,
+        gone: Vec<u64>,
     }
 
-    fn oldest(&self) -> Option<u32> {
-        some(self.oldest)
-    }
-
-    fn push(&mut self, links: &mut [[u32; 2]], slot: u32) {
-        links[slot as usize] = [self.newest, NONE];
-        match some(self.newest) {
-            Some(newest) => links[newest as usize][NEWER] = slot,
-            None => self.oldest = slot,
+    impl Naive {
+        fn is_lir(&self, id: u64) -> bool {
+            self.stack.contains(&(id, true))
         }
-        self.newest = slot;
-        self.count += 1;
+
+        fn lirs(&self) -> usize {
+            self.stack.iter().filter(|(_, is_lir)| *is_lir).count()
+        }
+
+        fn is_resident(&self, id: u64) -> bool {
+            self.is_lir(id) || self.queue.contains(&id)
+        }
+
+        fn prune(&mut self) {
+            let first = self.stack.iter().position(|(_, is_lir)| *is_lir).unwrap_or(self.stack.len());
+            for (id, _) in self.stack.drain(..first) {
+                self.gone.retain(|gone| *gone != id);
+            }
+        }
+
+        fn promote(&mut self, id: u64, most_lirs: usize) {
+            self.stack.push((id, true));
+            if self.lirs() > most_lirs {
+                let (oldest, _) = self.stack.remove(0);
+                self.queue.push(oldest);
+            }
+            self.prune();
+        }
+
+        /// What left.
+        fn request(&mut self, id: u64, capacity: usize, most_lirs: usize) -> Option<u64> {
+            let (was_lir, was_resident) = (self.is_lir(id), self.is_resident(id));
+            let was_stacked = self.stack.iter().any(|(stacked, _)| *stacked == id);
+            self.stack.retain(|(stacked, _)| *stacked != id);
+            self.gone.retain(|gone| *gone != id);
+            if was_lir {
+                self.stack.push((id, true));
+                self.prune();
+                return None;
+            }
+            self.queue.retain(|queued| *queued != id);
+            let mut left = None;
+            if !was_resident && self.lirs() + self.queue.len() == capacity {
+                let victim = self.queue.remove(0);
+                if self.stack.iter().any(|(stacked, _)| *stacked == victim) {
+                    self.gone.push(victim);
+                }
+                if self.gone.len() > HISTORY * (capacity - 1) {
+                    let forgotten = self.gone.remove(0);
+                    self.stack.retain(|(stacked, _)| *stacked != forgotten);
+                }
+                left = Some(victim);
+            }
+            if was_stacked || (!was_resident && self.lirs() < most_lirs) {
+                self.promote(id, most_lirs);
+            } else {
+                self.stack.push((id, false));
+                self.queue.push(id);
+                self.prune();
+            }
+            left
+        }
     }
 
-    fn unlink(&mut self, links: &mut [[u32; 2]], slot: u32) {
-        let [older, newer] = links[slot as usize];
-        match some(older) {
-            Some(older) => links[older as usize][NEWER] = newer,
-            None => self.oldest = newer,
+    #[test]
+    fn it_does_what_the_rules_say() {
+        for seed in 0..60 {
+            let mut dice = Dice::new(seed);
+            let (capacity, queue) = [(5, 1), (12, 2), (40, 4)][dice.below(3) as usize];
+            let mut policy = Lirs::with_hir(capacity, queue as f64 / capacity as f64);
+            let (mut naive, mut gone) = (Naive::default(), Vec::new());
+            for step in 0..3_000 {
+                let id = match dice.below(3) {
+                    0 => dice.below(capacity / 2),
+                    1 => step % (capacity * 2),
+                    _ => dice.below(capacity * 6),
+                };
+                assert_eq!(policy.contains(id), naive.is_resident(id), "seed {seed}, step {step}");
+                let expected = naive.request(id, capacity as usize, (capacity - queue) as usize);
+                if !policy.hit(id) {
+                    assert!(policy.admit(id, 1, 1.0, &mut gone));
+                }
+                assert_eq!(gone.pop(), expected, "seed {seed}, step {step}");
+                assert_eq!(policy.gone.count(), naive.gone.len(), "seed {seed}, step {step}");
+            }
         }
-        match some(newer) {
-            Some(newer) => links[newer as usize][OLDER] = older,
-            None => self.newest = older,
-        }
-        self.count -= 1;
     }
-}
 
-fn some(slot: u32) -> Option<u32> {
-    (slot != NONE).then_some(slot)
+    fn hits(policy: &mut dyn Evict, requests: impl Iterator<Item = u64>) -> u64 {
+        let mut gone = Vec::new();
+        requests.map(|id| u64::from(policy.hit(id) || !policy.admit(id, 1, 1.0, &mut gone))).sum()
+    }
+
+    #[test]
+    fn a_loop_keeps_all_but_the_small_queue() {
+        let cycles = || (0..20 * 1_500u64).map(|step| step % 1_500);
+        assert_eq!(hits(&mut Lirs::new(1_000), cycles()), 19 * 990);
+        assert_eq!(hits(&mut Lru::new(1_000), cycles()), 0);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_by_what_is_there() {
+        let mut policy = Lirs::new(1_000);
+        hits(&mut policy, 0..50_000);
+        assert_eq!((policy.count(), policy.gone.count(), policy.slab.count()), (1_000, 2 * 999, 2_998));
+        (0..990).for_each(|id| assert!(policy.remove(id)));
+        assert_eq!(policy.slab.count(), 10, "no LIR object is left that something could have come after");
+    }
 }

@@ -18,6 +18,7 @@
 //! | [`lfu`], [`gdsf`] | the place in a heap | the same |
 
 pub mod adaptive;
+mod chain;
 pub mod duel;
 pub mod fifo;
 pub mod gdsf;

@@ -215,7 +215,7 @@ fn a_scan_does_not_empty_the_policies_that_resist_it() {
     };
     let all = ROUNDS * 30;
     assert_eq!(hits(Kind::Lru, 50, requests()), ROUNDS * 20, "the first of three turns always misses");
-    for kind in [Kind::Sieve, Kind::S3Fifo, Kind::TinyLfu, Kind::Lfu] {
+    for kind in [Kind::Sieve, Kind::S3Fifo, Kind::TinyLfu, Kind::Lfu, Kind::Lirs] {
         let kept = hits(kind, 50, requests());
         assert!(kept > all * 95 / 100, "{}: {kept} of {all}", kind.name());
     }

@@ -3,8 +3,8 @@
 //! votes leaves. Weights can change at any time; nothing is lost by it. It decides nothing itself.
 
 use super::judge::MOST_SETTINGS;
-use crate::evict::slab::{List, Slab};
 use crate::evict::Facts;
+use crate::evict::slab::{List, Slab};
 
 /// Policies, as a set of bits.
 pub(super) type Set = u32;
@@ -117,9 +117,11 @@ impl Ensemble {
         self.order.iter().for_each(|set| self.classes[*set as usize].each(&self.slab, visit));
     }
 
-    /// Gives up what no policy holds.
-    pub(super) fn evict(&mut self) -> Option<u64> {
-        self.pop(0)
+    /// Gives up what has the least votes and a policy does not hold.
+    pub(super) fn evict_without(&mut self, policy: usize) -> Option<u64> {
+        let is_free = |set: &Set| set >> policy & 1 == 0 && self.counts[*set as usize] > 0;
+        let set = self.order.iter().copied().find(is_free)?;
+        self.pop(set)
     }
 
     pub(super) fn remove(&mut self, id: u64) -> bool {

@@ -76,7 +76,8 @@ impl Judge {
     /// Another setting runs first.
     pub(super) fn prefer(&mut self, prior: usize) {
         self.prior = prior;
-        self.standing = (0..self.count).map(|setting| if setting == prior { HEAD_START } else { 0.0 }).collect();
+        self.standing =
+            (0..self.count).map(|setting| if setting == prior { HEAD_START } else { 0.0 }).collect();
     }
 
     /// A request worth `worth`, which the settings in `hits` answered.
@@ -198,7 +199,7 @@ mod tests {
                 judge.end_epoch(0, &|setting| 40.0 * setting as f64).is_some()
             })
         };
-        let (even, bursts) = (epochs_until([30, 30], [20, 20]), epochs_until([60, 0], [0, 40]));
+        let (even, bursts) = (epochs_until([30, 30], [20, 20]), epochs_until([0, 60], [40, 0]));
         assert!(even < bursts && even.is_some(), "{even:?}, {bursts:?}");
     }
 

@@ -223,7 +223,7 @@ impl Evict for Adaptive {
     fn evict(&mut self) -> Option<u64> {
         match &mut self.contents {
             Contents::Whole(ensemble) => loop {
-                if let Some(gone) = ensemble.evict() {
+                if let Some(gone) = ensemble.evict_without(self.bank.leader()) {
                     return Some(gone);
                 }
                 let gone = self.bank.evict()?;
