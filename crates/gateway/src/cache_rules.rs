@@ -110,6 +110,7 @@ pub(crate) fn kind(policy: EvictionPolicy) -> Kind {
         EvictionPolicy::S3Fifo => Kind::S3Fifo,
         EvictionPolicy::TinyLfu => Kind::TinyLfu,
         EvictionPolicy::Gdsf => Kind::Gdsf,
+        EvictionPolicy::Lirs => Kind::Lirs,
         EvictionPolicy::Adaptive => Kind::Adaptive,
     }
 }

@@ -177,6 +177,7 @@ pub enum EvictionPolicy {
     #[serde(rename = "tinylfu")]
     TinyLfu,
     Gdsf,
+    Lirs,
     /// Tunes itself, under the guard.
     Adaptive,
 }

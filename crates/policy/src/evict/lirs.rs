@@ -10,7 +10,7 @@ use super::{Evict, Facts};
 /// Share of the bytes that HIR objects have, the paper's.
 const HIR_SHARE: f64 = 0.01;
 /// Objects that have left and are remembered, for each that is resident.
-const HISTORY: usize = 2;
+const HISTORY: usize = 3;
 
 /// What an entry is: its mark. Whether it is on the stack is a bit beside it.
 const LIR: u32 = 0;
