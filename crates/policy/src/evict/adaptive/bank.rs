@@ -14,7 +14,7 @@ const FIRST_LOOK: u64 = 256;
 const SIZES_DIFFER: f64 = 0.5;
 /// An epoch: requests in the sample, for each object that the leader holds there, and the bounds.
 const EPOCH_SHARE: f64 = 0.125;
-const EPOCH_LEAST: u64 = 32;
+const EPOCH_LEAST: u64 = 64;
 const EPOCH_MOST: u64 = 4_096;
 /// Of the objects that a setting holds and the cache does not: by how many hits it must have led. A cache that cannot imitate
 /// the shadows has none of them, and loses them all again if it turns back.

@@ -153,3 +153,63 @@ impl Ensemble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNIT: Facts = Facts { size: 1, cost: 1.0 };
+
+    /// Three objects, each held by one of three policies.
+    fn one_each(weights: &[f64]) -> Ensemble {
+        let mut ensemble = Ensemble::new(3, weights);
+        (0..3).for_each(|id| assert!(ensemble.admit(id, UNIT, 1 << id, &mut Vec::new())));
+        ensemble
+    }
+
+    fn order(ensemble: &Ensemble) -> Vec<u64> {
+        let mut ids = Vec::new();
+        ensemble.each(&mut |id| ids.push(id));
+        ids
+    }
+
+    #[test]
+    fn what_has_the_least_votes_leaves_by_the_weights_of_the_day() {
+        let mut ensemble = one_each(&[1.0, 0.5, 0.2]);
+        let mut gone = Vec::new();
+        assert_eq!(order(&ensemble), [2, 1, 0]);
+        assert!(ensemble.admit(3, UNIT, 0b111, &mut gone));
+        ensemble.weigh(&[0.1, 0.5, 1.0]);
+        assert!(ensemble.admit(4, UNIT, 0b111, &mut gone));
+        assert_eq!(gone, [2, 0]);
+        assert_eq!([0, 1, 2].map(|policy| ensemble.shared(policy)), [2, 3, 2]);
+        ensemble.follow(1, 0b100, &[(0, 3), (1, 3), (2, 3)]);
+        assert_eq!(order(&ensemble), [3, 1, 4], "nobody holds 3 any more");
+    }
+
+    #[test]
+    fn two_of_little_weight_outvote_one_and_the_leader_outvotes_both() {
+        let mut ensemble = Ensemble::new(2, &[1.0, 0.3, 0.3]);
+        let mut gone = Vec::new();
+        for (id, holders) in [(0, 0b001), (1, 0b110)] {
+            assert!(ensemble.admit(id, UNIT, holders, &mut gone));
+        }
+        assert_eq!(order(&ensemble), [1, 0]);
+        ensemble.weigh(&[1.0, 0.6, 0.6]);
+        assert_eq!(order(&ensemble), [0, 1]);
+    }
+
+    #[test]
+    fn a_newcomer_that_is_wanted_less_than_all_that_is_there_stays_outside() {
+        let mut ensemble = one_each(&[1.0, 0.5, 0.2]);
+        let mut gone = Vec::new();
+        ensemble.follow(2, 0b111, &[]);
+        assert!(!ensemble.admit(3, UNIT, 0b100, &mut gone), "0.2 votes");
+        assert!(!ensemble.admit(3, UNIT, 0, &mut gone), "none");
+        assert!(gone.is_empty() && ensemble.admit(3, UNIT, 0b010, &mut gone));
+        assert_eq!(gone, [1], "as many votes, and older");
+        assert_eq!(ensemble.evict_without(1), Some(0));
+        assert_eq!(ensemble.evict_without(1), None, "both are held by it");
+        assert_eq!((ensemble.count(), ensemble.used()), (2, 2));
+    }
+}
