@@ -22,6 +22,7 @@ POLICIES = {
     "arc": lcs.ARC,
     "twoq": lcs.TwoQ,
     "slru": lcs.SLRU,
+    "lirs": lcs.LIRS,
 }
 # Its S3-FIFO ends the process below: the small queue would hold nothing.
 S3FIFO_LEAST = 10

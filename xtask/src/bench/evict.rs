@@ -39,7 +39,7 @@ const TRACES: [(&str, &str); 19] = [
 ];
 /// Policies whose difference counts; the others have freedoms that two implementations use differently.
 const PLAIN: [&str; 6] = ["fifo", "lru", "lfu", "sieve", "s3fifo", "gdsf"];
-const POLICIES: [&str; 8] = ["fifo", "lru", "lfu", "sieve", "s3fifo", "gdsf", "tinylfu", "belady"];
+const POLICIES: [&str; 9] = ["fifo", "lru", "lfu", "sieve", "s3fifo", "gdsf", "tinylfu", "lirs", "belady"];
 /// What the self-tuning policy is held against: the best of these in each cell.
 const RIVALS: [&str; 5] = ["lru", "sieve", "s3fifo", "gdsf", "tinylfu"];
 const FOREIGN_RIVALS: [&str; 3] = ["arc", "twoq", "slru"];
