@@ -2,13 +2,14 @@
 
 use crate::identify::Peer;
 use headgate_model::address::Network;
-use headgate_net::forwarded::{client_address, x_forwarded_for};
+use headgate_net::forwarded::{client_address, forwarded, x_forwarded_for};
 use headgate_net::head::{Known, RequestHead};
 use headgate_policy::balance::hash::hash;
 use std::io::Write;
 use std::net::IpAddr;
 
-/// The client's address: the peer's own, or what a trusted peer says in `X-Forwarded-For`.
+/// The client's address: the peer's own, or what a trusted peer says in `X-Forwarded-For`, or in `Forwarded` (RFC 7239)
+/// where it writes only that.
 #[inline]
 pub(crate) fn address(peer: &Peer, trusted: &[Network], head: &RequestHead) -> IpAddr {
     if peer.trusted { behind_proxy(peer, trusted, head) } else { peer.address }
@@ -16,8 +17,13 @@ pub(crate) fn address(peer: &Peer, trusted: &[Network], head: &RequestHead) -> I
 
 #[cold]
 fn behind_proxy(peer: &Peer, trusted: &[Network], head: &RequestHead) -> IpAddr {
-    let fields = head.fields.iter().filter(|field| field.known == Known::XForwardedFor);
-    client_address(peer.address, trusted, x_forwarded_for(fields.map(|field| head.part(field.value))))
+    let values = |known: Known| {
+        head.fields.iter().filter(move |field| field.known == known).map(|field| head.part(field.value))
+    };
+    if head.value(Known::XForwardedFor).is_some() {
+        return client_address(peer.address, trusted, x_forwarded_for(values(Known::XForwardedFor)));
+    }
+    client_address(peer.address, trusted, forwarded(values(Known::Forwarded)))
 }
 
 /// Hash of the client's address in text form, the same whether the client came through a proxy or not.

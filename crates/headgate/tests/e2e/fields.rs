@@ -1,6 +1,6 @@
 //! Header fields: what passes as it came, what stays on its hop, and what Headgate says about the client.
 
-use crate::support::{Head, Headgate, Origin, Response, one_service};
+use crate::support::{Head, Headgate, Origin, Response, Service, one_service};
 
 /// Sends `request` and `answer` through a gateway; gives what came out on each side.
 fn exchange(listen: &str, request: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) -> (Head, Response) {
@@ -271,4 +271,20 @@ fn max_forwards_counts_the_hops_of_options_and_trace() {
     let at_end = |method: &str| format!("{method} / HTTP/1.1\r\nHost: a.test\r\nMax-Forwards: 0\r\n\r\n");
     assert_eq!(client.ask(at_end("OPTIONS")).status(), 204);
     assert_eq!(client.ask(at_end("TRACE")).status(), 501);
+}
+
+#[test]
+fn the_log_has_the_client_that_a_trusted_proxy_names() {
+    let service = Service::named("a");
+    let config = one_service(TRUSTED, "", &[service.address]);
+    let mut gateway = Headgate::start(&format!("log = {{ format = \"%client\" }}\n{config}"));
+    for (fields, client) in [
+        ("", "127.0.0.1"),
+        ("X-Forwarded-For: 192.0.2.1\r\n", "192.0.2.1"),
+        ("Forwarded: for=192.0.2.2;proto=https\r\n", "192.0.2.2"),
+        ("X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.2\r\n", "192.0.2.1"),
+    ] {
+        gateway.connect().ask(&format!("GET / HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n"));
+        assert_eq!(gateway.line(), client, "{fields}");
+    }
 }
