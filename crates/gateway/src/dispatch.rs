@@ -12,6 +12,7 @@ use crate::outcome;
 use crate::record::Record;
 use crate::respond::{Answer, answer_directly};
 use crate::snapshot::Route;
+use crate::unprocessed::Resends;
 use crate::view::{Link, ServiceView};
 use headgate_cache::fill::SentTo;
 use headgate_model::fault::{Blame, Fault, FaultKind, Retry};
@@ -132,6 +133,7 @@ async fn attempts(
     let mut tried = Tried::default();
     let mut used = 0;
     let mut fresh = false;
+    let mut resends = Resends::default();
     loop {
         let choice = Choice { service, view, named, now };
         let index =
@@ -180,6 +182,12 @@ async fn attempts(
             Err(failure) if !failure.committed => return Err(in_time(x, until, failure)),
             result => return result,
         };
+        if resends.allow(failure.fault.kind) && !is_past(x, until) && body.rewind() {
+            record.retries += 1;
+            now = record.ended;
+            used -= 1;
+            continue;
+        }
         let wait = match decision(x, &spec.retry, &failure, body.can_rewind(), used) {
             Decision::Stop(_) => return Err(in_time(x, until, failure)),
             Decision::Now => Duration::ZERO,

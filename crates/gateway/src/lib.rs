@@ -64,4 +64,5 @@ mod target;
 mod trace;
 mod transform;
 mod tunnel;
+mod unprocessed;
 mod view;

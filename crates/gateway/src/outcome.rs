@@ -16,14 +16,15 @@ use headgate_policy::balance::peak_ewma::PeakEwma;
 use headgate_policy::breaker::Outcome;
 
 /// Whether the upstream did its part: 5xx and its own faults are failures. What the client or the gateway
-/// broke says nothing, and neither does a kept connection that was closed just before it was used again.
+/// broke says nothing, and neither does a connection that the upstream ended before it took the request.
 #[inline]
 pub(crate) fn of(result: &Result<Finish, Failure>, status: u16) -> Outcome {
     let status = match result {
         Ok(_) => status,
         Err(Failure { put_aside: Some(status), .. }) => *status,
         Err(Failure { fault, .. }) => {
-            let failed = fault.kind.blame() == Blame::Upstream && fault.kind != FaultKind::StaleConnection;
+            let ended = matches!(fault.kind, FaultKind::StaleConnection | FaultKind::GoneAway);
+            let failed = fault.kind.blame() == Blame::Upstream && !ended;
             return if failed { Outcome::Failure } else { Outcome::Abandoned };
         }
     };
@@ -143,7 +144,9 @@ mod tests {
         assert_eq!(of(&Err(Failure::put_aside(503)), 200), Outcome::Failure);
         assert_eq!(of(&Err(Failure::put_aside(429)), 500), Outcome::Success);
         assert_eq!(failed(FaultKind::FirstByteTimeout), Outcome::Failure);
+        assert_eq!(failed(FaultKind::Refused), Outcome::Failure);
         assert_eq!(failed(FaultKind::StaleConnection), Outcome::Abandoned);
+        assert_eq!(failed(FaultKind::GoneAway), Outcome::Abandoned);
         assert_eq!(failed(FaultKind::ClientClosed), Outcome::Abandoned);
         assert_eq!(failed(FaultKind::NoEndpoint), Outcome::Abandoned);
     }

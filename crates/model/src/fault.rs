@@ -94,6 +94,8 @@ fault_kinds! {
     StaleConnection = "stale_connection", Upstream, 502, IfIdempotent;
     UpstreamReset = "upstream_reset", Upstream, 502, IfIdempotent;
     FirstByteTimeout = "first_byte_timeout", Upstream, 504, IfIdempotent;
+    /// The upstream ends the connection and has not processed the stream (RFC 9113 section 6.8).
+    GoneAway = "gone_away", Upstream, 502, Safe;
     /// The stream was refused before processing (RFC 9113 section 8.7).
     Refused = "refused", Upstream, 502, Safe;
     /// The response breaks the grammar or its framing is ambiguous.

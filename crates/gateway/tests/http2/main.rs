@@ -6,3 +6,4 @@ mod carrying;
 mod ending;
 mod hostile;
 mod support;
+mod unprocessed;

@@ -102,7 +102,7 @@ impl<'c> H2Request<'c> {
 fn not_sent(error: &h2::Error) -> Fault {
     if error.is_io() || error.is_go_away() || error.is_reset() {
         return Fault::new(
-            FaultKind::Refused,
+            FaultKind::GoneAway,
             "the upstream's connection closed before the request was sent",
         );
     }
@@ -112,9 +112,12 @@ fn not_sent(error: &h2::Error) -> Fault {
 /// The fault for a response that did not come.
 #[cold]
 fn no_answer(error: &h2::Error) -> Fault {
-    // A GOAWAY fails exactly those streams that the upstream says it has not processed (RFC 9113 section 6.8).
-    let refused = error.is_go_away() || error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
     match error {
+        // A GOAWAY fails exactly those streams that the upstream says it has not processed (RFC 9113 section 6.8).
+        error if error.is_go_away() && error.is_remote() => {
+            Fault::new(FaultKind::GoneAway, "the upstream ended the connection before processing the stream")
+        }
         error if refused && error.is_remote() => {
             Fault::new(FaultKind::Refused, "the upstream refused the stream before processing it")
         }
