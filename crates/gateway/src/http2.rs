@@ -11,6 +11,7 @@ use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use headgate_model::fault::FaultKind;
 use headgate_model::spec::Limits;
+use headgate_net::body::{Backlog, SMALL_FRAMES_BUDGET};
 use headgate_net::deadline::Deadline;
 use headgate_net::frame_meter::{FrameMeter, Metered};
 use headgate_net::gathered::Gathered;
@@ -52,6 +53,7 @@ struct Client {
     /// Streams under way.
     active: Cell<usize>,
     resets: RefCell<Resets>,
+    backlog: Rc<Backlog>,
     /// Wakes the connection's task when a stream has ended.
     connection: Cell<Option<Waker>>,
 }
@@ -81,7 +83,9 @@ pub(crate) async fn serve(
     let meter = Rc::new(RefCell::new(FrameMeter::new(worker.now())));
     let shared = Arc::clone(&worker.shared);
     let gathered = Rc::new(Gathered::new(stream, Rc::clone(&worker.buffers)));
-    let stream = Metered::new(Rc::clone(&gathered), Rc::clone(&meter), move || shared.now());
+    let backlog = Rc::new(Backlog::default());
+    let stream =
+        Metered::new(Rc::clone(&gathered), Rc::clone(&meter), Rc::clone(&backlog), move || shared.now());
     deadline.set(spec.timeouts.head.0);
     let builder = builder(&spec.limits);
     let mut handshake = pin!(builder.handshake::<_, Bytes>(stream));
@@ -97,7 +101,8 @@ pub(crate) async fn serve(
     let Some(connection) = begun.await else { return };
     deadline.clear();
     let resets = RefCell::new(Resets::new(spec.limits.streams, worker.now()));
-    let client = Client { worker, streams, peer, active: Cell::new(0), resets, connection: Cell::new(None) };
+    let (active, connection_task) = (Cell::new(0), Cell::new(None));
+    let client = Client { worker, streams, peer, active, resets, backlog, connection: connection_task };
     let resting = Cell::new(false);
     let client = Rc::new(client);
     let mut served =
@@ -114,6 +119,7 @@ fn builder(limits: &Limits) -> Builder {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
+        .data_frame_budget(SMALL_FRAMES_BUDGET)
         // A client may give up on all that it asked for at once; more than that in one turn is a flood.
         .max_pending_accept_reset_streams(streams)
         .max_concurrent_reset_streams(streams)
@@ -145,6 +151,7 @@ impl Served {
             let event = poll_fn(|cx| {
                 self.client.connection.set(Some(cx.waker().clone()));
                 let request = connection.poll_accept(cx);
+                self.client.backlog.gather();
                 self.count_refused();
                 if self.is_flooding() {
                     return Poll::Ready(Event::Flood);

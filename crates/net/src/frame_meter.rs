@@ -3,6 +3,8 @@
 //! Reads frame headers only and never waits; the frames themselves are understood elsewhere. Resets and header
 //! lists are bounded elsewhere too.
 
+use crate::body::Backlog;
+use crate::data_frames::DataFrames;
 use crate::frames::{DATA, END_STREAM, Frame, Frames, HEADERS, RST_STREAM};
 use crate::gathered::Gathered;
 use headgate_model::units::Tick;
@@ -141,26 +143,34 @@ pub struct Metered<Clock> {
     stream: Rc<Gathered>,
     meter: Rc<RefCell<FrameMeter>>,
     clock: Clock,
+    data: DataFrames,
 }
 
 impl<Clock: Fn() -> Tick> Metered<Clock> {
     #[must_use]
-    pub fn new(stream: Rc<Gathered>, meter: Rc<RefCell<FrameMeter>>, clock: Clock) -> Self {
-        Self { stream, meter, clock }
+    pub fn new(
+        stream: Rc<Gathered>,
+        meter: Rc<RefCell<FrameMeter>>,
+        backlog: Rc<Backlog>,
+        clock: Clock,
+    ) -> Self {
+        Self { stream, meter, clock, data: DataFrames::behind(PREFACE, backlog) }
     }
 }
 
 impl<Clock: Fn() -> Tick + Unpin> AsyncRead for Metered<Clock> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let mut meter = this.meter.borrow_mut();
+        let Self { stream, meter, clock, data } = self.get_mut();
+        let mut meter = meter.borrow_mut();
         if meter.is_spent() {
             return Poll::Pending;
         }
-        let before = buf.filled().len();
-        let read = this.stream.poll_read(cx, buf);
-        meter.received(&buf.filled()[before..], &this.clock);
-        read
+        data.poll_read(cx, buf, |cx, buf| {
+            let before = buf.filled().len();
+            let read = stream.poll_read(cx, buf);
+            meter.received(&buf.filled()[before..], &*clock);
+            read
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod body;
 pub mod buffer;
 pub mod connect;
+mod data_frames;
 pub mod deadline;
 pub mod downstream;
 pub mod fields;

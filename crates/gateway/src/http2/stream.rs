@@ -111,7 +111,7 @@ async fn serve(
     let body_limit = spec.limits.body.0;
     let mut body = match head.line.body {
         Body::None => Source::Empty,
-        _ => Source::H2(H2Source::new(content, Side::Client, body_limit)),
+        _ => Source::H2(H2Source::new(client.backlog.receive(content), Side::Client, body_limit)),
     };
     let timers = Timers { upload: &upload, download: &download };
     let mut x = Exchange::begin(worker, view, listener, &client.peer, &head, timers);

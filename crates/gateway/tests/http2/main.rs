@@ -5,5 +5,6 @@
 mod carrying;
 mod ending;
 mod hostile;
+mod small_frames;
 mod support;
 mod unprocessed;

@@ -1,13 +1,13 @@
 //! A body received over HTTP/2. The stream's window opens only as pieces are passed on, so that a slow
 //! receiver holds the sender back (RFC 9113 section 5.2).
 
-use super::{Piece, Side, Trailers};
+use super::{Piece, Received, Side, Trailers};
 use crate::deadline::Deadline;
 use crate::stream::IoFault;
 use bytes::Bytes;
-use h2::RecvStream;
 use headgate_model::fault::{Fault, FaultKind};
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::task::Poll;
 
 /// A request's start is kept up to this many bytes and pieces, so that it can be sent to another endpoint:
@@ -17,7 +17,7 @@ const KEPT_PIECES: usize = 8;
 
 /// One HTTP/2 body.
 pub struct H2Source {
-    stream: RecvStream,
+    stream: Rc<Received>,
     side: Side,
     /// Pieces that arrived; `next` of them were given. The last was the last to arrive.
     pieces: Vec<Bytes>,
@@ -37,7 +37,7 @@ pub struct H2Source {
 impl H2Source {
     /// `limit` bounds the content in bytes, zero for none.
     #[must_use]
-    pub fn new(stream: RecvStream, side: Side, limit: u64) -> Self {
+    pub fn new(stream: Rc<Received>, side: Side, limit: u64) -> Self {
         let finished = stream.is_end_stream();
         Self {
             stream,
@@ -78,11 +78,10 @@ impl H2Source {
         }
         let used = std::mem::take(&mut self.unreleased);
         if used > 0 {
-            // Fails only on a stream that is over, where windows no longer matter.
-            let _ = self.stream.flow_control().release_capacity(used);
+            self.stream.release(used);
         }
         let side = self.side;
-        let stream = &mut self.stream;
+        let stream = &self.stream;
         let piece = poll_fn(|cx| match stream.poll_data(cx) {
             Poll::Ready(piece) => Poll::Ready(piece.transpose().map_err(|_| cut(side))),
             Poll::Pending => deadline.poll_due(cx).map(|()| Err(side.read_fault(&IoFault::TimedOut))),

@@ -1,6 +1,7 @@
 //! Message bodies in motion: a source gives pieces, a sink takes them, a relay joins the two. HTTP/1 and
 //! HTTP/2 meet here and nowhere later. No body is ever held whole.
 
+mod backlog;
 mod h1_sink;
 mod h1_source;
 mod h2_sink;
@@ -11,6 +12,7 @@ mod sink;
 mod source;
 mod trailers;
 
+pub use backlog::{Backlog, Received, SMALL_FRAMES_BUDGET};
 pub use h1_sink::H1Sink;
 pub use h1_source::{H1Source, Rest};
 pub use h2_sink::{H2Sink, SendHalf};

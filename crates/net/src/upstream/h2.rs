@@ -2,7 +2,7 @@
 
 use super::h2_pool::Lease;
 use super::{Outline, no_response};
-use crate::body::{H2Sink, H2Source, SendHalf, Side, Sink, Source};
+use crate::body::{H2Sink, H2Source, Received, SendHalf, Side, Sink, Source};
 use crate::buffer::{Buffers, Lent};
 use crate::deadline::Deadline;
 use crate::h1::parse::HeadLimits;
@@ -25,11 +25,11 @@ pub struct H2Request<'c> {
     buffers: &'c Rc<Buffers>,
     half: SendHalf,
     response: RefCell<Option<ResponseFuture>>,
-    body: RefCell<Option<RecvStream>>,
+    body: RefCell<Option<Rc<Received>>>,
 }
 
 /// A response's head as `h2` gives it. Interim ones have no body.
-type Received = (http::response::Parts, Option<RecvStream>);
+type Answer = (http::response::Parts, Option<RecvStream>);
 
 impl<'c> H2Request<'c> {
     #[must_use]
@@ -73,11 +73,11 @@ impl<'c> H2Request<'c> {
         head.clear();
         let ended = body.as_ref().is_none_or(RecvStream::is_end_stream);
         render_response(&parts, ended, to_head, limits, &mut head)?;
-        *self.body.borrow_mut() = body;
+        *self.body.borrow_mut() = body.map(|body| self.lease.receive(body));
         Ok(head)
     }
 
-    fn poll_response(&self, cx: &mut Context<'_>) -> Poll<Result<Received, h2::Error>> {
+    fn poll_response(&self, cx: &mut Context<'_>) -> Poll<Result<Answer, h2::Error>> {
         let mut response = self.response.borrow_mut();
         let response = response.as_mut().unwrap_or_else(|| unreachable!("`begin` comes first"));
         if let Some(interim) = ready!(response.poll_informational(cx)) {

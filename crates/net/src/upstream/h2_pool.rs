@@ -1,11 +1,13 @@
 //! One worker's HTTP/2 connections to one endpoint, each shared by many requests. Few by design: another is
 //! opened only when every stream of those that are open is taken.
 
+use super::h2_wire::Wire;
+use crate::body::{Backlog, Received, SMALL_FRAMES_BUDGET};
 use crate::deadline::Deadline;
 use crate::stream::Stream;
 use bytes::Bytes;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
-use h2::{Ping, SendStream};
+use h2::{Ping, RecvStream, SendStream};
 use headgate_model::fault::{Fault, FaultKind};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -55,6 +57,7 @@ struct State {
     active: Cell<usize>,
     /// Requests begun on it.
     begun: Cell<u32>,
+    backlog: Rc<Backlog>,
     /// Asks the driver for a PING; until it is answered nothing new is begun.
     doubted: Cell<bool>,
     doubt: Notify,
@@ -155,10 +158,13 @@ impl Opening<'_> {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(most_head_bytes as u32)
             .max_send_buffer_size(SEND_BUFFER)
+            .data_frame_budget(SMALL_FRAMES_BUDGET)
             .enable_push(false)
             // None before the endpoint has said how many: see below.
             .initial_max_send_streams(0);
-        let mut handshake = pin!(builder.handshake::<_, Bytes>(stream));
+        let state = Rc::new(State { tls, ..State::default() });
+        let wire = Wire::new(stream, Rc::clone(&state.backlog));
+        let mut handshake = pin!(builder.handshake::<_, Bytes>(wire));
         let handshake = poll_fn(|cx| match handshake.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(done.map_err(|_| NOT_HTTP2)),
             Poll::Pending => deadline.poll_due(cx).map(|()| Err(NOT_IN_TIME)),
@@ -172,7 +178,6 @@ impl Opening<'_> {
             Poll::Pending => deadline.poll_due(cx).map(|()| Err(NOT_IN_TIME)),
         })
         .await?;
-        let state = Rc::new(State { tls, ..State::default() });
         let pool = Rc::downgrade(self.shared);
         tokio::task::spawn_local(drive(connection, Rc::clone(&state), pool, lifetime.idle_timeout));
         let entry = Entry { send, state };
@@ -225,6 +230,11 @@ impl Lease {
         self.send.borrow_mut().send_request(request, ended)
     }
 
+    /// The body of a response on the connection.
+    pub(super) fn receive(&self, stream: RecvStream) -> Rc<Received> {
+        self.state.backlog.receive(stream)
+    }
+
     /// A response did not come in time: has the connection checked before anything else is begun on it.
     pub(super) fn doubt(&self) {
         self.state.doubted.set(true);
@@ -243,13 +253,18 @@ impl Drop for Lease {
 
 /// Carries a connection's frames until it closes, rests too long, or does not answer a PING.
 async fn drive(
-    mut connection: Connection<Stream, Bytes>,
+    mut connection: Connection<Wire, Bytes>,
     state: Rc<State>,
     pool: Weak<Shared>,
     idle_timeout: Duration,
 ) {
     let mut ping = connection.ping_pong();
     let mut connection = pin!(connection);
+    let mut connection = poll_fn(|cx| {
+        let ended = connection.as_mut().poll(cx);
+        state.backlog.gather();
+        ended
+    });
     loop {
         let begun = state.begun.get();
         tokio::select! {

@@ -4,6 +4,7 @@
 mod h1;
 mod h2;
 mod h2_pool;
+mod h2_wire;
 
 pub use h1::{H1Request, read_response};
 pub use h2::H2Request;
