@@ -9,12 +9,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 
 /// Connections at once; further ones wait in the kernel's backlog.
@@ -27,6 +32,8 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 const BUFFER_BYTES: usize = 64 * 1_024;
 /// How long open connections may take to end after a stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the request of one who has just connected may take to come after a stop.
+const LAST_REQUEST: Duration = Duration::from_millis(250);
 /// Pause after an accept that failed, most often for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -34,7 +41,7 @@ static ACCEPT_FAILED: PeerEvent = PeerEvent::new("admin_accept_failed");
 
 /// Serves until `stop` resolves and the answers that were begun are sent, five seconds at most.
 ///
-/// Stop it last: while the rest drains, `/readyz` has to say so.
+/// Stop it last, unless a successor has taken over: while the rest drains, `/readyz` has to say so.
 pub async fn serve(listener: TcpListener, admin: Admin, stop: impl Future<Output = ()>) {
     let (sampler, looks) = sample::sampler(admin.registry.clone());
     let mut sampling = JoinSet::new();
@@ -48,12 +55,7 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: impl Future<Output
             () = &mut stop => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(timeout(
-                        CONNECTION_TIMEOUT,
-                        connection(stream, Arc::clone(&desk), stopped.clone()),
-                    ));
-                }
+                Ok((stream, _)) => serve_one(&mut connections, stream, &desk, &stopped),
                 Err(error) => {
                     peer_event(&ACCEPT_FAILED, Level::Warn, "admin cannot accept", &[("error", &error)]);
                     sleep(ACCEPT_PAUSE).await;
@@ -61,11 +63,35 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: impl Future<Output
             }
         }
     }
+    // Who waits in the queue has connected: without an answer it would be reset.
+    while let Some(Ok((stream, _))) = waiting(&listener).await {
+        if connections.len() < CONNECTIONS_MAX {
+            serve_one(&mut connections, stream, &desk, &stopped);
+        }
+    }
     drop(listener);
     drop(stopping);
     let ended = async { while connections.join_next().await.is_some() {} };
     // What has not ended by then is cut with the set.
     let _ = timeout(GRACE, ended).await;
+}
+
+/// A connection that need not be waited for.
+async fn waiting(listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    poll_fn(|cx| match listener.poll_accept(cx) {
+        Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+fn serve_one(
+    connections: &mut JoinSet<Result<(), Elapsed>>,
+    stream: TcpStream,
+    desk: &Arc<Desk>,
+    stopped: &watch::Receiver<()>,
+) {
+    connections.spawn(timeout(CONNECTION_TIMEOUT, connection(stream, Arc::clone(desk), stopped.clone())));
 }
 
 async fn connection(stream: TcpStream, desk: Arc<Desk>, mut stopped: watch::Receiver<()>) {
@@ -85,8 +111,10 @@ async fn connection(stream: TcpStream, desk: Arc<Desk>, mut stopped: watch::Rece
     tokio::select! {
         _ = connection.as_mut() => {}
         _ = stopped.changed() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            if timeout(LAST_REQUEST, connection.as_mut()).await.is_err() {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
         }
     }
 }

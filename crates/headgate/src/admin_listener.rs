@@ -63,6 +63,11 @@ impl AdminListener {
         Ok(Some(Move { bind, listener }))
     }
 
+    /// Leaves the address to a successor. Answers that were begun are sent.
+    pub(crate) fn leave(&mut self) {
+        self.enact(Move { bind: None, listener: None });
+    }
+
     /// Goes over to the new address. Answers that were begun on the old one are sent.
     pub(crate) fn enact(&mut self, Move { bind, listener }: Move) {
         self.bind = bind;

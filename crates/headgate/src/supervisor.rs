@@ -327,7 +327,7 @@ pub(crate) fn run(
         let drain = running.shared.snapshot().config.drain.0;
         let fields: log::Fields<'_> = &[("why", &why), ("at_most_s", &drain.as_secs_f64())];
         log::event(Level::Info, "stopping; open requests are being finished", fields);
-        // The admin listener stays while open requests are finished, to say that this is what happens.
+        // Without a successor the admin listener stays while open requests are finished, to say that this is what happens.
         let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut stop = tokio::task::spawn_blocking(move || server.map_or(Ok(0), Server::stop));
         let stopped = tokio::select! {
@@ -445,6 +445,8 @@ async fn supervise(
             () = &mut loops => return Err("the control loops ended".into()),
             why = stopped(&mut signals.interrupt, &mut signals.terminate) => {
                 if successor.is_some() && why == "SIGTERM" {
+                    // It answers there now: two that say different things would be heard by turns.
+                    running.admin.lock().unwrap_or_else(PoisonError::into_inner).leave();
                     return Ok("a successor took over");
                 }
                 let delay = running.shared.snapshot().config.drain_delay.0;

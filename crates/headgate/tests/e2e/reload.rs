@@ -1,10 +1,11 @@
 //! Another configuration, or another process, takes over: nothing that is open is closed, and no request
 //! fails.
 
-use crate::support::{Headgate, LISTEN, Origin, Service, Wire, one_service};
+use crate::support::{Headgate, LISTEN, Origin, PATIENCE, Port, Service, Wire, one_service};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::TcpStream;
+use std::time::Instant;
 
 const RELOADED: &str = "configuration reloaded";
 const NOT_RELOADED: &str = "configuration not reloaded";
@@ -101,9 +102,9 @@ fn what_was_discovered_goes_with_the_discovery() {
     let discovering = config.replace(&endpoints, &format!("discover = \"file:{}\"", list.display()));
     let mut gateway = Headgate::start(&discovering);
     let mut client = gateway.connect();
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while client.get("/").status() != 200 {
-        assert!(started.elapsed() < crate::support::PATIENCE, "never discovered");
+        assert!(started.elapsed() < PATIENCE, "never discovered");
     }
     reload(&mut gateway, &config);
     for _ in 0..4 {
@@ -179,15 +180,15 @@ fn listeners_come_and_go() {
     let going = gateway.listener("going");
     let mut client = Wire::connect(going);
     assert_eq!(client.get("/").status(), 200);
-    let reserved = crate::support::Port::reserve();
+    let reserved = Port::reserve();
     let coming = reserved.address;
     reload(&mut gateway, &format!("{config}[listen.coming]\nbind = \"{coming}\"\n"));
     assert_eq!(Wire::connect(coming).get("/").status(), 200);
     // What is open on a listener that is gone goes on; new connections are refused soon.
     assert_eq!(client.get("/").status(), 200);
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while TcpStream::connect(going).is_ok() {
-        assert!(started.elapsed() < crate::support::PATIENCE, "the removed listener still accepts");
+        assert!(started.elapsed() < PATIENCE, "the removed listener still accepts");
     }
     assert_eq!(gateway.connect().get("/").status(), 200);
 }
@@ -209,7 +210,9 @@ fn pooled_connections_survive_a_reload() {
 #[test]
 fn a_successor_takes_the_listeners_over_without_losing_a_connection() {
     let origin = Origin::start();
-    let mut gateway = Headgate::start(&one_service("", "", &[origin.address]));
+    let admin = Port::reserve();
+    let config = one_service("", "", &[origin.address]);
+    let mut gateway = Headgate::start(&format!("{config}[admin]\nbind = \"{}\"\n", admin.address));
     let mut before = gateway.connect();
     before.send("GET /before HTTP/1.1\r\nHost: a.test\r\n\r\n");
     let mut upstream = origin.accept();
@@ -222,6 +225,14 @@ fn a_successor_takes_the_listeners_over_without_losing_a_connection() {
     let successor = Successor(Pid::from_raw(pid.parse().unwrap()).unwrap());
     gateway.read_addresses(1);
     assert_eq!(gateway.listener("web"), address);
+    // One process answers for both, while the other still has a request: as long as two listened, no such
+    // run of answers would come.
+    let (started, mut run) = (Instant::now(), 0);
+    while run < 40 {
+        assert!(started.elapsed() < PATIENCE, "the old process still answers at the admin listener");
+        let answer = Wire::connect(admin.address).ask("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        run = if answer.status() == 200 { run + 1 } else { 0 };
+    }
     // What was under way ends in the old process, and what is new is served by the new one.
     upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nbefore");
     assert_eq!(before.response().text(), "before");
