@@ -53,8 +53,9 @@ impl Acceptor {
 /// Where the connections of one listener come in.
 struct Door {
     worker: Rc<Worker>,
-    /// The listener's name.
+    /// The listener's name and address.
     name: Box<str>,
+    bind: Box<str>,
     /// Answers the requests of its HTTP/2 connections.
     streams: Rc<Crew<http2::Asked>>,
 }
@@ -77,7 +78,7 @@ pub async fn accept(
     let acceptor = Acceptor::new(socket)?;
     let mut stops = worker.shared.stops();
     let mut changes = worker.shared.changes();
-    let door = Door { worker, name, streams: Rc::default() };
+    let door = Door { worker, name, bind, streams: Rc::default() };
     // A stop may have come before.
     stops.mark_changed();
     loop {
@@ -96,7 +97,7 @@ pub async fn accept(
             let view = door.worker.view();
             let mut listeners = view.snapshot.listeners.iter();
             *stops.borrow_and_update()
-                || !listeners.any(|one| one.name == door.name && *one.spec.bind == *bind)
+                || !listeners.any(|one| one.name == door.name && *one.spec.bind == *door.bind)
         };
         if is_over {
             // The runtime looks at its sockets before it comes back: what has arrived by now is then known.
@@ -124,7 +125,10 @@ impl Door {
             Ok((stream, address)) => {
                 let view = self.worker.view();
                 let listeners = &view.snapshot.listeners;
-                if let Some(listener) = listeners.iter().position(|listener| listener.name == self.name) {
+                // One that was renamed keeps the socket: who still comes in under the old name is its client.
+                let named = listeners.iter().position(|listener| listener.name == self.name);
+                let here = || listeners.iter().position(|listener| *listener.spec.bind == *self.bind);
+                if let Some(listener) = named.or_else(here) {
                     self.begin(view, listener, stream, address);
                 }
             }

@@ -21,6 +21,7 @@ mod guards;
 mod import;
 mod interrupt;
 mod journal;
+mod kept_sockets;
 mod lab;
 mod load;
 mod mistakes;

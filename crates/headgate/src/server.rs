@@ -2,6 +2,7 @@
 //! The only place where the crates are wired together.
 
 use crate::chaos_book::{ChaosBook, Entry, compiled};
+use crate::kept_sockets::{Matched, match_up};
 use crate::open_files;
 use headgate_gateway::accept::accept;
 use headgate_gateway::prefetch;
@@ -79,15 +80,12 @@ impl Server {
     ///
     /// # Errors
     /// Names the listener that could not be bound, before any worker starts.
-    pub(crate) fn start(mut snapshot: Snapshot, mut inherited: Inherited) -> io::Result<Self> {
+    pub(crate) fn start(mut snapshot: Snapshot, inherited: Inherited) -> io::Result<Self> {
         let config = Arc::clone(&snapshot.config);
         let count =
             config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let mut sockets = BTreeMap::new();
-        for (name, spec) in &config.listeners {
-            let kept = inherited.remove(name).unwrap_or_default();
-            sockets.insert(name.clone(), Sockets::open(name, &spec.bind, count, kept)?);
-        }
+        let wanted = config.listeners.iter().map(|(name, spec)| (name, &spec.bind));
+        let sockets = Sockets::open_all(wanted, count, inherited)?;
         let mut chaos = ChaosBook::default();
         let rules = chaos.with_file(&config);
         snapshot.chaos = compiled(&rules);
@@ -143,12 +141,17 @@ impl Server {
         let mut snapshot = Snapshot::compile(Arc::clone(&config), &self.discovered, Some(&before))?;
         let chaos = self.chaos.with_file(&config);
         snapshot.chaos = compiled(&chaos);
-        let mut opened = BTreeMap::new();
-        for (name, spec) in &config.listeners {
-            if self.sockets.get(name).is_none_or(|known| known.bind != spec.bind) {
-                opened.insert(name.clone(), Sockets::open(name, &spec.bind, self.workers.len(), Vec::new())?);
-            }
+        let stays = |name: &String, known: &Sockets| {
+            config.listeners.get(name).is_some_and(|spec| spec.bind == known.bind)
+        };
+        let mut leaving = Inherited::new();
+        for (name, known) in self.sockets.iter().filter(|(name, known)| !stays(name, known)) {
+            leaving.insert(name.clone(), known.sockets.iter().map(duplicate).collect::<Result<_, _>>()?);
         }
+        let wanted = config.listeners.iter().map(|(name, spec)| (name, &spec.bind));
+        let wanted =
+            wanted.filter(|(name, _)| !self.sockets.get(*name).is_some_and(|known| stays(name, known)));
+        let opened = Sockets::open_all(wanted, self.workers.len(), leaving)?;
         // Nothing may fail after this but the handing over of sockets, which fails only when workers are gone.
         self.change_log(config.log.as_ref())?;
         prefetch::follow(&self.shared, &config, self.workers.len(), seed(self.workers.len()));
@@ -308,8 +311,30 @@ impl Server {
 }
 
 impl Sockets {
+    /// Those of the `wanted` listeners, by name. What is `open` is used again; the rest of it may be in the
+    /// way, and is ours to share a port with until it is closed.
+    fn open_all<'c>(
+        wanted: impl Iterator<Item = (&'c String, &'c String)> + Clone,
+        workers: usize,
+        open: Inherited,
+    ) -> io::Result<BTreeMap<String, Self>> {
+        let Matched { mut kept, left } = match_up(wanted.clone(), open);
+        wanted
+            .map(|(name, bind)| {
+                let kept = kept.remove(name).unwrap_or_default();
+                Ok((name.clone(), Self::open(name, bind, workers, kept, &left)?))
+            })
+            .collect()
+    }
+
     /// One socket for each worker: the kernel spreads connections over them.
-    fn open(name: &str, bind: &str, workers: usize, kept: Vec<ListenSocket>) -> io::Result<Self> {
+    fn open(
+        name: &str,
+        bind: &str,
+        workers: usize,
+        mut sockets: Vec<ListenSocket>,
+        left: &[ListenSocket],
+    ) -> io::Result<Self> {
         let in_place = |error: io::Error| {
             let remedy = match error.kind() {
                 io::ErrorKind::PermissionDenied => BIND_REMEDY,
@@ -323,11 +348,8 @@ impl Sockets {
         let address: BindAddress = bind
             .parse()
             .map_err(|bad| in_place(io::Error::new(io::ErrorKind::InvalidInput, format!("{bad}"))))?;
-        let mut sockets: Vec<_> = kept.into_iter().filter(|socket| socket.is_bound_to(&address)).collect();
         if sockets.is_empty() {
-            // Sharing a port would be allowed between two processes of one user, by accident too.
-            listener::check_free(&address).map_err(in_place)?;
-            sockets.push(listener::bind(&address, workers > 1, BACKLOG).map_err(in_place)?);
+            sockets.push(listener::bind_beside(&address, left, workers > 1, BACKLOG).map_err(in_place)?);
         }
         while sockets.len() < workers {
             let bound = match &sockets[0] {

@@ -4,7 +4,7 @@
 use crate::support::{Headgate, LISTEN, Origin, PATIENCE, Port, Service, Wire, one_service};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 
 const RELOADED: &str = "configuration reloaded";
@@ -207,6 +207,75 @@ fn pooled_connections_survive_a_reload() {
     assert_eq!(service.connections(), 1);
 }
 
+/// A process that is started by the upgrade signal; ends with the test.
+fn upgrade(gateway: &mut Headgate) -> Successor {
+    gateway.signal(Signal::USR2);
+    let event = gateway.event("successor started");
+    let pid = event.split_once("pid=").unwrap().1;
+    let pid: String = pid.chars().take_while(char::is_ascii_digit).collect();
+    let successor = Successor(Pid::from_raw(pid.parse().unwrap()).unwrap());
+    gateway.read_addresses(1);
+    successor
+}
+
+#[test]
+fn a_listener_keeps_its_socket_under_another_name() {
+    let service = Service::named("app");
+    for workers in [1, 2] {
+        let port = Port::reserve();
+        let config = |name: &str| {
+            one_service("", "", &[service.address])
+                .replace("workers = 1", &format!("workers = {workers}"))
+                .replace("[listen.web]", &format!("[listen.{name}]"))
+                .replace(LISTEN, &port.address.to_string())
+        };
+        let mut gateway = Headgate::start(&config("web"));
+        let mut client = Wire::connect(port.address);
+        assert_eq!(client.get("/").status(), 200);
+        reload(&mut gateway, &config("front"));
+        for _ in 0..20 {
+            assert_eq!(Wire::connect(port.address).get("/").status(), 200);
+        }
+        assert_eq!(client.get("/").status(), 200);
+        // The name may change with the process too.
+        fs::write(gateway.config_file(), config("door")).unwrap();
+        let _successor = upgrade(&mut gateway);
+        assert_eq!(gateway.listener("door"), port.address);
+        assert_eq!(Wire::connect(port.address).get("/").status(), 200);
+        drop(client);
+        let (status, stderr) = gateway.wait();
+        assert!(status.success(), "{status}: {stderr}");
+    }
+}
+
+#[test]
+fn a_listener_takes_more_addresses_of_its_port_or_fewer() {
+    let service = Service::named("app");
+    for workers in [1, 2] {
+        let port = Port::reserve();
+        let config = |bind: &str| {
+            one_service("", "", &[service.address])
+                .replace("workers = 1", &format!("workers = {workers}"))
+                .replace(LISTEN, &format!("{bind}:{}", port.address.port()))
+        };
+        let other = SocketAddr::from(([127, 0, 0, 2], port.address.port()));
+        let mut gateway = Headgate::start(&config("127.0.0.1"));
+        for (bind, takes_other) in [("0.0.0.0", true), ("", true), ("127.0.0.1", false), ("", true)] {
+            reload(&mut gateway, &config(bind));
+            for _ in 0..20 {
+                assert_eq!(Wire::connect(port.address).get("/").status(), 200, "{bind}");
+            }
+            let started = Instant::now();
+            while TcpStream::connect(other).is_ok() != takes_other {
+                assert!(started.elapsed() < PATIENCE, "{bind}: {other}");
+            }
+        }
+        fs::write(gateway.config_file(), config("0.0.0.0")).unwrap();
+        let _successor = upgrade(&mut gateway);
+        assert_eq!(Wire::connect(other).get("/").status(), 200);
+    }
+}
+
 #[test]
 fn a_successor_takes_the_listeners_over_without_losing_a_connection() {
     let origin = Origin::start();
@@ -218,12 +287,7 @@ fn a_successor_takes_the_listeners_over_without_losing_a_connection() {
     let mut upstream = origin.accept();
     upstream.head();
     let address = gateway.listener("web");
-    gateway.signal(Signal::USR2);
-    let event = gateway.event("successor started");
-    let pid = event.split_once("pid=").unwrap().1;
-    let pid: String = pid.chars().take_while(char::is_ascii_digit).collect();
-    let successor = Successor(Pid::from_raw(pid.parse().unwrap()).unwrap());
-    gateway.read_addresses(1);
+    let successor = upgrade(&mut gateway);
     assert_eq!(gateway.listener("web"), address);
     // One process answers for both, while the other still has a request: as long as two listened, no such
     // run of answers would come.

@@ -50,6 +50,15 @@ impl ListenSocket {
         }
     }
 
+    fn has_port_of(&self, address: &BindAddress) -> bool {
+        let wanted = match address {
+            BindAddress::Ip(ip) => ip.port(),
+            BindAddress::Every { port } => *port,
+            BindAddress::Unix(_) => return false,
+        };
+        matches!(self, Self::Tcp(socket) if socket.local_addr().is_ok_and(|local| local.port() == wanted))
+    }
+
     fn takes_ipv4_by_ipv6(&self) -> bool {
         // Only IPv6 sockets have the option; asking another fails.
         SockRef::from(self).only_v6().is_ok_and(|only_v6| !only_v6)
@@ -85,12 +94,45 @@ pub fn bind(address: &BindAddress, reuse_port: bool, backlog: u32) -> io::Result
     }
 }
 
-/// Whether [`bind`] without `reuse_port` would succeed. Does not listen meanwhile: a connection that came
-/// just then would be reset. A Unix socket's path is not looked at, since [`bind`] always finds out.
+/// [`bind`] to an address that nobody else has, not even one who shares it: that would be allowed between two
+/// processes of one user, by accident too. `leaving` are sockets of ours that are about to be closed, and may
+/// stand in the way: one of `127.0.0.1:80` in that of `:80`. Both listen until then, so that no connection is
+/// refused.
 ///
 /// # Errors
 /// As [`bind`].
-pub fn check_free(address: &BindAddress) -> io::Result<()> {
+pub fn bind_beside(
+    address: &BindAddress,
+    leaving: &[ListenSocket],
+    reuse_port: bool,
+    backlog: u32,
+) -> io::Result<ListenSocket> {
+    let in_the_way: Vec<SockRef<'_>> =
+        leaving.iter().filter(|socket| socket.has_port_of(address)).map(SockRef::from).collect();
+    if in_the_way.is_empty() {
+        check_free(address)?;
+        return bind(address, reuse_port, backlog);
+    }
+    // All who share a port have to allow it. Afterwards they do as before.
+    let mut shared = Vec::new();
+    for socket in &in_the_way {
+        if !socket.reuse_port()? {
+            socket.set_reuse_port(true)?;
+            shared.push(socket);
+        }
+    }
+    let bound = bind(address, true, backlog);
+    for socket in shared {
+        socket.set_reuse_port(false)?;
+    }
+    let bound = bound?;
+    SockRef::from(&bound).set_reuse_port(reuse_port)?;
+    Ok(bound)
+}
+
+/// Whether [`bind`] without `reuse_port` would succeed. Does not listen meanwhile: a connection that came
+/// just then would be reset. A Unix socket's path is not looked at, since [`bind`] always finds out.
+fn check_free(address: &BindAddress) -> io::Result<()> {
     match address {
         BindAddress::Ip(ip) => bound_tcp(*ip, true, false).map(drop),
         BindAddress::Every { port } => bound_tcp(every(*port), false, false).map(drop),
@@ -217,6 +259,31 @@ mod tests {
         assert_eq!(tcp(&local.to_string(), true).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         let (_first, local) = tcp("127.0.0.1:0", true).unwrap();
         assert!(tcp(&local.to_string(), true).is_ok());
+    }
+
+    #[test]
+    fn a_leaving_socket_of_ours_is_no_obstacle_to_a_wider_one() {
+        for (reuse_port, wide) in [(false, "0.0.0.0"), (true, "0.0.0.0"), (false, ""), (true, "")] {
+            let (narrow, local) = tcp("127.0.0.1:0", reuse_port).unwrap();
+            let narrow = [ListenSocket::Tcp(narrow)];
+            let address: BindAddress = format!("{wide}:{}", local.port()).parse().unwrap();
+            let refused = bind_beside(&address, &[], reuse_port, 16).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AddrInUse, "somebody else's");
+            let bound = bind_beside(&address, &narrow, reuse_port, 16).unwrap();
+            assert!(bound.is_bound_to(&address));
+            for socket in [&bound, &narrow[0]] {
+                assert_eq!(SockRef::from(socket).reuse_port().unwrap(), reuse_port);
+            }
+            // Who comes meanwhile is served by the old one, afterwards by the new one.
+            let ([ListenSocket::Tcp(old)], ListenSocket::Tcp(new)) = (&narrow, &bound) else {
+                unreachable!()
+            };
+            let _client = TcpStream::connect(local).unwrap();
+            accept(old);
+            drop(narrow);
+            let _client = TcpStream::connect(local).unwrap();
+            accept(new);
+        }
     }
 
     #[test]
