@@ -54,12 +54,12 @@ pub(crate) async fn greet(
     if spec.proxy_protocol {
         let sender = Peer::new(address, &listener.trusted, false);
         if address.is_some() && !sender.trusted {
-            return Err(Fault::new(
-                FaultKind::BadRequest,
+            return Err(refused_proxy(
+                address,
                 "a PROXY protocol listener takes connections from its trusted proxies only",
             ));
         }
-        address = proxied_address(&stream, deadline).await?.or(address);
+        address = proxied_address(&stream, address, deadline).await?.or(address);
     }
     let mut protocol = Protocol::Http1;
     if let Some(tls) = &listener.tls {
@@ -144,9 +144,27 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// Nothing is answered, so that the log is the only place that tells why nothing is served.
+#[cold]
+fn refused_proxy(sender: Option<SocketAddr>, why: &'static str) -> Fault {
+    static REFUSED: PeerEvent = PeerEvent::new("proxy_protocol_refused");
+    let sender = sender.map_or_else(|| "unix".to_owned(), |sender| sender.ip().to_canonical().to_string());
+    let fields: log::Fields<'_> = &[("from", &sender), ("error", &why)];
+    log::peer_event(
+        &REFUSED,
+        Level::Warn,
+        "a connection without a PROXY header to rely on was closed",
+        fields,
+    );
+    Fault::new(FaultKind::BadRequest, why)
+}
+
 /// Reads a PROXY protocol header, and not a byte more. `None` means that the proxy speaks for itself.
-async fn proxied_address(stream: &Stream, deadline: &Deadline) -> Result<Option<SocketAddr>, Fault> {
-    const BAD: Fault = Fault::new(FaultKind::BadRequest, "the PROXY protocol header is missing or malformed");
+async fn proxied_address(
+    stream: &Stream,
+    sender: Option<SocketAddr>,
+    deadline: &Deadline,
+) -> Result<Option<SocketAddr>, Fault> {
     let mut seen = [0; V2_MAX_BYTES];
     let mut before = 0;
     loop {
@@ -158,7 +176,7 @@ async fn proxied_address(stream: &Stream, deadline: &Deadline) -> Result<Option<
             }
             Ok(Parsed::Header { source, consumed, .. }) => (Some(source), consumed),
             Ok(Parsed::Local { consumed }) => (None, consumed),
-            Err(_) => return Err(BAD),
+            Err(_) => return Err(refused_proxy(sender, "the PROXY protocol header is missing or malformed")),
         };
         let mut left = consumed;
         while left > 0 {

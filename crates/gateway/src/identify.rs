@@ -15,7 +15,8 @@ pub(crate) struct Peer {
     /// It is one of the listener's trusted proxies.
     pub trusted: bool,
     pub tls: bool,
-    /// Its `X-Forwarded-For` and `X-Forwarded-Proto` lines; the address is part of the first.
+    /// Its `X-Forwarded-For` and `X-Forwarded-Proto` lines; the address is part of the first, which a Unix
+    /// socket's peer has not.
     lines: Box<[u8]>,
     address_len: usize,
 }
@@ -23,15 +24,17 @@ pub(crate) struct Peer {
 const FORWARDED_FOR: &[u8] = b"x-forwarded-for: ";
 
 impl Peer {
-    /// `None` stands for a Unix socket, whose peer is on this machine and is taken for loopback.
+    /// `None` stands for a Unix socket, whose peer is on this machine: it is trusted where loopback is.
     pub(crate) fn new(address: Option<SocketAddr>, trusted: &[Network], tls: bool) -> Self {
         let source = address;
         let address = source.map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip().to_canonical());
-        let text = address.to_string();
-        let scheme = scheme(tls);
-        let lines = [FORWARDED_FOR, text.as_bytes(), b"\r\nx-forwarded-proto: ", scheme, b"\r\n"]
-            .concat()
-            .into_boxed_slice();
+        let text = source.map_or_else(String::new, |_| address.to_string());
+        let scheme = [b"x-forwarded-proto: ", scheme(tls), b"\r\n"].concat();
+        let lines = match source {
+            Some(_) => [FORWARDED_FOR, text.as_bytes(), b"\r\n", &scheme].concat(),
+            None => scheme,
+        };
+        let lines = lines.into_boxed_slice();
         let trusted = trusted.iter().any(|network| network.contains(address));
         Self { address, source, sockets: None, trusted, tls, lines, address_len: text.len() }
     }
@@ -42,7 +45,7 @@ impl Peer {
         self
     }
 
-    /// The address in text form.
+    /// The address in text form; empty for a Unix socket.
     #[inline]
     pub(crate) fn text(&self) -> &[u8] {
         &self.lines[FORWARDED_FOR.len()..][..self.address_len]
@@ -58,7 +61,9 @@ impl Peer {
         match out {
             HeadOut::H1(out) => out.extend_from_slice(&self.lines),
             HeadOut::H2(_) => {
-                out.field(b"x-forwarded-for", self.text());
+                if self.source.is_some() {
+                    out.field(b"x-forwarded-for", self.text());
+                }
                 out.field(b"x-forwarded-proto", self.scheme());
             }
         }

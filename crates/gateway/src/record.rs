@@ -97,7 +97,7 @@ impl Record {
             bytes_in,
             bytes_out: self.bytes_out,
             retries: self.retries,
-            client: Some(without_port(client::address(x.peer, trusted, x.head))),
+            client: logged(x.peer, client::address(x.peer, trusted, x.head)),
             local_port: 0,
             fault: self.fault,
             trace_id: self.traced.span.map(|span| span.trace_id),
@@ -131,7 +131,7 @@ pub(crate) fn tell_unread(worker: &Worker, view: &View, peer: &Peer, fault: Faul
         log.record(&AccessRecord {
             start_unix_us: worker.wall.unix_us(worker.now()),
             status: fault.status(),
-            client: Some(without_port(peer.address)),
+            client: logged(peer, peer.address),
             fault: Some(fault),
             tls: peer.tls,
             ..AccessRecord::default()
@@ -139,7 +139,7 @@ pub(crate) fn tell_unread(worker: &Worker, view: &View, peer: &Peer, fault: Faul
     }
 }
 
-/// The log leaves a port of zero out.
-fn without_port(address: IpAddr) -> SocketAddr {
-    SocketAddr::new(address, 0)
+/// A client's address for the log, which leaves a port of zero out. A Unix socket's peer has none of its own.
+fn logged(peer: &Peer, address: IpAddr) -> Option<SocketAddr> {
+    (peer.source.is_some() || address != peer.address).then(|| SocketAddr::new(address, 0))
 }

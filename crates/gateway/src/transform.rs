@@ -106,12 +106,17 @@ fn rare_forwarding_fields(x: &Exchange<'_>, fields: ForwardedFields, out: &mut H
 
 fn append_x_forwarded(x: &Exchange<'_>, out: &mut HeadOut) {
     let mut chain = x.worker.buffers.out();
-    for value in x.head.values(Known::XForwardedFor) {
+    // A Unix socket's peer has no address to append.
+    let own = Some(x.peer.text()).filter(|text| !text.is_empty());
+    for value in x.head.values(Known::XForwardedFor).chain(own) {
+        if !chain.is_empty() {
+            chain.extend_from_slice(b", ");
+        }
         chain.extend_from_slice(value);
-        chain.extend_from_slice(b", ");
     }
-    chain.extend_from_slice(x.peer.text());
-    out.field(b"x-forwarded-for", &chain);
+    if !chain.is_empty() {
+        out.field(b"x-forwarded-for", &chain);
+    }
     out.field(b"x-forwarded-proto", x.head.value(Known::XForwardedProto).unwrap_or(x.peer.scheme()));
     let host = x.head.value(Known::XForwardedHost).unwrap_or(x.head.host());
     if !host.is_empty() {

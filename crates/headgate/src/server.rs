@@ -286,6 +286,15 @@ impl Server {
         self.sockets.iter().map(|(name, sockets)| (name.clone(), address(sockets))).collect()
     }
 
+    /// Removes the files of Unix sockets. To be called while they are still served: afterwards the path may be
+    /// another process's.
+    pub(crate) fn remove_socket_files(&self) {
+        let sockets = self.sockets.values().filter_map(|sockets| sockets.sockets.first());
+        for error in sockets.filter_map(|socket| socket.remove_file().err()) {
+            log::event(Level::Warn, "the file of a Unix socket stays", &[("error", &error)]);
+        }
+    }
+
     /// Stops accepting, lets what is under way finish, and waits for the workers. Gives the number of
     /// connections that the end of the drain time cut.
     ///

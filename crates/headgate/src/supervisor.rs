@@ -47,6 +47,8 @@ const PURGE_PATIENCE: Duration = Duration::from_secs(5);
 const UPDATES: usize = 64;
 /// How long the last lines of the decision journal may take at the end.
 const JOURNAL_PATIENCE: Duration = Duration::from_secs(2);
+/// Why a process stops whose listeners go on in another.
+const SUCCEEDED: &str = "a successor took over";
 /// The control thread among the workers' metrics; no worker has this number.
 const CONTROL_ID: usize = usize::MAX;
 
@@ -328,6 +330,9 @@ pub(crate) fn run(
         let fields: log::Fields<'_> = &[("why", &why), ("at_most_s", &drain.as_secs_f64())];
         log::event(Level::Info, "stopping; open requests are being finished", fields);
         // Without a successor the admin listener stays while open requests are finished, to say that this is what happens.
+        if why != SUCCEEDED {
+            running.with_server(|server| server.remove_socket_files());
+        }
         let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut stop = tokio::task::spawn_blocking(move || server.map_or(Ok(0), Server::stop));
         let stopped = tokio::select! {
@@ -447,7 +452,7 @@ async fn supervise(
                 if successor.is_some() && why == "SIGTERM" {
                     // It answers there now: two that say different things would be heard by turns.
                     running.admin.lock().unwrap_or_else(PoisonError::into_inner).leave();
-                    return Ok("a successor took over");
+                    return Ok(SUCCEEDED);
                 }
                 let delay = running.shared.snapshot().config.drain_delay.0;
                 if delay.is_zero() || leave.is_some() {

@@ -161,18 +161,22 @@ fn the_proxy_protocol_says_who_the_client_is() {
 fn without_a_good_header_from_a_trusted_proxy_nothing_is_served() {
     let request = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
     let header = format!("PROXY TCP4 {SOURCE} 192.0.2.1 4096 80\r\n{request}");
-    for (trusted, sent) in [
-        ("10.0.0.0/8", header.as_str()),
-        ("127.0.0.1", request),
-        ("127.0.0.1", "PROXY TCP4 nonsense\r\n"),
-        ("127.0.0.1", "PROXY"),
-        ("127.0.0.1", ""),
+    for (trusted, sent, logged) in [
+        ("10.0.0.0/8", header.as_str(), Some("trusted proxies only")),
+        ("127.0.0.1", request, Some("missing or malformed")),
+        ("127.0.0.1", "PROXY TCP4 nonsense\r\n", Some("missing or malformed")),
+        ("127.0.0.1", "PROXY", None),
+        ("127.0.0.1", "", None),
     ] {
-        let (gateway, origin) = proxied(trusted);
+        let (mut gateway, origin) = proxied(trusted);
         let mut client = gateway.connect();
         let _ = client.try_send(sent);
         client.assert_ended();
         origin.assert_untouched(sent);
+        if let Some(why) = logged {
+            let event = gateway.event("PROXY header");
+            assert!(event.contains(why) && event.contains("from=127.0.0.1"), "{event}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Another configuration, or another process, takes over: nothing that is open is closed, and no request
 //! fails.
 
-use crate::support::{Headgate, LISTEN, Origin, PATIENCE, Port, Service, Wire, one_service};
+use crate::support::{Headgate, LISTEN, Origin, PATIENCE, Port, Service, Wire, one_service, scratch};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -95,7 +95,7 @@ fn a_request_ends_with_the_configuration_that_it_began_with() {
 fn what_was_discovered_goes_with_the_discovery() {
     let [found, written] = ["found", "written"].map(Service::named);
     let config = one_service("", "", &[written.address]);
-    let scratch = crate::support::scratch();
+    let scratch = scratch();
     let list = scratch.file("endpoints.txt");
     fs::write(&list, found.address.to_string()).unwrap();
     let endpoints = format!("endpoints = [\"{}\"]", written.address);
@@ -114,7 +114,7 @@ fn what_was_discovered_goes_with_the_discovery() {
 
 #[test]
 fn a_discovered_endpoint_that_cannot_be_used_stands_in_no_reloads_way() {
-    let scratch = crate::support::scratch();
+    let scratch = scratch();
     let list = scratch.file("endpoints.txt");
     fs::write(&list, "127.0.0.1:1").unwrap();
     let config = format!(
@@ -310,6 +310,22 @@ fn a_successor_takes_the_listeners_over_without_losing_a_connection() {
     upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nafter");
     assert_eq!(after.response().text(), "after");
     drop(successor);
+}
+
+#[test]
+fn the_file_of_a_unix_socket_goes_with_its_last_process() {
+    let (service, scratch) = (Service::named("app"), scratch());
+    let path = scratch.file("front");
+    let bind = format!("unix:{}", path.display());
+    let mut gateway = Headgate::start(&one_service("", "", &[service.address]).replace(LISTEN, &bind));
+    let successor = upgrade(&mut gateway);
+    assert!(gateway.wait().0.success());
+    assert_eq!(Wire::connect_unix(&path).get("/").status(), 200, "the successor serves it");
+    kill_process(successor.0, Signal::TERM).unwrap();
+    let started = Instant::now();
+    while path.exists() {
+        assert!(started.elapsed() < PATIENCE, "the file stays");
+    }
 }
 
 /// Ends a process that is not our child.

@@ -50,6 +50,20 @@ impl ListenSocket {
         }
     }
 
+    /// Removes the file of a Unix socket that is still open; nothing where its path leads to no socket.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn remove_file(&self) -> io::Result<()> {
+        let Self::Unix(socket) = self else { return Ok(()) };
+        let address = socket.local_addr()?;
+        let Some(path) = address.as_pathname() else { return Ok(()) };
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
+            _ => Ok(()),
+        }
+    }
+
     fn has_port_of(&self, address: &BindAddress) -> bool {
         let wanted = match address {
             BindAddress::Ip(ip) => ip.port(),
@@ -80,7 +94,8 @@ impl AsFd for ListenSocket {
 /// connections; all must ask for it, and port zero gives each another port. It also lets another process of
 /// the same user share the port unnoticed. `":8080"` takes IPv6 and IPv4, or IPv4 alone where the kernel has
 /// no IPv6; `"[::]:8080"` takes IPv6 alone. A Unix socket gets mode 0660. Its file stays when the socket is
-/// closed, since a successor may be serving it; one that nobody serves is replaced here.
+/// closed, since a successor may be serving it (but see [`ListenSocket::remove_file`]); one that nobody serves
+/// is replaced here.
 ///
 /// # Errors
 /// The operating system's, among them `AddrInUse`, also for a Unix socket that somebody serves; and
