@@ -196,11 +196,7 @@ async fn attempts(
                 backoff::wait(u32::from(used), spec.retry.backoff.0, spec.retry.backoff_max.0, dice)
             }
         };
-        // Who could not be connected to has no more to do by a second attempt elsewhere.
-        let is_paid = failure.put_aside.is_some()
-            || outcome::is_connect_failure(failure.fault.kind) && has_others(view, record.ended)
-            || view.budget.borrow_mut().withdraw(record.ended);
-        if !is_paid || is_past(x, until) || !body.rewind() {
+        if !is_paid(view, &failure, record.ended) || is_past(x, until) || !body.rewind() {
             return Err(in_time(x, until, failure));
         }
         record.retries += 1;
@@ -217,6 +213,14 @@ async fn attempts(
             tried.add(index);
         }
     }
+}
+
+/// Whether another attempt may be made after a failure that ended then. Who could not be connected to has no more to do
+/// by one elsewhere; everything else spends of the budget, and what was put aside has done so.
+fn is_paid(view: &ServiceView, failure: &Failure, ended: Tick) -> bool {
+    failure.put_aside.is_some()
+        || outcome::is_connect_failure(failure.fault.kind) && has_others(view, ended)
+        || view.budget.borrow_mut().withdraw(ended)
 }
 
 /// Whether another attempt follows. What was put aside was decided on when its head came.

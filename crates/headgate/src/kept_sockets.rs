@@ -1,14 +1,17 @@
 //! Which listener of a configuration goes on with which socket that is open already. Sockets are known by
 //! their address: a listener may change its name and keep its connections. Binds and closes nothing.
 
-use crate::server::Inherited;
 use headgate_model::address::BindAddress;
 use headgate_net::listener::ListenSocket;
+use std::collections::BTreeMap;
+
+/// Listening sockets by listener name.
+pub(crate) type OpenSockets = BTreeMap<String, Vec<ListenSocket>>;
 
 /// Open sockets, told apart.
 pub(crate) struct Matched {
     /// By the name of the listener that goes on with them.
-    pub(crate) kept: Inherited,
+    pub(crate) kept: OpenSockets,
     /// Nobody's.
     pub(crate) left: Vec<ListenSocket>,
 }
@@ -16,9 +19,9 @@ pub(crate) struct Matched {
 /// Finds what is `open`, under the names of before, for the `wanted` listeners: name and address of each.
 pub(crate) fn match_up<'c>(
     wanted: impl Iterator<Item = (&'c String, &'c String)> + Clone,
-    mut open: Inherited,
+    mut open: OpenSockets,
 ) -> Matched {
-    let mut kept = Inherited::new();
+    let mut kept = OpenSockets::new();
     // Names first, because port 0 agrees with any port.
     for by_name in [true, false] {
         for (name, bind) in wanted.clone().filter(|(_, bind)| by_name || !bind.ends_with(":0")) {
@@ -41,7 +44,7 @@ mod tests {
     use headgate_net::listener::bind;
     use std::collections::BTreeMap;
 
-    fn open(names: &[&str]) -> (Inherited, Vec<String>) {
+    fn open(names: &[&str]) -> (OpenSockets, Vec<String>) {
         let sockets: Vec<_> =
             names.iter().map(|_| bind(&"127.0.0.1:0".parse().unwrap(), false, 8).unwrap()).collect();
         let addresses = sockets.iter().map(|socket| match socket {
@@ -55,7 +58,7 @@ mod tests {
         )
     }
 
-    fn kept(wanted: &[(&str, &str)], open: Inherited) -> (BTreeMap<String, bool>, usize) {
+    fn kept(wanted: &[(&str, &str)], open: OpenSockets) -> (BTreeMap<String, bool>, usize) {
         let wanted: BTreeMap<String, String> =
             wanted.iter().map(|(name, bind)| (name.to_string(), bind.to_string())).collect();
         let matched = match_up(wanted.iter(), open);

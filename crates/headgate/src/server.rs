@@ -2,7 +2,7 @@
 //! The only place where the crates are wired together.
 
 use crate::chaos_book::{ChaosBook, Entry, compiled};
-use crate::kept_sockets::{Matched, match_up};
+use crate::kept_sockets::{Matched, OpenSockets, match_up};
 use crate::open_files;
 use headgate_gateway::accept::accept;
 use headgate_gateway::prefetch;
@@ -41,9 +41,6 @@ const LABEL_SETS: usize = 20_000;
 /// a batch still lasts well under a millisecond.
 const TASKS_PER_POLL: u32 = 256;
 
-/// Listening sockets that another process handed over, by listener name.
-pub(crate) type Inherited = BTreeMap<String, Vec<ListenSocket>>;
-
 /// What a worker is told to do.
 enum Command {
     /// To accept on a socket.
@@ -80,7 +77,7 @@ impl Server {
     ///
     /// # Errors
     /// Names the listener that could not be bound, before any worker starts.
-    pub(crate) fn start(mut snapshot: Snapshot, inherited: Inherited) -> io::Result<Self> {
+    pub(crate) fn start(mut snapshot: Snapshot, inherited: OpenSockets) -> io::Result<Self> {
         let config = Arc::clone(&snapshot.config);
         let count =
             config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -144,7 +141,7 @@ impl Server {
         let stays = |name: &String, known: &Sockets| {
             config.listeners.get(name).is_some_and(|spec| spec.bind == known.bind)
         };
-        let mut leaving = Inherited::new();
+        let mut leaving = OpenSockets::new();
         for (name, known) in self.sockets.iter().filter(|(name, known)| !stays(name, known)) {
             leaving.insert(name.clone(), known.sockets.iter().map(duplicate).collect::<Result<_, _>>()?);
         }
@@ -325,7 +322,7 @@ impl Sockets {
     fn open_all<'c>(
         wanted: impl Iterator<Item = (&'c String, &'c String)> + Clone,
         workers: usize,
-        open: Inherited,
+        open: OpenSockets,
     ) -> io::Result<BTreeMap<String, Self>> {
         let Matched { mut kept, left } = match_up(wanted.clone(), open);
         wanted

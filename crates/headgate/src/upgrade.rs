@@ -1,7 +1,8 @@
 //! A new binary takes over without losing a connection: it is started as a child that inherits the
 //! listening sockets, and when it listens it asks its predecessor to stop, which then finishes what it has.
 
-use crate::server::{Inherited, Server};
+use crate::kept_sockets::OpenSockets;
+use crate::server::Server;
 use headgate_net::listener::{LISTENERS_VARIABLE, inherit, pass_on};
 use headgate_observe::log::{self, Level};
 use rustix::process::{Pid, Signal, getppid, kill_process};
@@ -38,7 +39,7 @@ const PREDECESSOR_VARIABLE: &str = "HEADGATE_PREDECESSOR";
 ///
 /// # Errors
 /// When the variable that names them does not fit what is open.
-pub(crate) fn inherited() -> Result<Inherited, headgate_net::listener::InheritError> {
+pub(crate) fn inherited() -> Result<OpenSockets, headgate_net::listener::InheritError> {
     inherit(&std::env::var(LISTENERS_VARIABLE).unwrap_or_default())
 }
 

@@ -284,7 +284,7 @@ fn the_log_has_the_client_that_a_trusted_proxy_names() {
         ("Forwarded: for=192.0.2.2;proto=https\r\n", "192.0.2.2"),
         ("X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.2\r\n", "192.0.2.1"),
     ] {
-        gateway.connect().ask(&format!("GET / HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n"));
+        gateway.connect().ask(format!("GET / HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n"));
         assert_eq!(gateway.line(), client, "{fields}");
     }
 }
