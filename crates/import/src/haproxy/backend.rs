@@ -65,13 +65,7 @@ pub(super) fn backend(name: &str, number: usize, lines: &[Line], draft: &mut Dra
             "default-server" => {}
             "server" => server(line, &mut plan, draft),
             "server-template" => {
-                let source = line.word(3);
-                let text =
-                    if source.starts_with('_') { format!("srv:{source}") } else { format!("dns:{source}") };
-                match text.parse::<headgate_model::discover::Discover>() {
-                    Ok(_) => plan.spec.discover = Some(text),
-                    Err(error) => draft.untranslated(line.number, format!("{}: {error}", line.shown())),
-                }
+                template(line, &mut plan.spec, draft);
                 server_options(line, line.rest(4), &mut plan, draft);
             }
             _ if is_guard(line) => {
@@ -86,8 +80,30 @@ pub(super) fn backend(name: &str, number: usize, lines: &[Line], draft: &mut Dra
             _ => setting(line, &mut plan, draft),
         }
     }
+    if plan.spec.discover.is_some() {
+        // A service has either.
+        for line in lines.iter().filter(|line| line.word(0) == "server") {
+            let text = format!("{}: beside a server-template, whose servers are looked up", line.shown());
+            draft.untranslated(line.number, text);
+        }
+        plan.spec.endpoints.clear();
+        plan.backup.endpoints.clear();
+    }
     finish(name, number, plan, &mut backend, draft);
     backend
+}
+
+/// `server-template`: where the servers are looked up.
+fn template(line: &Line, spec: &mut ServiceSpec, draft: &mut Draft) {
+    let source = line.word(3);
+    let text = if source.starts_with('_') { format!("srv:{source}") } else { format!("dns:{source}") };
+    match text.parse::<headgate_model::discover::Discover>() {
+        Ok(_) if spec.discover.as_ref().is_some_and(|other| *other != text) => {
+            draft.untranslated(line.number, format!("{}: a service looks up one name", line.shown()));
+        }
+        Ok(_) => spec.discover = Some(text),
+        Err(error) => draft.untranslated(line.number, format!("{}: {error}", line.shown())),
+    }
 }
 
 fn finish(name: &str, number: usize, mut plan: Plan, backend: &mut Backend, draft: &mut Draft) {
@@ -95,13 +111,9 @@ fn finish(name: &str, number: usize, mut plan: Plan, backend: &mut Backend, draf
         plan.spec.health = Some(health(&plan));
     }
     plan.spec.tls = plan.tls.take();
-    if plan.spec.discover.is_some() {
-        plan.spec.endpoints.clear();
-    }
     if !plan.backup.endpoints.is_empty() {
-        let mut backup = ServiceSpec { endpoints: plan.backup.endpoints, ..plan.spec.clone() };
-        backup.discover = None;
-        if plan.spec.endpoints.is_empty() && plan.spec.discover.is_none() {
+        let backup = ServiceSpec { endpoints: plan.backup.endpoints, ..plan.spec.clone() };
+        if plan.spec.endpoints.is_empty() {
             plan.spec.endpoints = backup.endpoints;
         } else if let Some(service) = draft.service(number, &format!("{name}-backup"), backup) {
             plan.spec.fallback = Some(Fallback { service: Some(service), ..Fallback::default() });
