@@ -1,6 +1,7 @@
 //! `frontend` sections: listeners, and the routes that their rules make.
 
 use super::acl::{Acls, Match};
+use super::answer::{fixed, redirect};
 use super::backend::{Backend, conditional_edit, header_edit};
 use super::guard::{GUARDED, guard, guard_unknown, is_guard, refuse_backend};
 use super::parse::Line;
@@ -8,7 +9,7 @@ use crate::draft::Draft;
 use crate::quantity::duration;
 use headgate_model::pattern::{HostPattern, Pattern};
 use headgate_model::spec::{
-    Certificate, ClientAuth, HeaderEdits, LogFormat, Redirect, Respond, RouteSpec, Span,
+    Certificate, ClientAuth, HeaderEdits, LogFormat, Respond, RouteSpec, Span,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -232,35 +233,14 @@ fn edit(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
 /// Redirects, denials and fixed answers.
 fn answer(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
     let (rule, condition) = line.split_condition();
-    let rule: Vec<&str> = rule.iter().map(String::as_str).collect();
-    let after =
-        |name: &str| rule.iter().position(|word| *word == name).and_then(|at| rule.get(at + 1).copied());
-    let status =
-        |name: &str, otherwise: u16| after(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     let mut route = RouteSpec::default();
-    match rule.as_slice() {
-        ["redirect", kind, to, ..] | ["http-request", "redirect", kind, to, ..] => {
-            let query = if rule.contains(&"drop-query") { "" } else { "?{query}" };
-            let to = match *kind {
-                "scheme" => format!("{to}://{{host}}{{path}}?{{query}}"),
-                "prefix" => format!("{to}{{path}}{query}"),
-                _ => (*to).to_owned(),
-            };
-            let status = status("code", 302);
-            let usable =
-                !to.contains('%') && !to.contains(' ') && headgate_model::grammar::is_field_value(&to);
-            if usable && matches!(status, 301 | 302 | 303 | 307 | 308) {
-                route.redirect = Some(Redirect { to, status });
-            }
+    match (line.word(0), line.word(1)) {
+        ("redirect", _) => route.redirect = redirect(line.number, rule.get(1..).unwrap_or(&[]), draft),
+        ("http-request", "redirect") => {
+            route.redirect = redirect(line.number, rule.get(2..).unwrap_or(&[]), draft);
         }
-        ["http-request", "return", ..] => {
-            let status = Some(status("status", 200)).filter(|status| (200..600).contains(status));
-            let body = after("string").or(after("lf-string")).unwrap_or_default();
-            let body = if matches!(status, Some(204 | 205 | 304)) { "" } else { body };
-            if !body.contains('%') {
-                route.respond =
-                    status.map(|status| Respond { status, body: body.to_owned(), ..Respond::default() });
-            }
+        ("http-request", "return") => {
+            route.respond = fixed(line.number, rule.get(2..).unwrap_or(&[]), draft);
         }
         _ => {}
     }

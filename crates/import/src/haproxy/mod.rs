@@ -1,6 +1,7 @@
 //! HAProxy: from sections to listeners, services and routes.
 
 mod acl;
+mod answer;
 mod backend;
 mod frontend;
 mod guard;

@@ -1,6 +1,6 @@
 //! HAProxy.
 
-use super::{import, line_of, notes};
+use super::{answer, import, line_of, notes};
 use headgate_import::{Kind, haproxy};
 
 /// A frontend, and a backend `b` with these lines.
@@ -23,4 +23,55 @@ fn a_second_template_is_listed() {
     let found = import(haproxy, &text);
     assert_eq!(found.config.services["b"].discover.as_deref(), Some("srv:_x._tcp.y"));
     assert!(notes(&found, line_of(&text, "template u"), Kind::Untranslated).contains("_z._tcp.y"));
+}
+
+/// A frontend with these lines before its backend `b`.
+fn frontend(lines: &str) -> String {
+    format!("frontend web\n bind :8080\n{lines} default_backend b\nbackend b\n server s 10.0.0.1:80\n")
+}
+
+#[test]
+fn options_of_a_redirect_come_in_any_order() {
+    for (rule, to) in [
+        ("location https://x/ code 307", "307 to https://x/"),
+        ("code 307 location https://x/", "307 to https://x/"),
+        ("code 301 prefix https://x", "301 to https://x{path}?{query}"),
+        ("drop-query prefix https://x code 308", "308 to https://x{path}"),
+        ("code 303 scheme https", "303 to https://{host}{path}?{query}"),
+        ("location /y", "302 to /y"),
+        ("location /y keep-query", "302 to /y?{query}"),
+    ] {
+        for start in ["http-request redirect", "redirect"] {
+            let found = import(haproxy, &frontend(&format!(" {start} {rule} if {{ path /a }}\n")));
+            assert_eq!(answer(&found, "GET", "h.example", "/a"), to, "{start} {rule}");
+            assert_eq!(answer(&found, "GET", "h.example", "/b"), "service b");
+        }
+    }
+}
+
+#[test]
+fn options_of_a_redirect_without_a_counterpart_are_listed() {
+    let text = frontend(" redirect prefix /x append-slash set-cookie SEEN=1 ignore-empty if { path /a }\n");
+    let found = import(haproxy, &text);
+    let lost = notes(&found, 3, Kind::Untranslated);
+    for option in ["append-slash", "set-cookie SEEN=1", "ignore-empty"] {
+        assert!(lost.contains(option), "{option}: {lost}");
+    }
+}
+
+#[test]
+fn a_redirect_without_a_usable_target_is_no_redirect() {
+    for rule in ["code 302", "location", "location /%[path]", "code 999 location /x", "code x location /x"] {
+        let found = import(haproxy, &frontend(&format!(" redirect {rule} if {{ path /a }}\n")));
+        assert_eq!(answer(&found, "GET", "h.example", "/a"), "501", "{rule}");
+    }
+}
+
+#[test]
+fn a_fixed_answer_keeps_its_type() {
+    let rule = "http-request return status 200 content-type application/json string {} hdr X-A 1 if { path /a }";
+    let found = import(haproxy, &frontend(&format!(" {rule}\n")));
+    let respond = found.config.routes.iter().find_map(|route| route.respond.as_ref()).unwrap();
+    assert_eq!((respond.content_type.as_str(), respond.body.as_str()), ("application/json", "{}"));
+    assert!(notes(&found, 3, Kind::Untranslated).contains("hdr X-A 1"));
 }
