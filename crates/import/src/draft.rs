@@ -249,6 +249,12 @@ impl Draft {
         }
     }
 
+    /// What was refused so far covers nothing of what comes now: another server or site, which alone decides
+    /// about its hosts.
+    pub(crate) fn forget_denials(&mut self) {
+        self.denials.clear();
+    }
+
     /// Adds a route past all denials; false when Headgate would refuse it, which is then noted.
     pub(crate) fn route_as_it_is(&mut self, line: usize, mut route: RouteSpec) -> bool {
         if let Err(error) = route.pattern.parse::<Pattern>() {

@@ -73,6 +73,7 @@ pub(super) fn site(block: &Directive, auto_https: bool, draft: &mut Draft) {
         };
         directives(&block.block, scope, true, draft);
     }
+    draft.forget_denials();
 }
 
 /// The directives of a block: first what changes a message, then what answers; in Caddy's order or, inside

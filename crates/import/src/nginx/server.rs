@@ -100,6 +100,7 @@ pub(super) fn translate(http: &Http<'_>, settings: &Settings, draft: &mut Draft)
         listens().filter_map(Listen::every_ipv6).filter(|port| ipv4.contains(port)).collect();
     for (index, server) in http.servers.iter().enumerate() {
         one(index, server, http, settings, &both, draft);
+        draft.forget_denials();
     }
 }
 

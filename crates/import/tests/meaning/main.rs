@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
+mod caddy;
 mod haproxy;
+mod nginx;
 
 use headgate_import::{Import, Kind};
 use headgate_model::pattern::Pattern;
