@@ -358,6 +358,11 @@ impl Draft {
             self.untranslated(line, format!("{name} is not the name of a header"));
             return false;
         }
+        if is_forwarding(name) {
+            let text = format!("{name}: Headgate writes it by itself, from what it sees and trusted_proxies say");
+            self.approximated(line, text);
+            return false;
+        }
         if OWN.contains(&name.to_ascii_lowercase().as_str()) {
             self.untranslated(line, format!("Headgate itself writes the header {name}"));
             return false;
@@ -429,6 +434,11 @@ impl Draft {
         self.notes.sort_by_key(|note| note.line);
         Import { config: self.config, toml, notes: self.notes }
     }
+}
+
+/// Whether Headgate writes this field of requests by itself, from what it sees.
+pub(crate) fn is_forwarding(name: &str) -> bool {
+    ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"].contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// Equal for routes that match the same requests.

@@ -1,7 +1,7 @@
 //! `reverse_proxy`: the service it makes, and the headers it changes.
 
 use super::parse::Directive;
-use crate::draft::Draft;
+use crate::draft::{Draft, is_forwarding};
 use crate::quantity::duration;
 use headgate_model::spec::{
     Balance, BalancePolicy, HashKey, HeaderEdits, Health, HealthKind, Outlier, Protocol, RouteSpec,
@@ -227,8 +227,8 @@ fn header_up(line: &Directive, route: &mut RouteSpec, draft: &mut Draft) {
         ("host", value) if headgate_model::grammar::is_host_name(value) => {
             route.host = Some(value.to_owned())
         }
-        (lower, _) if lower.starts_with("x-forwarded-") => {
-            draft.unneeded(line.line, format!("header_up {name}: Headgate sets X-Forwarded headers itself"));
+        (_, value) if is_forwarding(name) && value.contains('{') => {
+            draft.unneeded(line.line, format!("header_up {name}: Headgate sets it by itself"));
         }
         (_, value) if value.contains(['{', '}']) => {
             unsayable_header(line, name, &mut route.request_headers, draft);

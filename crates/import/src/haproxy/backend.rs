@@ -1,6 +1,7 @@
 //! `backend` sections: the service they make, and what they change in a message.
 
 use super::guard::{GUARDED, is_guard};
+use super::header::{forwarded_for, header_edit, remove_too};
 use super::parse::Line;
 use super::server::{server, server_options};
 use crate::draft::Draft;
@@ -32,7 +33,7 @@ impl Backend {
             (&mut route.request_headers, &self.request_headers),
             (&mut route.response_headers, &self.response_headers),
         ] {
-            own.remove.extend(theirs.remove.iter().cloned());
+            remove_too(own, &theirs.remove);
             own.set.extend(theirs.set.clone());
             own.add.extend(theirs.add.clone());
         }
@@ -77,6 +78,9 @@ pub(super) fn backend(name: &str, number: usize, lines: &[Line], draft: &mut Dra
                 }
             }
             "http-request" | "http-response" => edit(line, &mut backend, draft),
+            "option" if line.word(1) == "forwardfor" => {
+                forwarded_for(line, &mut backend.request_headers, draft);
+            }
             _ => setting(line, &mut plan, draft),
         }
     }
@@ -257,21 +261,8 @@ fn balance(policy: &str) -> Option<Balance> {
 fn edit(line: &Line, backend: &mut Backend, draft: &mut Draft) {
     let (rule, condition) = line.split_condition();
     let word = |at: usize| rule.get(at).map_or("", String::as_str);
-    if !condition.is_empty() {
-        conditional_edit(
-            line,
-            if word(0) == "http-request" {
-                &mut backend.request_headers
-            } else {
-                &mut backend.response_headers
-            },
-            draft,
-        );
-        return;
-    }
-    let host = word(2).eq_ignore_ascii_case("host");
-    let plain = !word(3).contains('%');
-    if word(0) == "http-request" && word(1) == "set-header" && host && plain {
+    let fixed_host = word(1) == "set-header" && word(2).eq_ignore_ascii_case("host") && !word(3).contains('%');
+    if word(0) == "http-request" && fixed_host && condition.is_empty() {
         if headgate_model::grammar::is_host_name(word(3)) {
             backend.host = Some(word(3).to_owned());
         } else {
@@ -281,50 +272,5 @@ fn edit(line: &Line, backend: &mut Backend, draft: &mut Draft) {
     }
     let edits =
         if word(0) == "http-request" { &mut backend.request_headers } else { &mut backend.response_headers };
-    if !header_edit(line.number, rule, edits, draft) {
-        draft.untranslated(line.number, format!("{}: no counterpart", line.shown()));
-    }
-}
-
-/// An edit with a condition. A request's field is removed in any case: a service may trust a field that no
-/// client could set so far.
-pub(super) fn conditional_edit(line: &Line, edits: &mut HeaderEdits, draft: &mut Draft) {
-    let (number, shown) = (line.number, line.shown());
-    if line.word(0) == "http-request" && matches!(line.word(1), "set-header" | "del-header") {
-        draft.remove_header(number, edits, line.word(2));
-        let text =
-            format!("{shown}: edits have no conditions; what a client sends under this name is removed");
-        draft.untranslated(number, text);
-    } else {
-        draft.untranslated(number, format!("{shown}: edits have no conditions"));
-    }
-}
-
-/// `set-header`, `add-header` and `del-header`; false when the rule is another one.
-pub(super) fn header_edit(
-    number: usize,
-    rule: &[String],
-    edits: &mut HeaderEdits,
-    draft: &mut Draft,
-) -> bool {
-    let word = |at: usize| rule.get(at).map_or("", String::as_str);
-    let (name, value, request) = (word(2), word(3), word(0) == "http-request");
-    match word(1) {
-        "set-header" | "add-header" if name.to_ascii_lowercase().starts_with("x-forwarded-") => {
-            draft.unneeded(number, format!("{} {name}: Headgate sets X-Forwarded headers itself", word(1)));
-        }
-        "set-header" if value.contains('%') && request && !name.eq_ignore_ascii_case("host") => {
-            draft.remove_header(number, edits, name);
-            let text = format!(
-                "set-header {name} {value}: a value with variables; what a client sends under this name is removed"
-            );
-            draft.untranslated(number, text);
-        }
-        "set-header" | "add-header" if !value.contains('%') => {
-            draft.header(number, edits, word(1) == "add-header", name, value);
-        }
-        "del-header" if rule.len() == 3 => draft.remove_header(number, edits, name),
-        _ => return false,
-    }
-    true
+    header_edit(line, edits, draft);
 }

@@ -2,8 +2,9 @@
 
 use super::acl::{Acls, Match};
 use super::answer::{fixed, redirect};
-use super::backend::{Backend, conditional_edit, header_edit};
+use super::backend::Backend;
 use super::guard::{GUARDED, guard, guard_unknown, is_guard, refuse_backend};
+use super::header::{forwarded_for, header_edit, remove_too};
 use super::parse::Line;
 use crate::draft::Draft;
 use crate::quantity::duration;
@@ -71,6 +72,9 @@ pub(super) fn frontend(
     for line in lines.iter().filter(|line| !rule(line) && !is_guard(line)) {
         match line.word(0) {
             "acl" | "bind" | "use_backend" | "default_backend" => {}
+            "option" if line.word(1) == "forwardfor" => {
+                forwarded_for(line, &mut frontend.request_headers, draft);
+            }
             _ => setting(line, &frontend.bound, draft),
         }
     }
@@ -206,9 +210,6 @@ fn setting(line: &Line, bound: &[Bound], draft: &mut Draft) {
                 "option httplog: written in the combined format on standard output",
             );
         }
-        ("option", "forwardfor", _) => {
-            draft.unneeded(line.number, "option forwardfor: Headgate sets X-Forwarded-For by default");
-        }
         ("mode", "http", _) | ("option", "http-server-close" | "http-keep-alive" | "dontlognull", _) => {
             draft.unneeded(line.number, format!("{}: Headgate does so anyway", line.shown()));
         }
@@ -217,17 +218,9 @@ fn setting(line: &Line, bound: &[Bound], draft: &mut Draft) {
 }
 
 fn edit(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
-    let (rule, condition) = line.split_condition();
-    let name = rule.get(2).map_or("", String::as_str).to_ascii_lowercase();
     let request = line.word(0) == "http-request";
     let edits = if request { &mut frontend.request_headers } else { &mut frontend.response_headers };
-    if !condition.is_empty() && !name.starts_with("x-forwarded-") {
-        conditional_edit(line, edits, draft);
-        return;
-    }
-    if !header_edit(line.number, rule, edits, draft) {
-        draft.untranslated(line.number, format!("{}: no counterpart", line.shown()));
-    }
+    header_edit(line, edits, draft);
 }
 
 /// Redirects, denials and fixed answers.
@@ -339,7 +332,7 @@ pub(super) fn bind_route(way: &Match, route: &RouteSpec, frontend: &Frontend<'_>
         route.listeners.clone_from(&listeners);
         if route.service.is_some() {
             let edits = &frontend.request_headers;
-            route.request_headers.remove.extend(edits.remove.iter().cloned());
+            remove_too(&mut route.request_headers, &edits.remove);
             for (name, value) in &edits.set {
                 route.request_headers.set.entry(name.clone()).or_insert_with(|| value.clone());
             }
@@ -348,7 +341,7 @@ pub(super) fn bind_route(way: &Match, route: &RouteSpec, frontend: &Frontend<'_>
             }
         }
         let edits = &frontend.response_headers;
-        route.response_headers.remove.extend(edits.remove.iter().cloned());
+        remove_too(&mut route.response_headers, &edits.remove);
         route.response_headers.set.extend(edits.set.clone());
         route.response_headers.add.extend(edits.add.clone());
     }

@@ -5,6 +5,7 @@ mod answer;
 mod backend;
 mod frontend;
 mod guard;
+mod header;
 mod parse;
 mod server;
 
@@ -132,7 +133,7 @@ fn is_frontend_setting(line: &Line) -> bool {
     match (line.word(0), line.word(1)) {
         ("maxconn" | "bind", _) => true,
         ("timeout", kind) => matches!(kind, "client" | "http-request" | "http-keep-alive" | "tunnel"),
-        ("option", kind) => matches!(kind, "httplog" | "forwardfor" | "dontlognull"),
+        ("option", kind) => matches!(kind, "httplog" | "dontlognull"),
         _ => false,
     }
 }

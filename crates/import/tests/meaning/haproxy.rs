@@ -75,3 +75,38 @@ fn a_fixed_answer_keeps_its_type() {
     assert_eq!((respond.content_type.as_str(), respond.body.as_str()), ("application/json", "{}"));
     assert!(notes(&found, 3, Kind::Untranslated).contains("hdr X-A 1"));
 }
+
+#[test]
+fn a_forwarding_field_of_another_name_cannot_be_forged() {
+    for place in [" option forwardfor header X-Client-IP except 10.0.0.0/8\n", ""] {
+        let inner = if place.is_empty() { " option forwardfor header X-Client-IP except 10.0.0.0/8\n" } else { "" };
+        let text = frontend(place) + inner;
+        let found = import(haproxy, &text);
+        let route = found.config.routes.iter().find(|route| route.service.is_some()).unwrap();
+        assert_eq!(route.request_headers.remove, ["x-client-ip"]);
+        let said = notes(&found, line_of(&text, "forwardfor"), Kind::Approximated);
+        assert!(said.contains("X-Client-IP") && said.contains("10.0.0.0/8"), "{said}");
+    }
+}
+
+#[test]
+fn only_the_forwarding_fields_that_headgate_writes_are_not_needed() {
+    let text = frontend(
+        " http-request set-header X-Forwarded-Port 443\n http-request set-header X-Forwarded-Prefix %[path]
+ http-request set-header X-Forwarded-Proto https if { ssl_fc }\n http-request set-header X-Forwarded-Host h\n",
+    );
+    let found = import(haproxy, &text);
+    let edits = &found.config.routes[0].request_headers;
+    assert_eq!(edits.set.get("x-forwarded-port").map(String::as_str), Some("443"));
+    assert_eq!(edits.remove, ["x-forwarded-prefix"]);
+    assert!(!edits.set.contains_key("x-forwarded-host"));
+    assert!(notes(&found, 5, Kind::Unneeded).contains("X-Forwarded-Proto"));
+    assert!(notes(&found, 6, Kind::Approximated).contains("X-Forwarded-Host"));
+}
+
+#[test]
+fn what_defaults_say_to_both_halves_is_said_once() {
+    let text = format!("defaults\n option forwardfor header X-Client-IP\n{}", frontend(""));
+    let found = import(haproxy, &text);
+    assert_eq!(found.config.routes[0].request_headers.remove, ["x-client-ip"]);
+}
