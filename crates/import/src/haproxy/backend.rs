@@ -53,6 +53,7 @@ pub(super) struct Plan {
     pub(super) rise: Option<u16>,
     pub(super) fall: Option<u16>,
     pub(super) cookie: bool,
+    never_repeats: bool,
 }
 
 pub(super) fn backend(name: &str, number: usize, lines: &[Line], draft: &mut Draft) -> Backend {
@@ -115,6 +116,9 @@ fn finish(name: &str, number: usize, mut plan: Plan, backend: &mut Backend, draf
         plan.spec.health = Some(health(&plan));
     }
     plan.spec.tls = plan.tls.take();
+    if plan.never_repeats {
+        plan.spec.retry.attempts = 1;
+    }
     if !plan.backup.endpoints.is_empty() {
         let backup = ServiceSpec { endpoints: plan.backup.endpoints, ..plan.spec.clone() };
         if plan.spec.endpoints.is_empty() {
@@ -215,10 +219,7 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
             Ok(tries @ 0..=9) => spec.retry.attempts = tries + 1,
             _ => draft.untranslated(number, format!("{shown}: Headgate makes 1 to 10 attempts")),
         },
-        ("retry-on", _) => {
-            let statuses = line.rest(1).iter().filter_map(|word| word.parse().ok());
-            spec.retry.statuses = statuses.filter(|status| (400..600).contains(status)).collect();
-        }
+        ("retry-on", _) => retry_on(line, plan, draft),
         ("cookie", name) if headgate_model::grammar::is_token(name) => {
             plan.cookie = true;
             let secret = "${STICKY_SECRET}".to_owned();
@@ -238,6 +239,31 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
         }
         _ => super::leftover(line, draft),
     }
+}
+
+/// `retry-on`: what is worth another attempt, which Headgate makes only where that is safe.
+fn retry_on(line: &Line, plan: &mut Plan, draft: &mut Draft) {
+    let number = line.number;
+    plan.never_repeats = false;
+    plan.spec.retry.statuses.clear();
+    for event in line.rest(1) {
+        match (event.as_str(), event.parse::<u16>()) {
+            (_, Ok(status @ 400..600)) => plan.spec.retry.statuses.push(status),
+            ("none", _) => plan.never_repeats = true,
+            ("conn-failure" | "empty-response" | "response-timeout", _) => {
+                draft.unneeded(number, format!("retry-on {event}: repeated anyway, where that is safe"));
+            }
+            ("all-retryable-errors", _) => {
+                plan.spec.retry.statuses.extend([500, 502, 503, 504]);
+                let text = "retry-on all-retryable-errors: 500, 502, 503, 504 and failed connections, for requests \
+                            that are safe to repeat";
+                draft.approximated(number, text);
+            }
+            _ => draft.untranslated(number, format!("retry-on {event}: no counterpart")),
+        }
+    }
+    plan.spec.retry.statuses.sort_unstable();
+    plan.spec.retry.statuses.dedup();
 }
 
 fn balance(policy: &str) -> Option<Balance> {

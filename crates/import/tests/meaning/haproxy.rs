@@ -110,3 +110,18 @@ fn what_defaults_say_to_both_halves_is_said_once() {
     let found = import(haproxy, &text);
     assert_eq!(found.config.routes[0].request_headers.remove, ["x-client-ip"]);
 }
+
+#[test]
+fn every_event_of_retry_on_is_used_or_listed() {
+    let of = |events: &str| {
+        let text = backend(&format!(" retries 2\n retry-on {events}\n server s 10.0.0.1:80\n"));
+        let found = import(haproxy, &text);
+        let retry = found.config.services["b"].retry.clone();
+        let listed: Vec<_> = found.notes.iter().filter(|note| note.line == 6).map(|note| note.kind).collect();
+        (retry.attempts, retry.statuses, listed)
+    };
+    assert_eq!(of("all-retryable-errors"), (3, vec![500, 502, 503, 504], vec![Kind::Approximated]));
+    assert_eq!(of("503 429"), (3, vec![429, 503], vec![]));
+    assert_eq!(of("none"), (1, vec![], vec![]));
+    assert_eq!(of("conn-failure 0rtt-rejected"), (3, vec![], vec![Kind::Unneeded, Kind::Untranslated]));
+}
