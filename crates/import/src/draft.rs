@@ -359,7 +359,8 @@ impl Draft {
             return false;
         }
         if is_forwarding(name) {
-            let text = format!("{name}: Headgate writes it by itself, from what it sees and trusted_proxies say");
+            let text =
+                format!("{name}: Headgate writes it by itself, from what it sees and trusted_proxies say");
             self.approximated(line, text);
             return false;
         }

@@ -3,12 +3,12 @@
 use super::guard::{GUARDED, is_guard};
 use super::header::{forwarded_for, header_edit, remove_too};
 use super::parse::Line;
-use super::server::{server, server_options};
+use super::pool::{Check, fill};
+use super::server::{Server, idle_tls};
 use crate::draft::Draft;
 use crate::quantity::duration;
 use headgate_model::spec::{
-    Balance, BalancePolicy, Bulkhead, Fallback, HashKey, HeaderEdits, Health, HealthKind, RouteSpec,
-    ServiceSpec, Span, Sticky, UpstreamTls,
+    Balance, BalancePolicy, Bulkhead, Fallback, HashKey, HeaderEdits, RouteSpec, ServiceSpec, Span, Sticky,
 };
 use std::time::Duration;
 
@@ -42,34 +42,19 @@ impl Backend {
 
 /// What the lines of a backend say before its servers are looked at together.
 #[derive(Default)]
-pub(super) struct Plan {
-    pub(super) spec: ServiceSpec,
-    pub(super) backup: ServiceSpec,
-    pub(super) tls: Option<UpstreamTls>,
-    pub(super) checked: bool,
-    pub(super) check: Option<(String, Option<String>)>,
-    pub(super) interval: Option<Duration>,
-    pub(super) check_timeout: Option<Duration>,
-    pub(super) rise: Option<u16>,
-    pub(super) fall: Option<u16>,
-    pub(super) cookie: bool,
+struct Plan {
+    spec: ServiceSpec,
+    servers: Vec<Server>,
+    check: Check,
     never_repeats: bool,
 }
 
 pub(super) fn backend(name: &str, number: usize, lines: &[Line], draft: &mut Draft) -> Backend {
     let mut plan = Plan::default();
     let mut backend = Backend::default();
-    for line in lines.iter().filter(|line| line.word(0) == "default-server") {
-        server_options(line, line.rest(1), &mut plan, draft);
-    }
     for line in lines {
         match line.word(0) {
-            "default-server" => {}
-            "server" => server(line, &mut plan, draft),
-            "server-template" => {
-                template(line, &mut plan.spec, draft);
-                server_options(line, line.rest(4), &mut plan, draft);
-            }
+            "server" | "server-template" | "default-server" => {}
             _ if is_guard(line) => {
                 backend.refused = true;
                 if line.split_condition().1.is_empty() && line.word(1) == "deny" {
@@ -85,17 +70,40 @@ pub(super) fn backend(name: &str, number: usize, lines: &[Line], draft: &mut Dra
             _ => setting(line, &mut plan, draft),
         }
     }
-    if plan.spec.discover.is_some() {
-        // A service has either.
-        for line in lines.iter().filter(|line| line.word(0) == "server") {
-            let text = format!("{}: beside a server-template, whose servers are looked up", line.shown());
-            draft.untranslated(line.number, text);
-        }
-        plan.spec.endpoints.clear();
-        plan.backup.endpoints.clear();
-    }
-    finish(name, number, plan, &mut backend, draft);
+    servers(lines, &mut plan, draft);
+    backend.service = service(name, number, plan, draft);
     backend
+}
+
+/// The lines on servers. Where a template looks them up, there are no others: a service has either.
+fn servers(lines: &[Line], plan: &mut Plan, draft: &mut Draft) {
+    for line in lines.iter().filter(|line| line.word(0) == "server-template") {
+        template(line, &mut plan.spec, draft);
+    }
+    let last = lines.iter().rposition(|line| line.word(0).starts_with("server"));
+    let mut default = Server::default();
+    for (at, line) in lines.iter().enumerate() {
+        match line.word(0) {
+            "default-server" if last.is_some_and(|last| at > last) => {
+                draft.unneeded(line.number, format!("{}: no server comes after it", line.shown()));
+            }
+            "default-server" => default.take(line, line.rest(1), plan.spec.sticky.is_some(), draft),
+            "server" if plan.spec.discover.is_some() => {
+                let text = format!("{}: beside a server-template, whose servers are looked up", line.shown());
+                draft.untranslated(line.number, text);
+            }
+            "server" | "server-template" => {
+                let server = default.read(line, plan.spec.sticky.is_some(), draft);
+                if server.endpoint.is_some() || line.word(0) == "server-template" {
+                    plan.servers.push(server);
+                }
+            }
+            _ => {}
+        }
+    }
+    if plan.servers.iter().all(|server| server.transport().tls.is_none()) {
+        lines.iter().filter(|line| line.word(0) == "default-server").for_each(|line| idle_tls(line, draft));
+    }
 }
 
 /// `server-template`: where the servers are looked up.
@@ -111,43 +119,28 @@ fn template(line: &Line, spec: &mut ServiceSpec, draft: &mut Draft) {
     }
 }
 
-fn finish(name: &str, number: usize, mut plan: Plan, backend: &mut Backend, draft: &mut Draft) {
-    if plan.checked || plan.check.is_some() {
-        plan.spec.health = Some(health(&plan));
-    }
-    plan.spec.tls = plan.tls.take();
+/// The service, with its backup servers as one of its own.
+fn service(name: &str, number: usize, plan: Plan, draft: &mut Draft) -> Option<String> {
+    let mut spec = plan.spec;
     if plan.never_repeats {
-        plan.spec.retry.attempts = 1;
+        spec.retry.attempts = 1;
     }
-    if !plan.backup.endpoints.is_empty() {
-        let backup = ServiceSpec { endpoints: plan.backup.endpoints, ..plan.spec.clone() };
-        if plan.spec.endpoints.is_empty() {
-            plan.spec.endpoints = backup.endpoints;
-        } else if let Some(service) = draft.service(number, &format!("{name}-backup"), backup) {
-            plan.spec.fallback = Some(Fallback { service: Some(service), ..Fallback::default() });
+    let (backups, servers): (Vec<Server>, Vec<Server>) =
+        plan.servers.into_iter().partition(|server| server.backup && server.endpoint.is_some());
+    let (first, second) = if servers.is_empty() { (backups, servers) } else { (servers, backups) };
+    if !second.is_empty() {
+        let mut backup = ServiceSpec { discover: None, ..spec.clone() };
+        fill(&mut backup, &second, &plan.check, draft);
+        if let Some(service) = draft.service(number, &format!("{name}-backup"), backup) {
+            spec.fallback = Some(Fallback { service: Some(service), ..Fallback::default() });
             draft.approximated(
                 number,
                 format!("backup servers of {name}: a service that answers when the others cannot"),
             );
         }
     }
-    backend.service = draft.service(number, name, plan.spec);
-}
-
-fn health(plan: &Plan) -> Health {
-    let (kind, path, host) = match &plan.check {
-        Some((path, host)) => (HealthKind::Http, Some(path.clone()), host.clone()),
-        None => (HealthKind::Tcp, None, None),
-    };
-    Health::Full {
-        kind,
-        path,
-        host,
-        interval: plan.interval.map_or(Span::default(), Span),
-        timeout: plan.check_timeout.map_or(Span::default(), Span),
-        healthy_after: plan.rise.unwrap_or(2),
-        unhealthy_after: plan.fall.unwrap_or(3),
-    }
+    fill(&mut spec, &first, &plan.check, draft);
+    draft.service(number, name, spec)
 }
 
 fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
@@ -185,7 +178,7 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
                 format!("{shown}: of the service's bulkhead, which has limits of its own"),
             );
         }
-        ("timeout", "check") => plan.check_timeout = time(2),
+        ("timeout", "check") => plan.check.timeout = time(2),
         ("option", "httpchk") => {
             let path = if line.words.len() > 3 { line.word(3) } else { line.word(2) };
             let path = if path.starts_with('/') { path } else { "/" };
@@ -194,7 +187,7 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
                 .iter()
                 .find_map(|word| word.split_once("Host:"))
                 .map(|(_, host)| host.trim().to_owned());
-            plan.check = Some((path.to_owned(), host));
+            plan.check.http = Some((path.to_owned(), host));
             if matches!(line.word(2), "HEAD" | "OPTIONS" | "POST") || line.words.len() == 2 {
                 draft.approximated(number, format!("{shown}: checks are GET requests"));
             }
@@ -207,10 +200,10 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
             let host = host.map(|at| line.word(at + 1).to_owned());
             let known =
                 |word: &String| matches!(word.as_str(), "meth" | "GET" | "uri" | "hdr" | "ver" | "HTTP/1.1");
-            if plan.check.is_none() || !line.rest(2).iter().step_by(2).all(known) {
+            if plan.check.http.is_none() || !line.rest(2).iter().step_by(2).all(known) {
                 draft.approximated(number, format!("{shown}: the path and the host of it, for GET requests"));
             }
-            if let Some((path, old)) = &mut plan.check {
+            if let Some((path, old)) = &mut plan.check.http {
                 *path = after("uri").filter(|uri| uri.starts_with('/')).unwrap_or_else(|| path.clone());
                 *old = host.or_else(|| old.clone());
             }
@@ -221,7 +214,6 @@ fn setting(line: &Line, plan: &mut Plan, draft: &mut Draft) {
         },
         ("retry-on", _) => retry_on(line, plan, draft),
         ("cookie", name) if headgate_model::grammar::is_token(name) => {
-            plan.cookie = true;
             let secret = "${STICKY_SECRET}".to_owned();
             spec.sticky = Some(Sticky { cookie: name.to_owned(), secret, ttl: Span::default() });
             let text = format!("{shown}: a signed cookie; set STICKY_SECRET to at least 16 bytes");
@@ -287,7 +279,8 @@ fn balance(policy: &str) -> Option<Balance> {
 fn edit(line: &Line, backend: &mut Backend, draft: &mut Draft) {
     let (rule, condition) = line.split_condition();
     let word = |at: usize| rule.get(at).map_or("", String::as_str);
-    let fixed_host = word(1) == "set-header" && word(2).eq_ignore_ascii_case("host") && !word(3).contains('%');
+    let fixed_host =
+        word(1) == "set-header" && word(2).eq_ignore_ascii_case("host") && !word(3).contains('%');
     if word(0) == "http-request" && fixed_host && condition.is_empty() {
         if headgate_model::grammar::is_host_name(word(3)) {
             backend.host = Some(word(3).to_owned());

@@ -9,9 +9,7 @@ use super::parse::Line;
 use crate::draft::Draft;
 use crate::quantity::duration;
 use headgate_model::pattern::{HostPattern, Pattern};
-use headgate_model::spec::{
-    Certificate, ClientAuth, HeaderEdits, LogFormat, Respond, RouteSpec, Span,
-};
+use headgate_model::spec::{Certificate, ClientAuth, HeaderEdits, LogFormat, Respond, RouteSpec, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -61,7 +61,8 @@ pub(super) fn forwarded_for(line: &Line, edits: &mut HeaderEdits, draft: &mut Dr
                 draft.approximated(number, text);
             }
             "if-none" => {
-                let text = "option forwardfor if-none: what a client sends is never kept, a trusted proxy's is";
+                let text =
+                    "option forwardfor if-none: what a client sends is never kept, a trusted proxy's is";
                 draft.approximated(number, text);
             }
             other => draft.untranslated(number, format!("option forwardfor {other}: no counterpart")),

@@ -7,6 +7,7 @@ mod frontend;
 mod guard;
 mod header;
 mod parse;
+mod pool;
 mod server;
 
 use crate::Import;

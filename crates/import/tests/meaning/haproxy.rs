@@ -69,7 +69,8 @@ fn a_redirect_without_a_usable_target_is_no_redirect() {
 
 #[test]
 fn a_fixed_answer_keeps_its_type() {
-    let rule = "http-request return status 200 content-type application/json string {} hdr X-A 1 if { path /a }";
+    let rule =
+        "http-request return status 200 content-type application/json string {} hdr X-A 1 if { path /a }";
     let found = import(haproxy, &frontend(&format!(" {rule}\n")));
     let respond = found.config.routes.iter().find_map(|route| route.respond.as_ref()).unwrap();
     assert_eq!((respond.content_type.as_str(), respond.body.as_str()), ("application/json", "{}"));
@@ -79,7 +80,8 @@ fn a_fixed_answer_keeps_its_type() {
 #[test]
 fn a_forwarding_field_of_another_name_cannot_be_forged() {
     for place in [" option forwardfor header X-Client-IP except 10.0.0.0/8\n", ""] {
-        let inner = if place.is_empty() { " option forwardfor header X-Client-IP except 10.0.0.0/8\n" } else { "" };
+        let inner =
+            if place.is_empty() { " option forwardfor header X-Client-IP except 10.0.0.0/8\n" } else { "" };
         let text = frontend(place) + inner;
         let found = import(haproxy, &text);
         let route = found.config.routes.iter().find(|route| route.service.is_some()).unwrap();
@@ -124,4 +126,76 @@ fn every_event_of_retry_on_is_used_or_listed() {
     assert_eq!(of("503 429"), (3, vec![429, 503], vec![]));
     assert_eq!(of("none"), (1, vec![], vec![]));
     assert_eq!(of("conn-failure 0rtt-rejected"), (3, vec![], vec![Kind::Unneeded, Kind::Untranslated]));
+}
+
+#[test]
+fn servers_that_are_spoken_to_otherwise_stay_out_of_the_service() {
+    let plain = " server m1 10.0.4.1:80\n server m2 10.0.4.2:80\n";
+    for odd in ["ssl verify none", "ssl ca-file /ca.pem", "send-proxy", "send-proxy-v2", "proto h2"] {
+        let text = backend(&format!(" server odd 10.0.4.9:80 {odd}\n{plain}"));
+        let found = import(haproxy, &text);
+        let service = &found.config.services["b"];
+        let addresses: Vec<&str> = service.endpoints.iter().map(|endpoint| endpoint.address()).collect();
+        assert_eq!(addresses, ["10.0.4.1:80", "10.0.4.2:80"], "{odd}");
+        assert_eq!(
+            (service.tls.clone(), service.proxy_protocol, service.protocol),
+            Default::default(),
+            "{odd}"
+        );
+        assert!(notes(&found, 5, Kind::Untranslated).contains("server odd: left out"), "{odd}");
+    }
+}
+
+#[test]
+fn verification_of_one_server_is_not_that_of_another() {
+    let text = backend(
+        " server a1 api1.internal:8443 ssl verify none
+ server a2 api2.internal:8443 ssl verify required ca-file /etc/ssl/ca.pem sni str(api.internal)
+ server a3 api3.internal:8443 ssl verify required ca-file /etc/ssl/ca.pem sni str(api.internal)
+ server a4 api4.internal:8443 backup ssl verify none\n",
+    );
+    let found = import(haproxy, &text);
+    let tls = found.config.services["b"].tls.clone().unwrap();
+    assert_eq!(
+        (tls.verify, tls.ca.as_deref(), tls.sni.as_deref()),
+        (true, Some("/etc/ssl/ca.pem"), Some("api.internal"))
+    );
+    assert!(notes(&found, 5, Kind::Untranslated).contains("server a1: left out"));
+    // A service of its own may be spoken to in its own way.
+    assert!(!found.config.services["b-backup"].tls.as_ref().unwrap().verify);
+}
+
+#[test]
+fn tls_options_without_ssl_are_no_tls() {
+    let text = backend(
+        " default-server verify none\n server a 10.0.0.1:80\n server b 10.0.0.2:80 sni str(x.example)\n",
+    );
+    let found = import(haproxy, &text);
+    assert_eq!(found.config.services["b"].tls, None);
+    assert!(notes(&found, 5, Kind::Unneeded).contains("verify"));
+    assert!(notes(&found, 7, Kind::Unneeded).contains("sni"));
+}
+
+#[test]
+fn servers_that_are_checked_otherwise_are_listed() {
+    let text = backend(
+        " server a 10.0.0.1:80 check inter 1s\n server b 10.0.0.2:80\n server c 10.0.0.3:80 check inter 9s fall 7\n",
+    );
+    let found = import(haproxy, &text);
+    assert!(notes(&found, 6, Kind::Approximated).contains("without `check`"));
+    let third = notes(&found, 7, Kind::Approximated);
+    assert!(third.contains("inter"), "{third}");
+    assert!(found.notes.iter().any(|note| note.text.contains("fall")), "{:?}", found.notes);
+}
+
+#[test]
+fn a_default_holds_for_the_servers_after_it() {
+    let text = backend(
+        " server a 10.0.0.1:80 weight 5\n default-server weight 9\n server b 10.0.0.2:80\n default-server weight 3\n",
+    );
+    let found = import(haproxy, &text);
+    let weights: Vec<u16> =
+        found.config.services["b"].endpoints.iter().map(|endpoint| endpoint.weight()).collect();
+    assert_eq!(weights, [5, 9]);
+    assert!(notes(&found, 8, Kind::Unneeded).contains("no server comes after it"));
 }
