@@ -2,6 +2,7 @@
 //! rest.
 
 use crate::denial::{Meeting, meet, refused, split};
+use crate::earlier::{Earlier, Left};
 use crate::{Import, Kind, Note, emit};
 use headgate_model::address::{BindAddress, EndpointAddress};
 use headgate_model::grammar::{is_field_value, is_token};
@@ -20,6 +21,8 @@ pub(crate) struct Draft {
     identities: BTreeSet<String>,
     /// What is refused, whatever more specific route comes after it.
     denials: Vec<RouteSpec>,
+    /// What was added in the old gateway's order.
+    earlier: Earlier,
     /// Routes that stand behind all others, and only where no other is for the same requests.
     last: Vec<(usize, RouteSpec)>,
     /// Routes to services that a refusal has taken the place of.
@@ -249,10 +252,45 @@ impl Draft {
         }
     }
 
-    /// What was refused so far covers nothing of what comes now: another server or site, which alone decides
+    /// Adds a route of a gateway that takes the first of several answers: what an earlier one has a say in is
+    /// left to it.
+    pub(crate) fn route_in_order(&mut self, line: usize, route: RouteSpec) {
+        if self.is_reached(line, &route) {
+            self.earlier.push(route.clone());
+            self.route(line, route);
+        }
+    }
+
+    /// The same for a refusal.
+    pub(crate) fn deny_in_order(&mut self, line: usize, denial: &RouteSpec, status: u16) {
+        if self.is_reached(line, denial) {
+            self.deny(line, denial, status);
+        }
+    }
+
+    /// Whether earlier routes leave anything of a route; adds what stands before the rest of it.
+    fn is_reached(&mut self, line: usize, route: &RouteSpec) -> bool {
+        match self.earlier.leave(route) {
+            Left::Nothing(by) => {
+                self.unneeded(line, format!("{}: never reached: {by} is answered before it", route.pattern));
+                false
+            }
+            Left::Behind(parts) => {
+                for part in parts {
+                    if !self.identities.contains(&identity(&part)) {
+                        self.route_as_it_is(line, part);
+                    }
+                }
+                true
+            }
+        }
+    }
+
+    /// What was decided so far covers nothing of what comes now: another server or site, which alone decides
     /// about its hosts.
-    pub(crate) fn forget_denials(&mut self) {
+    pub(crate) fn begin_server(&mut self) {
         self.denials.clear();
+        self.earlier.clear();
     }
 
     /// Adds a route past all denials; false when Headgate would refuse it, which is then noted.

@@ -8,6 +8,7 @@ mod caddy;
 mod denial;
 mod dialect;
 mod draft;
+mod earlier;
 mod emit;
 mod haproxy;
 mod nginx;

@@ -32,7 +32,7 @@ pub(super) fn deny(line: usize, matcher: &Matcher, answer: &Respond, scope: &Sco
         ..RouteSpec::default()
     };
     for route in matcher.routes(&scope.hosts, &denial) {
-        draft.deny(line, &route, answer.status);
+        draft.deny_in_order(line, &route, answer.status);
         let path = crate::denial::split(&route.pattern).1.to_owned();
         if path.bytes().any(|byte| byte.is_ascii_alphabetic()) {
             let text = format!("{path}: only as it is written here; in other case the path is let through");

@@ -2,6 +2,7 @@
 
 use super::parse::Directive;
 use headgate_model::spec::RouteSpec;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// What requests must be like. An empty list asks for nothing.
@@ -31,6 +32,14 @@ impl Matcher {
                 path.strip_suffix('*').map(|path| path.trim_end_matches('/')).filter(|path| !path.is_empty())
             }
             _ => None,
+        }
+    }
+
+    /// The place among directives of one name: the longer single path first, then other matchers, then none.
+    pub(super) fn order(&self) -> (u8, Reverse<usize>, bool) {
+        match self.paths.as_slice() {
+            [path] => (0, Reverse(path.trim_end_matches('*').len()), path.ends_with('*')),
+            _ => (if *self == Self::default() { 2 } else { 1 }, Reverse(0), false),
         }
     }
 

@@ -8,6 +8,7 @@ use super::upstream;
 use crate::draft::Draft;
 use crate::quantity::size;
 use headgate_model::spec::{LogFormat, Redirect, Respond, RouteSpec};
+use std::cmp::Reverse;
 
 /// Where the requests of a block come from, and what was decided about them so far.
 #[derive(Clone)]
@@ -36,6 +37,7 @@ impl Scope {
 }
 
 pub(super) fn site(block: &Directive, auto_https: bool, draft: &mut Draft) {
+    draft.begin_server();
     let words = block.words.iter().flat_map(|word| word.split(',')).filter(|word| !word.is_empty());
     let bind = block
         .block
@@ -73,7 +75,6 @@ pub(super) fn site(block: &Directive, auto_https: bool, draft: &mut Draft) {
         };
         directives(&block.block, scope, true, draft);
     }
-    draft.forget_denials();
 }
 
 /// The directives of a block: first what changes a message, then what answers; in Caddy's order or, inside
@@ -96,7 +97,11 @@ fn directives(block: &[Directive], mut scope: Scope, sorted: bool, draft: &mut D
     }
     let mut answers: Vec<&Directive> = block.iter().collect();
     if sorted {
-        answers.sort_by_key(|directive| order(directive.word(0)));
+        answers.sort_by_key(|directive| {
+            let matcher = matcher::split(directive.rest(1), &scope.named).0.ok();
+            // One that cannot be said is some matcher, but no single path.
+            (position(directive.word(0)), matcher.map_or((1, Reverse(0), false), |matcher| matcher.order()))
+        });
     }
     for directive in answers {
         act(directive, &mut scope, draft);
@@ -109,21 +114,21 @@ fn uses(directive: &Directive, matcher: &str) -> bool {
         || directive.block.iter().any(|inner| uses(inner, matcher))
 }
 
-/// Caddy sorts the directives of a block; of two for the same requests the first counts.
-fn order(name: &str) -> usize {
-    const ORDER: [&str; 10] = [
-        "redir",
-        "handle",
-        "handle_path",
-        "route",
-        "abort",
-        "error",
-        "respond",
-        "reverse_proxy",
-        "php_fastcgi",
-        "file_server",
+/// The place of a directive in Caddy's order; of two that answer the same requests the first counts. What
+/// answers nothing comes first.
+fn position(name: &str) -> usize {
+    const ORDER: [&[&str]; 8] = [
+        &["redir"],
+        &["handle", "handle_path"],
+        &["route"],
+        &["abort"],
+        &["error"],
+        &["respond"],
+        &["reverse_proxy"],
+        &["php_fastcgi"],
     ];
-    ORDER.iter().position(|known| *known == name).unwrap_or(0)
+    let last = if name == "file_server" { ORDER.len() } else { 0 };
+    ORDER.iter().position(|names| names.contains(&name)).unwrap_or(last)
 }
 
 fn prepare(directive: &Directive, scope: &mut Scope, draft: &mut Draft) {
@@ -371,7 +376,12 @@ fn answer(directive: &Directive, rest: &[String], mut scope: Scope, draft: &mut 
             );
             route.strip = None;
         }
-        draft.route(line, route);
+        // PHP takes its own files only, and leaves the others to what comes after it.
+        if directive.word(0) == "php_fastcgi" {
+            draft.route(line, route);
+        } else {
+            draft.route_in_order(line, route);
+        }
     }
 }
 

@@ -99,8 +99,8 @@ pub(super) fn translate(http: &Http<'_>, settings: &Settings, draft: &mut Draft)
     let both: BTreeSet<&str> =
         listens().filter_map(Listen::every_ipv6).filter(|port| ipv4.contains(port)).collect();
     for (index, server) in http.servers.iter().enumerate() {
+        draft.begin_server();
         one(index, server, http, settings, &both, draft);
-        draft.forget_denials();
     }
 }
 

@@ -23,3 +23,63 @@ fn only_the_forwarding_fields_that_headgate_writes_are_not_needed() {
     assert!(notes(&found, 4, Kind::Untranslated).contains("X-Forwarded-Prefix"));
     assert!(notes(&found, 5, Kind::Unneeded).contains("X-Forwarded-For"));
 }
+
+/// A site with these lines.
+fn site(lines: &str) -> String {
+    format!(":8080 {{\n{lines}}}\n")
+}
+
+#[test]
+fn an_answer_to_everything_comes_before_a_proxy_of_a_path() {
+    let found = import(caddy, &site("\trespond \"hello\"\n\treverse_proxy /a* 10.0.0.1:80\n"));
+    assert_eq!(answer(&found, "GET", "h.example", "/a"), "200");
+    assert!(notes(&found, 3, Kind::Unneeded).contains("never reached"), "{:?}", found.notes);
+}
+
+#[test]
+fn a_handle_comes_before_a_refusal_outside() {
+    let text =
+        site("\t@post method POST\n\trespond @post 405\n\thandle {\n\t\treverse_proxy 10.0.0.1:80\n\t}\n");
+    let found = import(caddy, &text);
+    assert_eq!(answer(&found, "POST", "h.example", "/"), "service 10.0.0.1-80");
+    assert!(notes(&found, 3, Kind::Unneeded).contains("never reached"), "{:?}", found.notes);
+}
+
+#[test]
+fn what_a_later_answer_shares_with_an_earlier_one_is_the_earlier_ones() {
+    let text = site(
+        "\t@post method POST\n\treverse_proxy /a/b* 10.0.0.3:80\n\treverse_proxy @post 10.0.0.2:80
+\thandle /a* {\n\t\treverse_proxy 10.0.0.1:80\n\t}\n\t@put method PUT\n\trespond @put 405\n\treverse_proxy 10.0.0.4:80\n",
+    );
+    let found = import(caddy, &text);
+    let of = |method, path| answer(&found, method, "h.example", path);
+    assert_eq!(of("GET", "/a/b"), "service 10.0.0.1-80");
+    assert_eq!(of("PUT", "/a"), "service 10.0.0.1-80");
+    assert_eq!(of("PUT", "/x"), "405");
+    assert_eq!(of("POST", "/x"), "service 10.0.0.2-80");
+    assert_eq!(of("GET", "/x"), "service 10.0.0.4-80");
+}
+
+#[test]
+fn directives_of_one_name_go_by_their_matchers() {
+    let text = site(
+        "\thandle {\n\t\treverse_proxy 10.0.0.1:80\n\t}\n\t@post method POST\n\thandle @post {\n\t\treverse_proxy 10.0.0.2:80\n\t}
+\thandle /a* {\n\t\treverse_proxy 10.0.0.3:80\n\t}\n\thandle_path /a/b/* {\n\t\treverse_proxy 10.0.0.4:80\n\t}\n",
+    );
+    let found = import(caddy, &text);
+    let of = |method, path| answer(&found, method, "h.example", path);
+    assert_eq!(of("POST", "/a/b/c"), "service 10.0.0.4-80");
+    assert_eq!(of("POST", "/a"), "service 10.0.0.3-80");
+    assert_eq!(of("POST", "/"), "service 10.0.0.2-80");
+    assert_eq!(of("GET", "/"), "service 10.0.0.1-80");
+}
+
+#[test]
+fn a_route_goes_by_the_order_of_its_lines() {
+    let text = site(
+        "\troute {\n\t\treverse_proxy /a* 10.0.0.1:80\n\t\trespond \"x\" 404\n\t\treverse_proxy /a/b* 10.0.0.2:80\n\t}\n",
+    );
+    let found = import(caddy, &text);
+    assert_eq!(answer(&found, "GET", "h.example", "/a/b"), "service 10.0.0.1-80");
+    assert_eq!(answer(&found, "GET", "h.example", "/b"), "404");
+}
