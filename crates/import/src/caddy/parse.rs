@@ -1,6 +1,9 @@
 //! The syntax of a Caddyfile: lines of words, blocks that open at the end of a line, quotes, comments.
 //! It knows no directive.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
 /// One line with its words and, where it has one, its block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Directive {
@@ -33,8 +36,8 @@ pub(super) fn parse(text: &str) -> (Vec<Directive>, Vec<(usize, &'static str)>) 
     let mut faults = Vec::new();
     let mut stack: Vec<(Directive, Vec<Directive>)> = Vec::new();
     let mut current = Vec::new();
-    for (line, mut words) in lines(text, &mut faults) {
-        if words == ["}"] {
+    for Words { line, mut words, braces } in lines(text, &mut faults) {
+        if words == ["}"] && braces == [0] {
             match stack.pop() {
                 Some((mut parent, before)) => {
                     parent.block = std::mem::replace(&mut current, before);
@@ -44,7 +47,10 @@ pub(super) fn parse(text: &str) -> (Vec<Directive>, Vec<(usize, &'static str)>) 
             }
             continue;
         }
-        let opens = words.last().is_some_and(|word| word == "{");
+        let opens = braces == [words.len() - 1] && words.last().is_some_and(|word| word == "{");
+        if !opens && !braces.is_empty() {
+            faults.push((line, "`{` stands at the end of its line and `}` alone"));
+        }
         if !opens {
             current.push(Directive { line, words, block: Vec::new() });
             continue;
@@ -64,54 +70,73 @@ pub(super) fn parse(text: &str) -> (Vec<Directive>, Vec<(usize, &'static str)>) 
     (current, faults)
 }
 
-fn lines(text: &str, faults: &mut Vec<(usize, &'static str)>) -> Vec<(usize, Vec<String>)> {
+/// The words of a line, joined with those that continue it.
+#[derive(Default)]
+struct Words {
+    line: usize,
+    words: Vec<String>,
+    /// Which words are a `{` or `}` outside of quotes.
+    braces: Vec<usize>,
+}
+
+impl Words {
+    fn end_word(&mut self, word: &mut Option<String>) {
+        let Some(word) = word.take() else { return };
+        if word == "{" || word == "}" {
+            self.braces.push(self.words.len());
+        }
+        self.words.push(word);
+    }
+}
+
+fn lines(text: &str, faults: &mut Vec<(usize, &'static str)>) -> Vec<Words> {
     let mut lines = Vec::new();
-    let (mut words, mut start, mut line) = (Vec::new(), 1, 1);
+    let mut line = 1;
+    let mut current = Words { line, ..Words::default() };
     let mut word: Option<String> = None;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
             '\n' => {
-                words.extend(word.take());
+                current.end_word(&mut word);
                 line += 1;
                 // A comma at the end of a line continues a list of addresses.
-                if words.last().is_some_and(|word: &String| word.ends_with(',')) {
+                if current.words.last().is_some_and(|word: &String| word.ends_with(',')) {
                     continue;
                 }
-                if !words.is_empty() {
-                    lines.push((start, std::mem::take(&mut words)));
-                }
-                start = line;
+                let ended = std::mem::replace(&mut current, Words { line, ..Words::default() });
+                lines.extend(Some(ended).filter(|ended| !ended.words.is_empty()));
             }
-            c if c.is_whitespace() => words.extend(word.take()),
+            c if c.is_whitespace() => current.end_word(&mut word),
             '#' if word.is_none() => while chars.next_if(|&c| c != '\n').is_some() {},
             '\\' if word.is_none() && chars.next_if_eq(&'\n').is_some() => line += 1,
             quote @ ('"' | '`') if word.is_none() => {
-                let (opened, mut text, mut closed) = (line, String::new(), false);
-                while let Some(c) = chars.next() {
-                    line += usize::from(c == '\n');
-                    match c {
-                        '\\' if quote == '"' => text.push(chars.next_if_eq(&'"').unwrap_or('\\')),
-                        c if c == quote => {
-                            closed = true;
-                            break;
-                        }
-                        c => text.push(c),
-                    }
-                }
+                let (text, closed) = quoted(quote, &mut chars);
                 if !closed {
-                    faults.push((opened, "a quote that is not closed"));
+                    faults.push((line, "a quote that is not closed"));
                 }
-                words.push(text);
+                line += text.matches('\n').count();
+                current.words.push(text);
             }
             c => word.get_or_insert_default().push(c),
         }
     }
-    words.extend(word);
-    if !words.is_empty() {
-        lines.push((start, words));
-    }
+    current.end_word(&mut word);
+    lines.extend(Some(current).filter(|last| !last.words.is_empty()));
     lines
+}
+
+/// What stands up to the closing quote, and whether there is one.
+fn quoted(quote: char, chars: &mut Peekable<Chars<'_>>) -> (String, bool) {
+    let mut text = String::new();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if quote == '"' => text.push(chars.next_if_eq(&'"').unwrap_or('\\')),
+            c if c == quote => return (text, true),
+            c => text.push(c),
+        }
+    }
+    (text, false)
 }
 
 #[cfg(test)]
@@ -127,5 +152,15 @@ mod tests {
         assert_eq!(tree[0].words, ["a.example,", "b.example"]);
         assert_eq!(tree[0].block[0].words, ["respond", "x \"y\"", "200"]);
         assert_eq!((tree[0].block[1].line, tree[0].block[1].block[0].word(1)), (5, "/a#b"));
+    }
+
+    #[test]
+    fn braces_end_their_lines_or_stand_in_quotes() {
+        for broken in ["a {\n  handle /b* { respond 204 }\n}\n", "a {\n  x }\n}\n", "a {\n}  y\n"] {
+            assert!(!parse(broken).1.is_empty(), "{broken}");
+        }
+        let (tree, faults) = parse("a {\n  respond \"{\"\n  respond \"}\"\n  respond {path}\n}\n");
+        assert_eq!(faults, []);
+        assert_eq!(tree[0].block.len(), 3);
     }
 }

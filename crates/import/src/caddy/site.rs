@@ -189,6 +189,9 @@ fn prepare(directive: &Directive, scope: &mut Scope, draft: &mut Draft) {
             for child in &directive.block {
                 match (child.word(0), size(child.word(1))) {
                     ("max_size", Some(bytes)) => {
+                        let text =
+                            "the limit on request bodies is the listener's: of all of its sites and paths";
+                        draft.approximated(child.line, format!("{}: {text}", child.shown()));
                         scope
                             .listeners
                             .iter()

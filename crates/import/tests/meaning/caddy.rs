@@ -83,3 +83,18 @@ fn a_route_goes_by_the_order_of_its_lines() {
     assert_eq!(answer(&found, "GET", "h.example", "/a/b"), "service 10.0.0.1-80");
     assert_eq!(answer(&found, "GET", "h.example", "/b"), "404");
 }
+
+#[test]
+fn a_limit_on_bodies_is_said_to_be_of_all_sites() {
+    let text =
+        "http://a.example:8080 {\n\trequest_body {\n\t\tmax_size 1MB\n\t}\n\treverse_proxy 10.0.0.1:80\n}
+http://b.example:8080 {\n\treverse_proxy 10.0.0.2:80\n}\n";
+    let found = import(caddy, text);
+    assert!(notes(&found, 3, Kind::Approximated).contains("all of its sites"), "{:?}", found.notes);
+}
+
+#[test]
+fn a_block_on_one_line_is_a_fault() {
+    let found = import(caddy, &site("\thandle /b* { respond 204 }\n\treverse_proxy 10.0.0.1:80\n"));
+    assert!(!notes(&found, 2, Kind::Fault).is_empty(), "{:?}", found.notes);
+}
