@@ -166,8 +166,15 @@ impl Draft {
         Some(name)
     }
 
-    /// Adds a route, or notes why Headgate would refuse it. What an earlier denial covers of it is refused.
-    pub(crate) fn route(&mut self, line: usize, mut route: RouteSpec) {
+    /// Adds a route, or notes why Headgate would refuse it. What earlier answers have a say in is left to them,
+    /// and what an earlier denial covers is refused.
+    pub(crate) fn route(&mut self, line: usize, route: RouteSpec) {
+        if self.is_reached(line, &route) {
+            self.route_but_for_denials(line, route);
+        }
+    }
+
+    fn route_but_for_denials(&mut self, line: usize, mut route: RouteSpec) {
         let mut withheld = None;
         if route.service.is_some() {
             let mut parts = Vec::new();
@@ -257,7 +264,14 @@ impl Draft {
     pub(crate) fn route_in_order(&mut self, line: usize, route: RouteSpec) {
         if self.is_reached(line, &route) {
             self.earlier.push(route.clone());
-            self.route(line, route);
+            self.route_but_for_denials(line, route);
+        }
+    }
+
+    /// Adds a route that denials do not concern.
+    pub(crate) fn route_past_denials(&mut self, line: usize, route: RouteSpec) {
+        if self.is_reached(line, &route) {
+            self.route_as_it_is(line, route);
         }
     }
 
@@ -293,8 +307,8 @@ impl Draft {
         self.earlier.clear();
     }
 
-    /// Adds a route past all denials; false when Headgate would refuse it, which is then noted.
-    pub(crate) fn route_as_it_is(&mut self, line: usize, mut route: RouteSpec) -> bool {
+    /// Adds a route past all that came before; false when Headgate would refuse it, which is then noted.
+    fn route_as_it_is(&mut self, line: usize, mut route: RouteSpec) -> bool {
         if let Err(error) = route.pattern.parse::<Pattern>() {
             self.untranslated(line, format!("no pattern for {}: {error}", route.pattern));
             return false;

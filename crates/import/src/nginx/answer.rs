@@ -4,6 +4,7 @@ use super::location::{Context, Place, routes};
 use super::parse::Directive;
 use super::settings::leftover;
 use super::variables;
+use crate::denial::refused;
 use crate::draft::Draft;
 use headgate_model::spec::{Redirect, Respond, RouteSpec};
 
@@ -32,11 +33,13 @@ pub(super) fn answer(
         );
         let respond = Some(Respond { status, ..Respond::default() });
         let response_headers = context.settings.response_edits(draft);
-        let route = RouteSpec { respond, response_headers, ..RouteSpec::default() };
+        let methods = context.methods.clone();
+        let route = RouteSpec { respond, response_headers, methods, ..RouteSpec::default() };
         routes(directive.line, place, &route, context, draft);
         return true;
     };
     route.response_headers = context.settings.response_edits(draft);
+    route.methods.clone_from(&context.methods);
     routes(directive.line, moved.as_ref().unwrap_or(place), &route, context, draft);
     true
 }
@@ -108,13 +111,19 @@ pub(super) fn condition(
 ) -> bool {
     let (line, test) = (block.line, block.args.join(" "));
     let test = test.trim_start_matches('(').trim_end_matches(')').trim();
-    let [only] = block.block.as_deref().unwrap_or_default() else { return condition_lost(block, draft) };
+    let (headers, others): (Vec<&Directive>, Vec<&Directive>) =
+        block.block.iter().flatten().partition(|directive| directive.name == "add_header");
+    let [only] = others[..] else { return condition_lost(block, draft) };
+    let mut inner = Context { settings: context.settings.inner(), ..context.clone() };
+    for header in headers {
+        inner.settings.take(header, draft);
+    }
     let refuses = returned_status(only).filter(|status| *status >= 400);
     if let Some(host) = test.strip_prefix("$host = ").map(str::trim)
         && only.name == "return"
         && headgate_model::grammar::is_host_name(host)
     {
-        let inner = Context { hosts: vec![host.to_owned()], ..context.clone() };
+        inner.hosts = vec![host.to_owned()];
         if let Some(status) = refuses {
             refuse(line, place, &[], status, &inner, draft);
         } else {
@@ -127,7 +136,7 @@ pub(super) fn condition(
         && only.name == "return"
     {
         if wanted == scheme {
-            answer(only, place, context, draft);
+            answer(only, place, &inner, draft);
             context.answered = true;
         } else {
             draft.unneeded(line, format!("{}: it is always {scheme} here; the whole block", block.shown()));
@@ -136,7 +145,12 @@ pub(super) fn condition(
     }
     match (method_test(test), refuses) {
         (Some((true, methods)), Some(status)) => {
-            refuse(line, place, &methods, status, context, draft);
+            refuse(line, place, &methods, status, &inner, draft);
+            false
+        }
+        (Some((true, methods)), None) if only.name == "return" => {
+            inner.methods = methods;
+            answer(only, place, &inner, draft);
             false
         }
         (Some((false, methods)), Some(_)) if context.settings.methods.is_empty() => {
@@ -188,7 +202,13 @@ fn refuse(
         let (pattern, listeners) = (format!("{host}{}", place.pattern()), context.listeners.clone());
         let (methods, response_headers) = (methods.to_vec(), context.settings.response_edits(draft));
         let denial = RouteSpec { pattern, listeners, methods, response_headers, ..RouteSpec::default() };
-        draft.deny(line, &denial, status);
+        if context.in_server {
+            let refusal =
+                RouteSpec { response_headers: denial.response_headers.clone(), ..refused(&denial, status) };
+            draft.route_in_order(line, refusal);
+        } else {
+            draft.deny(line, &denial, status);
+        }
     }
 }
 

@@ -24,6 +24,10 @@ pub(super) struct Context<'h, 't> {
     pub(super) answered: bool,
     /// Expressions are not looked at here: `=` and `^~`.
     pub(super) past_expressions: bool,
+    /// What an `if` asks for that answers; empty is all.
+    pub(super) methods: Vec<String>,
+    /// Outside of all locations, and so before each of them.
+    pub(super) in_server: bool,
 }
 
 /// What the requests of a location look like.
@@ -93,7 +97,7 @@ pub(super) fn server(
 
 fn location(block: &Directive, context: &Context<'_, '_>, draft: &mut Draft) {
     let Some(place) = place(block, draft) else { return };
-    let mut inner = Context { settings: context.settings.inner(), ..context.clone() };
+    let mut inner = Context { settings: context.settings.inner(), in_server: false, ..context.clone() };
     inner.past_expressions |= matches!(block.arg(0), "=" | "^~");
     let mut rest = Vec::new();
     for directive in block.block.iter().flatten() {
@@ -262,8 +266,10 @@ pub(super) fn routes(
             draft.route(line, instead(403));
             route.methods.clone_from(&context.settings.methods);
         }
-        if context.past_expressions {
-            draft.route_as_it_is(line, route);
+        if context.in_server {
+            draft.route_in_order(line, route);
+        } else if context.past_expressions {
+            draft.route_past_denials(line, route);
         } else {
             draft.route(line, route);
         }

@@ -211,6 +211,8 @@ fn one(
         name: names,
         answered: false,
         past_expressions: false,
+        methods: Vec::new(),
+        in_server: true,
     };
     location::server(&others, server.directive.line, context, draft);
 }

@@ -1,7 +1,7 @@
 //! NGINX.
 
 use super::{answer, import};
-use headgate_import::nginx;
+use headgate_import::{Kind, nginx};
 
 const TWO_SERVERS: &str = "server {
     listen 8080;
@@ -23,4 +23,47 @@ fn what_one_server_refuses_another_may_allow() {
     assert_eq!(answer(&found, "POST", "shop.example", "/v1/x"), "405");
     assert_eq!(answer(&found, "POST", "elsewhere.example", "/"), "405");
     assert_eq!(answer(&found, "GET", "elsewhere.example", "/"), "service 10.0.0.1-80");
+}
+
+/// A server with these lines, the first of which is line 3.
+fn server(lines: &str) -> String {
+    format!("server {{\n listen 8080;\n{lines}}}\n")
+}
+
+#[test]
+fn what_a_server_refuses_no_location_lets_through() {
+    let text = server(
+        " if ($request_method = TRACE) { return 405; }
+ location = /exact { proxy_pass http://10.0.0.1:80; }\n location ^~ /past { proxy_pass http://10.0.0.1:80; }
+ location / { proxy_pass http://10.0.0.1:80; }\n",
+    );
+    let found = import(nginx, &text);
+    for path in ["/exact", "/past/x", "/"] {
+        assert_eq!(answer(&found, "TRACE", "h.example", path), "405", "{path}");
+        assert_eq!(answer(&found, "GET", "h.example", path), "service 10.0.0.1-80", "{path}");
+    }
+}
+
+#[test]
+fn a_preflight_that_is_answered_closes_nothing() {
+    let answers = "if ($request_method = 'OPTIONS') {
+  add_header Access-Control-Allow-Origin '*';
+  return 204;
+ }\n";
+    let proxy = "proxy_pass http://10.0.0.1:80;";
+    for text in [
+        server(&format!(" {answers} location /api/ {{ {proxy} }}\n location = /x {{ {proxy} }}\n")),
+        server(&format!(
+            " location /api/ {{\n {answers} {proxy} }}\n location = /x {{ {answers} {proxy} }}\n"
+        )),
+    ] {
+        let found = import(nginx, &text);
+        for path in ["/api/x", "/x"] {
+            assert_eq!(answer(&found, "OPTIONS", "h.example", path), "204", "{path}\n{}", found.toml);
+            assert_eq!(answer(&found, "GET", "h.example", path), "service 10.0.0.1-80", "{path}");
+        }
+        let answered = found.config.routes.iter().find(|route| route.respond.is_some()).unwrap();
+        assert!(answered.response_headers.add.contains_key("access-control-allow-origin"));
+        assert!(found.notes.iter().all(|note| note.kind != Kind::ClosesAccess), "{:?}", found.notes);
+    }
 }
