@@ -9,7 +9,7 @@ use headgate_model::grammar::{is_field_value, is_token};
 use headgate_model::pattern::Pattern;
 use headgate_model::spec::{
     AccessLog, Bytes, Certificate, Config, EndpointSpec, HeaderEdits, ListenSpec, ListenTls, LogFormat,
-    RouteSpec, ServiceSpec,
+    Respond, RouteSpec, ServiceSpec,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -25,6 +25,8 @@ pub(crate) struct Draft {
     earlier: Earlier,
     /// Routes that stand behind all others, and only where no other is for the same requests.
     last: Vec<(usize, RouteSpec)>,
+    /// Everything that a server or site with names of its own has, with its line.
+    closings: Vec<(usize, RouteSpec)>,
     /// Routes to services that a refusal has taken the place of.
     withheld: Vec<RouteSpec>,
 }
@@ -225,6 +227,31 @@ impl Draft {
     /// Adds a route at the end, unless by then there is one for the same requests.
     pub(crate) fn route_at_last(&mut self, line: usize, route: RouteSpec) {
         self.last.push((line, route));
+    }
+
+    /// Ends a server or site: what it does not answer of this host is answered 404, and not by another one that
+    /// takes every host.
+    pub(crate) fn close(&mut self, line: usize, host: &str, listeners: &[String]) {
+        let (pattern, listeners) = (format!("{host}/*"), listeners.to_vec());
+        let respond = Some(Respond { status: 404, ..Respond::default() });
+        self.closings.push((line, RouteSpec { pattern, listeners, respond, ..RouteSpec::default() }));
+    }
+
+    /// Adds what `close` said, where another server or site would answer otherwise.
+    fn add_closings(&mut self) {
+        for (line, mut closing) in std::mem::take(&mut self.closings) {
+            closing.listeners.sort();
+            let host = split(&closing.pattern).0;
+            let wider = |route: &RouteSpec| {
+                split(&route.pattern).0 != host && !matches!(meet(&closing, route), Meeting::Nothing)
+            };
+            let taken = self.identities.contains(&identity(&closing));
+            if !taken && self.config.routes.iter().any(wider) {
+                let text = format!("{}: answered 404 where nothing else is said about it", closing.pattern);
+                self.approximated(line, text);
+                self.route_as_it_is(line, closing);
+            }
+        }
     }
 
     /// Refuses requests, whatever more specific route comes later; with the denial's own answer where it
@@ -471,6 +498,7 @@ impl Draft {
                 self.route_as_it_is(line, route);
             }
         }
+        self.add_closings();
         let every: Vec<String> = self.config.listeners.keys().cloned().collect();
         for route in self.config.routes.iter_mut().chain(&mut self.withheld) {
             if route.listeners == every {

@@ -64,6 +64,9 @@ pub(super) fn site(block: &Directive, auto_https: bool, draft: &mut Draft) {
         if address.tls {
             secure(&address, &listener, tls, auto_https, block.line, draft);
         }
+        if !address.host.is_empty() {
+            draft.close(block.line, &address.host, std::slice::from_ref(&listener));
+        }
         let scope = Scope {
             listeners: vec![listener],
             hosts: vec![address.host],

@@ -93,6 +93,9 @@ pub(super) fn server(
     for directive in locations {
         location(directive, &context, draft);
     }
+    for host in context.hosts.iter().filter(|host| !host.is_empty()) {
+        draft.close(line, host, &context.listeners);
+    }
 }
 
 fn location(block: &Directive, context: &Context<'_, '_>, draft: &mut Draft) {

@@ -98,3 +98,12 @@ fn a_block_on_one_line_is_a_fault() {
     let found = import(caddy, &site("\thandle /b* { respond 204 }\n\treverse_proxy 10.0.0.1:80\n"));
     assert!(!notes(&found, 2, Kind::Fault).is_empty(), "{:?}", found.notes);
 }
+
+#[test]
+fn what_a_site_does_not_answer_goes_to_no_other() {
+    let text = ":8080 {\n\treverse_proxy 10.0.0.1:80\n}
+http://api.example:8080 {\n\treverse_proxy /v1/* 10.0.0.2:80\n}\n";
+    let found = import(caddy, text);
+    assert_eq!(answer(&found, "GET", "api.example", "/v1/x"), "service 10.0.0.2-80");
+    assert_eq!(answer(&found, "GET", "api.example", "/x"), "404");
+}

@@ -67,3 +67,9 @@ fn a_preflight_that_is_answered_closes_nothing() {
         assert!(found.notes.iter().all(|note| note.kind != Kind::ClosesAccess), "{:?}", found.notes);
     }
 }
+
+#[test]
+fn what_a_server_does_not_serve_goes_to_no_other() {
+    let found = import(nginx, TWO_SERVERS);
+    assert_eq!(answer(&found, "GET", "api.example", "/elsewhere"), "404", "{}", found.toml);
+}
