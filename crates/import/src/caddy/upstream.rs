@@ -230,11 +230,22 @@ fn header_up(line: &Directive, route: &mut RouteSpec, draft: &mut Draft) {
         (_, value) if is_forwarding(name) && value.contains('{') => {
             draft.unneeded(line.line, format!("header_up {name}: Headgate sets it by itself"));
         }
+        (_, value) if is_same_field(name, value) => {
+            draft.unneeded(line.line, format!("header_up {name} {value}: it is passed on anyway"));
+        }
         (_, value) if value.contains(['{', '}']) => {
             unsayable_header(line, name, &mut route.request_headers, draft);
         }
         _ => header(line, line.rest(1), &mut route.request_headers, draft),
     }
+}
+
+/// Whether a value is the client's own field of this name.
+fn is_same_field(name: &str, value: &str) -> bool {
+    let inside = value.strip_prefix('{').and_then(|value| value.strip_suffix('}'));
+    let field =
+        inside.and_then(|value| value.strip_prefix("header.").or(value.strip_prefix("http.request.header.")));
+    field.is_some_and(|field| field.eq_ignore_ascii_case(name))
 }
 
 /// A request's field with placeholders. A service may trust a field that no client could set so far.

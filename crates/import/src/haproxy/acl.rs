@@ -109,7 +109,7 @@ impl Acls {
             Term::Named(name) if matches!(name.as_str(), "if" | "unless") => false,
             Term::Named(name) => match self.criteria.get(&name) {
                 Some(criteria) => !criteria.iter().all(about_request),
-                None => predefined(&name).is_none(),
+                None => predefined(&name).is_none() && !is_about_protocol(&name),
             },
             Term::Anonymous(words) => words.first().is_none_or(|first| !about_request(first)),
         })
@@ -166,6 +166,7 @@ impl Acls {
         };
         match (negated, found.as_slice()) {
             (false, _) => Ok(found),
+            (true, []) => Ok(vec![Match::default()]),
             (true, [Match { tls: Some(tls), .. }]) if found.iter().all(Match::is_everything) => {
                 Ok(vec![Match { tls: Some(!tls), ..Match::default() }])
             }
@@ -212,8 +213,30 @@ fn predefined(name: &str) -> Option<Vec<Match>> {
         "METH_OPTIONS" => Some(method(&["OPTIONS"])),
         "METH_PUT" => Some(method(&["PUT"])),
         "METH_DELETE" => Some(method(&["DELETE"])),
+        "METH_CONNECT" => Some(method(&["CONNECT"])),
+        "METH_TRACE" => Some(method(&["TRACE"])),
+        // Nothing else comes through.
+        "HTTP" => Some(vec![Match::default()]),
+        "FALSE" => Some(Vec::new()),
         _ => None,
     }
+}
+
+/// Whether HAProxy brings along an ACL of this name that has no counterpart and asks for the form of a request,
+/// not for the client.
+fn is_about_protocol(name: &str) -> bool {
+    matches!(
+        name,
+        "HTTP_1.0"
+            | "HTTP_1.1"
+            | "HTTP_2.0"
+            | "HTTP_CONTENT"
+            | "HTTP_URL_ABS"
+            | "HTTP_URL_SLASH"
+            | "HTTP_URL_STAR"
+            | "REQ_CONTENT"
+            | "WAIT_END"
+    )
 }
 
 /// `path_beg -i /a /b` as alternatives.

@@ -153,6 +153,16 @@ fn bind(line: &Line, bound: &mut Vec<Bound>, draft: &mut Draft) {
             draft.approximated(line.number, "ssl without crt: put the certificate and its key there");
         }
         for cert in certificates {
+            if let Some(folder) = cert.strip_suffix('/') {
+                let cert = format!("{folder}/server.pem");
+                let text = format!(
+                    "crt {folder}/: all certificates of a folder; name each file in tls.certificates, {cert} is a \
+                     placeholder"
+                );
+                draft.untranslated(line.number, text);
+                draft.certificate(line.number, &name, Certificate { key: cert.clone(), cert });
+                continue;
+            }
             draft.approximated(
                 line.number,
                 format!("crt {cert}: certificate and key are read from this one file"),

@@ -15,6 +15,9 @@ pub(super) fn header_edit(line: &Line, edits: &mut HeaderEdits, draft: &mut Draf
         "set-header" | "add-header" if request && by_hand && is_forwarding(name) => {
             draft.unneeded(number, format!("{} {name}: Headgate sets it by itself", word(1)));
         }
+        "set-header" if request && is_same_field(name, value) => {
+            draft.unneeded(number, format!("set-header {name} {value}: it is passed on anyway"));
+        }
         _ if !condition.is_empty() => conditional_edit(line, edits, draft),
         "set-header" if value.contains('%') && request && !name.eq_ignore_ascii_case("host") => {
             draft.remove_header(number, edits, name);
@@ -29,6 +32,13 @@ pub(super) fn header_edit(line: &Line, edits: &mut HeaderEdits, draft: &mut Draf
         "del-header" if rule.len() == 3 => draft.remove_header(number, edits, name),
         _ => draft.untranslated(number, format!("{}: no counterpart", line.shown())),
     }
+}
+
+/// Whether a value is the client's own field of this name.
+fn is_same_field(name: &str, value: &str) -> bool {
+    let fetched = value.strip_prefix("%[").and_then(|value| value.strip_suffix(")]"));
+    let fetched = fetched.and_then(|value| value.strip_prefix("req.hdr(").or(value.strip_prefix("hdr(")));
+    fetched.is_some_and(|fetched| fetched.eq_ignore_ascii_case(name))
 }
 
 /// An edit with a condition. A request's field is removed in any case: a service may trust a field that no

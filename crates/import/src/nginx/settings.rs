@@ -2,7 +2,7 @@
 
 use super::guard::Guards;
 use super::parse::Directive;
-use crate::draft::Draft;
+use crate::draft::{Draft, is_forwarding};
 use crate::quantity::{duration, size};
 use headgate_model::spec::{Bytes, HeaderEdits, ListenSpec, LogFormat, ServiceSpec, Span, UpstreamTls};
 use std::time::Duration;
@@ -219,7 +219,10 @@ impl Settings {
                          sends under this name is removed",
                     );
                 }
-                (_, "") => draft.remove_header(*line, &mut edits, name),
+                _ if is_forwarding(name) || value.is_empty() => draft.remove_header(*line, &mut edits, name),
+                (lower, value) if value.strip_prefix("$http_") == Some(&lower.replace('-', "_")) => {
+                    draft.unneeded(*line, format!("proxy_set_header {name} {value}: it is passed on anyway"));
+                }
                 (_, value) if value.contains('$') => {
                     // The service may trust a field that no client could set so far.
                     draft.remove_header(*line, &mut edits, name);

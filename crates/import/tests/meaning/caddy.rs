@@ -107,3 +107,12 @@ http://api.example:8080 {\n\treverse_proxy /v1/* 10.0.0.2:80\n}\n";
     assert_eq!(answer(&found, "GET", "api.example", "/v1/x"), "service 10.0.0.2-80");
     assert_eq!(answer(&found, "GET", "api.example", "/x"), "404");
 }
+
+#[test]
+fn a_field_that_is_set_to_itself_passes() {
+    let text =
+        site("\treverse_proxy 10.0.0.1:80 {\n\t\theader_up Authorization {header.Authorization}\n\t}\n");
+    let found = import(caddy, &text);
+    assert_eq!(found.config.routes[0].request_headers, Default::default());
+    assert!(notes(&found, 3, Kind::Unneeded).contains("Authorization"));
+}

@@ -199,3 +199,42 @@ fn a_default_holds_for_the_servers_after_it() {
     assert_eq!(weights, [5, 9]);
     assert!(notes(&found, 8, Kind::Unneeded).contains("no server comes after it"));
 }
+
+#[test]
+fn acls_that_haproxy_brings_along_close_nothing() {
+    for condition in ["HTTP_1.1", "HTTP_2.0", "HTTP_URL_ABS"] {
+        let text =
+            frontend(&format!(" use_backend c if {condition}\n")) + "backend c\n server s 10.0.0.2:80\n";
+        let found = import(haproxy, &text);
+        assert_eq!(answer(&found, "GET", "h.example", "/"), "service b", "{condition}");
+        assert!(notes(&found, 3, Kind::Untranslated).contains(condition), "{:?}", found.notes);
+    }
+    let text = frontend(" http-request deny if METH_TRACE\n http-request deny if METH_CONNECT or FALSE\n");
+    let found = import(haproxy, &text);
+    assert_eq!(answer(&found, "TRACE", "h.example", "/"), "403");
+    assert_eq!(answer(&found, "GET", "h.example", "/"), "service b");
+}
+
+#[test]
+fn an_acl_that_nobody_defines_is_taken_for_a_guard() {
+    let text = frontend(" use_backend c if LOCALHOST\n") + "backend c\n server s 10.0.0.2:80\n";
+    let found = import(haproxy, &text);
+    assert_eq!(answer(&found, "GET", "h.example", "/"), "403");
+}
+
+#[test]
+fn a_folder_of_certificates_is_no_certificate() {
+    let text = "frontend web\n bind :443 ssl crt /etc/certs/\n default_backend b\nbackend b\n server s 10.0.0.1:80\n";
+    let found = import(haproxy, text);
+    let tls = found.config.listeners["https"].tls.as_ref().unwrap();
+    assert_eq!(tls.certificates[0].cert, "/etc/certs/server.pem");
+    assert!(notes(&found, 2, Kind::Untranslated).contains("folder"));
+}
+
+#[test]
+fn a_field_that_is_set_to_itself_passes() {
+    let found =
+        import(haproxy, &frontend(" http-request set-header Authorization %[req.hdr(Authorization)]\n"));
+    assert_eq!(found.config.routes[0].request_headers, Default::default());
+    assert!(notes(&found, 3, Kind::Unneeded).contains("Authorization"));
+}

@@ -1,6 +1,6 @@
 //! NGINX.
 
-use super::{answer, import};
+use super::{answer, import, notes};
 use headgate_import::{Kind, nginx};
 
 const TWO_SERVERS: &str = "server {
@@ -72,4 +72,16 @@ fn a_preflight_that_is_answered_closes_nothing() {
 fn what_a_server_does_not_serve_goes_to_no_other() {
     let found = import(nginx, TWO_SERVERS);
     assert_eq!(answer(&found, "GET", "api.example", "/elsewhere"), "404", "{}", found.toml);
+}
+
+#[test]
+fn a_field_that_is_set_to_itself_passes() {
+    let text = server(
+        " location / { proxy_pass http://10.0.0.1:80;\n proxy_set_header Authorization $http_authorization;
+ proxy_set_header X-User $http_x_other; }\n",
+    );
+    let found = import(nginx, &text);
+    let edits = &found.config.routes[0].request_headers;
+    assert_eq!(edits.remove, ["x-user"]);
+    assert!(notes(&found, 4, Kind::Unneeded).contains("Authorization"));
 }
