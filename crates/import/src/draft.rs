@@ -4,7 +4,7 @@
 use crate::denial::{Meeting, meet, refused, split};
 use crate::earlier::{Earlier, Left};
 use crate::{Import, Kind, Note, emit};
-use headgate_model::address::{BindAddress, EndpointAddress};
+use headgate_model::address::{BindAddress, EndpointAddress, Network};
 use headgate_model::grammar::{is_field_value, is_token};
 use headgate_model::pattern::Pattern;
 use headgate_model::spec::{
@@ -106,6 +106,17 @@ impl Draft {
             if !tls.certificates.contains(&certificate) {
                 tls.certificates.push(certificate);
             }
+        }
+    }
+
+    /// Adds a network to those whose word on the client a listener believes, or notes why not.
+    pub(crate) fn trust(&mut self, line: usize, listener: &str, network: &str) {
+        if let Err(error) = network.parse::<Network>() {
+            self.untranslated(line, format!("the trusted proxy {network}: {error}"));
+        } else if let Some(spec) = self.config.listeners.get_mut(listener)
+            && !spec.trusted_proxies.iter().any(|other| other == network)
+        {
+            spec.trusted_proxies.push(network.to_owned());
         }
     }
 

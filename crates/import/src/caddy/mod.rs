@@ -3,6 +3,7 @@
 mod address;
 mod guard;
 mod matcher;
+mod options;
 mod parse;
 mod site;
 mod upstream;
@@ -41,25 +42,12 @@ pub fn caddy(text: &str, file_name: &str) -> Import {
     for block in &mut tree {
         expand(&mut block.block, &snippets, 0, &mut copies);
     }
-    let mut auto_https = true;
-    if tree.first().is_some_and(|first| first.words.is_empty()) {
-        let options = tree.remove(0);
-        for option in &options.block {
-            match (option.word(0), option.word(1)) {
-                ("auto_https", "off") => auto_https = false,
-                ("email" | "acme_ca" | "auto_https" | "local_certs", _) => {
-                    draft.untranslated(
-                        option.line,
-                        format!("{}: Headgate gets no certificates by itself", option.shown()),
-                    );
-                }
-                _ => {
-                    let whole = if option.block.is_empty() { "" } else { "the whole block; " };
-                    draft.untranslated(option.line, format!("{}: {whole}no counterpart", option.shown()));
-                }
-            }
-        }
-    }
+    let top = if tree.first().is_some_and(|first| first.words.is_empty()) {
+        tree.remove(0).block
+    } else {
+        Vec::new()
+    };
+    let options = options::options(&top, &mut draft);
     // A file with a single site may leave its braces out: the first line is the address.
     let braced = tree.iter().any(|block| !block.block.is_empty() && is_site(block));
     if !braced && !tree.is_empty() {
@@ -78,9 +66,10 @@ pub fn caddy(text: &str, file_name: &str) -> Import {
                 format!("{}: not a site with directives; the whole block", block.shown()),
             );
         } else {
-            site::site(block, auto_https, &mut draft);
+            site::site(block, options.auto_https, &mut draft);
         }
     }
+    options.apply(&mut draft);
     draft.finish(file_name)
 }
 

@@ -3,6 +3,7 @@
 use super::address::{address, secure};
 use super::guard::{asks_for_certificates, deny, is_guard, keeps_away, refuse};
 use super::matcher::{self, Matcher, Named};
+use super::options::trusted_by_proxy;
 use super::parse::Directive;
 use super::upstream;
 use crate::draft::Draft;
@@ -318,6 +319,7 @@ fn answer(directive: &Directive, rest: &[String], mut scope: Scope, draft: &mut 
             if !scope.stripped.is_empty() && route.rewrite.is_none() {
                 route.strip = Some(scope.stripped.clone());
             }
+            trusted_by_proxy(directive, &scope.listeners, draft);
             upstream::reverse_proxy(directive, rest, &mut route, draft)
         }
         "redir" => {

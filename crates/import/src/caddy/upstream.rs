@@ -99,6 +99,8 @@ fn option(
     let time = duration(line.word(1), SECOND).filter(|time| !time.is_zero());
     let fresh = || ("/".to_owned(), Duration::from_secs(30), Duration::from_secs(5));
     match (line.word(0), time) {
+        // Read where the listener is known.
+        ("trusted_proxies", _) => {}
         ("to", _) => addresses.extend(line.rest(1).iter().cloned()),
         ("lb_policy", _) => lb_policy(line, spec, draft),
         ("lb_retries", _) => match line.word(1).parse::<u8>() {

@@ -178,7 +178,10 @@ fn location(block: &Directive, context: &Context<'_, '_>, draft: &mut Draft) {
 }
 
 /// What Headgate has for a listener only.
-const OF_LISTENER: [&str; 5] = [
+const OF_LISTENER: [&str; 8] = [
+    "set_real_ip_from",
+    "real_ip_header",
+    "real_ip_recursive",
     "client_header_timeout",
     "client_body_timeout",
     "keepalive_timeout",

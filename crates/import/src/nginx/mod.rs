@@ -5,6 +5,7 @@ mod files;
 mod guard;
 mod location;
 mod parse;
+mod real_ip;
 mod server;
 mod settings;
 mod upstream;

@@ -147,6 +147,7 @@ fn one(
                 );
             }
         }
+        settings.real_ip.apply(&name, draft);
         if listen.has("ssl") {
             let directives: Vec<&Directive> = rest.iter().chain(&http.tls).copied().collect();
             tls(&name, &directives, listen.line, draft);

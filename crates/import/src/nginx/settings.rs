@@ -2,6 +2,7 @@
 
 use super::guard::Guards;
 use super::parse::Directive;
+use super::real_ip::RealIp;
 use crate::draft::{Draft, is_forwarding};
 use crate::quantity::{duration, size};
 use headgate_model::spec::{Bytes, HeaderEdits, ListenSpec, LogFormat, ServiceSpec, Span, UpstreamTls};
@@ -30,6 +31,7 @@ pub(super) struct Settings {
     idle: Option<Duration>,
     requests: Option<u32>,
     head_bytes: Option<u64>,
+    pub(super) real_ip: RealIp,
     /// What restricts access.
     pub(super) guards: Guards,
     /// What `limit_except` or an `if` on the method leaves; empty is all.
@@ -46,6 +48,7 @@ impl Settings {
             fresh_request_headers: false,
             fresh_response_headers: false,
             guards: self.guards.inner(),
+            real_ip: self.real_ip.inner(),
             ..self.clone()
         }
     }
@@ -121,7 +124,11 @@ impl Settings {
                 draft.approximated(line, format!("{shown}: the sum is the limit on the whole head"));
             }
             "access_log" => take_access_log(directive, draft),
-            _ => return self.take_upstream_tls(directive, draft) || self.guards.take(directive, draft),
+            _ => {
+                return self.take_upstream_tls(directive, draft)
+                    || self.real_ip.take(directive)
+                    || self.guards.take(directive, draft);
+            }
         }
         true
     }

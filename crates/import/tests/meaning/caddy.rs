@@ -116,3 +116,18 @@ fn a_field_that_is_set_to_itself_passes() {
     assert_eq!(found.config.routes[0].request_headers, Default::default());
     assert!(notes(&found, 3, Kind::Unneeded).contains("Authorization"));
 }
+
+#[test]
+fn whose_word_on_the_client_is_believed_comes_over() {
+    let text = "{\n\tservers :8080 {\n\t\ttrusted_proxies static 192.0.2.0/24 private_ranges\n\t\ttimeouts {
+\t\t\tidle 1m\n\t\t}\n\t}\n}\n:8080 {\n\treverse_proxy 10.0.0.1:80 {\n\t\ttrusted_proxies 198.51.100.7\n\t}\n}
+:8081 {\n\treverse_proxy 10.0.0.1:80\n}\n";
+    let found = import(caddy, text);
+    let trusted = &found.config.listeners["port-8080"].trusted_proxies;
+    for network in ["192.0.2.0/24", "10.0.0.0/8", "198.51.100.7"] {
+        assert!(trusted.iter().any(|other| other == network), "{network}: {trusted:?}");
+    }
+    assert!(found.config.listeners["port-8081"].trusted_proxies.is_empty());
+    assert!(notes(&found, 4, Kind::Untranslated).contains("timeouts"));
+    assert!(notes(&found, 11, Kind::Approximated).contains("198.51.100.7"));
+}

@@ -85,3 +85,24 @@ fn a_field_that_is_set_to_itself_passes() {
     assert_eq!(edits.remove, ["x-user"]);
     assert!(notes(&found, 4, Kind::Unneeded).contains("Authorization"));
 }
+
+#[test]
+fn whose_word_on_the_client_is_believed_comes_over() {
+    let trusting = |header: &str| {
+        let text = server(&format!(
+            " set_real_ip_from 10.0.0.0/8;\n set_real_ip_from 192.0.2.7;\n set_real_ip_from lb.example;\n {header}
+ location / {{ proxy_pass http://10.0.0.1:80; }}\n"
+        ));
+        import(nginx, &text)
+    };
+    let found = trusting("real_ip_header X-Forwarded-For;");
+    assert_eq!(found.config.listeners["port-8080"].trusted_proxies, ["10.0.0.0/8", "192.0.2.7"]);
+    assert!(notes(&found, 5, Kind::Untranslated).contains("lb.example"));
+    assert!(notes(&found, 6, Kind::Approximated).contains("real_ip_recursive"));
+    // NGINX takes X-Real-IP where nothing is said.
+    for other in ["", "real_ip_header CF-Connecting-IP;"] {
+        let found = trusting(other);
+        assert!(found.config.listeners["port-8080"].trusted_proxies.is_empty(), "{other}");
+        assert!(notes(&found, 3, Kind::Untranslated).contains("X-Forwarded-For"), "{other}");
+    }
+}
