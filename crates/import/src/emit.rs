@@ -2,7 +2,8 @@
 //! differs from a default.
 
 use headgate_model::spec::{
-    AccessLog, Breaker, Bulkhead, Config, Fallback, ListenTls, Outlier, Respond, RouteSpec, UpstreamTls,
+    AccessLog, Breaker, Bulkhead, Config, Fallback, ListenTls, Outlier, Respond, RouteCache, RouteSpec,
+    UpstreamTls,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -146,6 +147,7 @@ fn default_of(key: &str, table: &Map<String, Value>) -> Value {
         "respond" => value(&Respond::default()),
         "log" => value(&AccessLog::default()),
         "redirect" => json!({ "status": 302 }),
+        "cache" => value(&RouteCache::default()),
         "balance" => json!({ "bounded_load": 0.0 }),
         "sticky" => json!({ "cookie": "headgate_sticky", "ttl": "0s" }),
         "health" => {

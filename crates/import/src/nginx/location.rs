@@ -320,6 +320,7 @@ fn proxy(
         host: host.filter(|host| usable_host(host)),
         request_headers,
         response_headers: context.settings.response_edits(draft),
+        cache: context.settings.cache.choice(),
         ..RouteSpec::default()
     };
     match (rewrite, uri, place) {

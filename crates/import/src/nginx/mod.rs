@@ -1,6 +1,7 @@
 //! NGINX: from the tree of directives to listeners, services and routes.
 
 mod answer;
+mod cache;
 mod files;
 mod guard;
 mod location;

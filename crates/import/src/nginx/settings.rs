@@ -1,5 +1,6 @@
 //! The directives that hold for `http`, `server` and `location` alike and are inherited inwards.
 
+use super::cache::Cache;
 use super::guard::Guards;
 use super::parse::Directive;
 use super::real_ip::RealIp;
@@ -32,6 +33,7 @@ pub(super) struct Settings {
     requests: Option<u32>,
     head_bytes: Option<u64>,
     pub(super) real_ip: RealIp,
+    pub(super) cache: Cache,
     /// What restricts access.
     pub(super) guards: Guards,
     /// What `limit_except` or an `if` on the method leaves; empty is all.
@@ -49,6 +51,7 @@ impl Settings {
             fresh_response_headers: false,
             guards: self.guards.inner(),
             real_ip: self.real_ip.inner(),
+            cache: self.cache.inner(),
             ..self.clone()
         }
     }
@@ -127,6 +130,7 @@ impl Settings {
             _ => {
                 return self.take_upstream_tls(directive, draft)
                     || self.real_ip.take(directive)
+                    || self.cache.take(directive, draft)
                     || self.guards.take(directive, draft);
             }
         }
@@ -317,7 +321,6 @@ pub(super) fn leftover(directive: &Directive, draft: &mut Draft) {
         _ if name.starts_with("gzip") || name.starts_with("brotli") => {
             "Headgate does not compress: the service can"
         }
-        _ if name.starts_with("proxy_cache") => "responses are not cached",
         _ if name.starts_with("limit_") => "no limits on rates",
         "ssl_ciphers"
         | "ssl_prefer_server_ciphers"

@@ -2,6 +2,8 @@
 
 use super::{answer, import, notes};
 use headgate_import::{Kind, nginx};
+use headgate_model::spec::{RouteCache, Span};
+use std::time::Duration;
 
 const TWO_SERVERS: &str = "server {
     listen 8080;
@@ -104,5 +106,32 @@ fn whose_word_on_the_client_is_believed_comes_over() {
         let found = trusting(other);
         assert!(found.config.listeners["port-8080"].trusted_proxies.is_empty(), "{other}");
         assert!(notes(&found, 3, Kind::Untranslated).contains("X-Forwarded-For"), "{other}");
+    }
+}
+
+/// The cache of a location with these lines; None where nothing is cached.
+fn cache(lines: &str) -> Option<RouteCache> {
+    let text =
+        server(&format!(" proxy_cache pages;\n location / {{ proxy_pass http://10.0.0.1:80;\n{lines} }}\n"));
+    let found = import(nginx, &text);
+    found.config.routes[0].cache.as_ref().and_then(|cache| cache.settings())
+}
+
+#[test]
+fn a_cache_comes_over_and_stores_no_more_than_before() {
+    let minutes = |minutes: u64| Some(Span(Duration::from_secs(60 * minutes)));
+    let found = cache("proxy_cache_valid 200 302 10m; proxy_cache_valid 404 1m;").unwrap();
+    assert_eq!((found.ttl, found.obey_requests, found.store_cookies), (minutes(10), false, false));
+    // NGINX guesses no lifetime.
+    assert_eq!(cache("").unwrap().ttl, minutes(0));
+    assert_eq!(cache("proxy_cache_key $scheme$proxy_host${request_uri};").unwrap().ttl, minutes(0));
+    assert_eq!(cache("proxy_cache_bypass $http_upgrade;").unwrap().ttl, minutes(0));
+    for private in [
+        "proxy_cache off;",
+        "proxy_cache_key $request_uri$cookie_user;",
+        "proxy_no_cache $cookie_session;",
+        "proxy_cache_bypass $http_authorization;",
+    ] {
+        assert_eq!(cache(private), None, "{private}");
     }
 }
