@@ -19,12 +19,14 @@ pub(crate) enum Meeting {
 /// that it is tried first when it stands before it.
 pub(crate) fn meet(route: &RouteSpec, denial: &RouteSpec) -> Meeting {
     let (own, theirs) = (split(&route.pattern), split(&denial.pattern));
-    if own.1.contains('{') || theirs.1.contains('{') {
-        return Meeting::Unclear;
-    }
+    let path = match path(own.1, theirs.1) {
+        Some(Shared::Path(path)) => Some(path),
+        Some(Shared::Unclear) => return Meeting::Unclear,
+        None => None,
+    };
     let both = || -> Option<RouteSpec> {
         Some(RouteSpec {
-            pattern: format!("{}{}", host(own.0, theirs.0)?, path(own.1, theirs.1)?),
+            pattern: format!("{}{}", host(own.0, theirs.0)?, path?),
             listeners: list(&route.listeners, &denial.listeners)?,
             methods: list(&route.methods, &denial.methods)?,
             headers: map(&route.headers, &denial.headers)?,
@@ -79,13 +81,60 @@ fn host(a: &str, b: &str) -> Option<String> {
     if inside(&a, &b) { Some(a) } else { inside(&b, &a).then_some(b) }
 }
 
+/// What two paths have in common.
+enum Shared {
+    Path(String),
+    /// Something that no pattern can say.
+    Unclear,
+}
+
 /// The paths that both match.
-fn path<'a>(a: &'a str, b: &'a str) -> Option<&'a str> {
+fn path(a: &str, b: &str) -> Option<Shared> {
+    if a.contains('{') {
+        return Some(Shared::Unclear);
+    }
+    if b.contains('{') {
+        return path_with_captures(a, b);
+    }
     let inside = |inner: &str, outer: &str| match outer.strip_suffix('*') {
         Some(start) => inner.strip_suffix('*').unwrap_or(inner).starts_with(start),
         None => inner == outer,
     };
-    if inside(a, b) { Some(a) } else { inside(b, a).then_some(b) }
+    let both = if inside(a, b) { Some(a) } else { inside(b, a).then_some(b) };
+    both.map(|both| Shared::Path(both.to_owned()))
+}
+
+/// The same where the second has captures and ends in `*`, as `/{a}/.ht*`: segment by segment.
+fn path_with_captures(plain: &str, captures: &str) -> Option<Shared> {
+    let whole = || Some(Shared::Path(plain.to_owned()));
+    let (base, part) = plain.split_at(plain.rfind('/')? + 1);
+    let Some(start) = captures.strip_suffix('*') else { return Some(Shared::Unclear) };
+    let segments: Vec<&str> = start.split('/').skip(1).collect();
+    let (open, before) = segments.split_last()?;
+    // The complete segments of the plain path; an exact one is complete to its end.
+    let (complete, part) = match part.strip_suffix('*') {
+        Some(part) => (base, Some(part)),
+        None => (plain, None),
+    };
+    let own = complete.trim_end_matches('/').split('/').skip(1);
+    let mut left = before.iter();
+    for own in own {
+        match left.next() {
+            Some(segment) if segment.starts_with('{') && !own.is_empty() || *segment == own => {}
+            Some(_) => return None,
+            None => return if own.starts_with(open) { whole() } else { None },
+        }
+    }
+    let part = part?;
+    match left.as_slice() {
+        [] if part.starts_with(open) => whole(),
+        [] => open.starts_with(part).then(|| Shared::Path(format!("{base}{open}*"))),
+        [first, ..] if part.is_empty() || !first.starts_with('{') && first.starts_with(part) => {
+            Some(Shared::Path(format!("{base}{}/{open}*", left.as_slice().join("/"))))
+        }
+        [first, ..] if first.starts_with('{') => Some(Shared::Unclear),
+        _ => None,
+    }
 }
 
 /// What two lists have in common; an empty one is everything.
@@ -138,6 +187,33 @@ mod tests {
         assert_eq!(part(all("/a*"), all("/b*")), "Nothing");
         assert_eq!(part(route("/a", &["GET"]), route("/a", &["PUT"])), "Nothing");
         assert_eq!(part(all("/{id}/*"), all("/a*")), "Unclear");
+    }
+
+    #[test]
+    fn a_refusal_at_any_place_is_cut_out_segment_by_segment() {
+        let shared = |plain: &str, captures: &str| match path(plain, captures) {
+            Some(Shared::Path(both)) => both,
+            Some(Shared::Unclear) => "unclear".to_owned(),
+            None => "nothing".to_owned(),
+        };
+        for (plain, captures, both) in [
+            ("/*", "/.ht*", "/.ht*"),
+            ("/*", "/{a}/.ht*", "/{a}/.ht*"),
+            ("/api/*", "/{a}/.ht*", "/api/.ht*"),
+            ("/api/*", "/{a}/{b}/.ht*", "/api/{b}/.ht*"),
+            ("/api/v1/*", "/{a}/.ht*", "nothing"),
+            ("/api/.ht/*", "/{a}/.ht*", "/api/.ht/*"),
+            ("/api/.h*", "/{a}/.ht*", "/api/.ht*"),
+            ("/api/.hta*", "/{a}/.ht*", "/api/.hta*"),
+            ("/api*", "/{a}/.ht*", "unclear"),
+            ("/api/.htaccess", "/{a}/.ht*", "/api/.htaccess"),
+            ("/api/x", "/{a}/.ht*", "nothing"),
+            ("/api/x", "/{a}/{b}/*", "nothing"),
+            ("/a/b/c*", "/{a}/{b}/*", "/a/b/c*"),
+            ("/a/*", "/{a}/{b}/git/x*", "/a/{b}/git/x*"),
+        ] {
+            assert_eq!(shared(plain, captures), both, "{plain} {captures}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What restricts access in NGINX: which of it can be said, and what is refused because it cannot.
 
 use super::answer::returned_status;
-use super::location::{Context, Place, expression_place};
+use super::location::{Context, expression_place};
 use super::parse::Directive;
+use super::segment;
 use super::settings::Settings;
 use crate::draft::Draft;
 use headgate_model::spec::RouteSpec;
@@ -128,9 +129,45 @@ impl Guards {
     }
 }
 
-/// Refuses what a location with a regular expression guards, at least: all paths that begin like it.
-pub(super) fn guarded_expression(block: &Directive, context: &Context<'_, '_>, draft: &mut Draft) {
-    let [modifier @ ("~" | "~*"), expression] = [block.arg(0), block.arg(1)] else { return };
+/// Refuses what a location with a regular expression guards, at least: all paths that begin like it. True when
+/// the location is said by that.
+pub(super) fn guarded_expression(block: &Directive, context: &Context<'_, '_>, draft: &mut Draft) -> bool {
+    let [modifier @ ("~" | "~*"), expression] = [block.arg(0), block.arg(1)] else { return false };
+    let Some(status) = refusal_inside(block) else { return false };
+    let status = if (400..600).contains(&status) && status != 444 { status } else { 403 };
+    let exact = expression_place(expression).map(|place| vec![place.pattern()]);
+    let anywhere = if exact.is_none() { segment::patterns(expression) } else { None };
+    let closest = exact.as_ref().or(anywhere.as_ref());
+    let start = if modifier == "~*" { "/*".to_owned() } else { literal_start(expression) };
+    for path in closest.unwrap_or(&vec![start.clone()]) {
+        refuse_path(block.line, path, status, context, draft);
+    }
+    let shown = block.shown();
+    if anywhere.is_some() {
+        let excepted = if expression.contains("(?!") { ", without its exception" } else { "" };
+        let text = format!(
+            "{shown}: the whole block; refused in the first {} segments{excepted}; deeper paths are refused whatever they \
+             are, and so are locations whose prefix does not end at a slash, until you decide",
+            segment::MAX_DEPTH
+        );
+        draft.closes(block.line, text);
+    } else if exact.is_none() {
+        let text = format!(
+            "{shown}: patterns are not regular expressions; all of {start} is refused until you decide"
+        );
+        draft.closes(block.line, text);
+    }
+    if modifier == "~*"
+        && closest.is_some_and(|paths| paths[0].bytes().any(|byte| byte.is_ascii_alphabetic()))
+    {
+        let text = format!("{shown}: only as it is written here; in other case the path is let through");
+        draft.opens(block.line, text);
+    }
+    anywhere.is_some()
+}
+
+/// The status that a location refuses everything with that would go to a service.
+fn refusal_inside(block: &Directive) -> Option<u16> {
     let mut guards = Guards::default();
     // The notes on what stands inside come when the location itself is read.
     let mut scratch = Draft::default();
@@ -139,28 +176,15 @@ pub(super) fn guarded_expression(block: &Directive, context: &Context<'_, '_>, d
         guards.take(directive, &mut scratch);
     }
     guards.judge(&mut scratch);
-    let returned = children().filter_map(returned_status).find(|status| *status >= 400);
-    let Some(status) = guards.refusal().or(returned) else { return };
-    let exact = expression_place(expression);
-    let place = exact.as_ref().map_or_else(|| literal_start(expression), Place::pattern);
-    let place = if modifier == "~*" && exact.is_none() { "/*".to_owned() } else { place };
+    guards.refusal().or(children().filter_map(returned_status).find(|status| *status >= 400))
+}
+
+fn refuse_path(line: usize, path: &str, status: u16, context: &Context<'_, '_>, draft: &mut Draft) {
     for host in &context.hosts {
-        let (pattern, listeners) = (format!("{host}{place}"), context.listeners.clone());
+        let (pattern, listeners) = (format!("{host}{path}"), context.listeners.clone());
         let response_headers = context.settings.response_edits(draft);
         let denial = RouteSpec { pattern, listeners, response_headers, ..RouteSpec::default() };
-        let status = if (400..600).contains(&status) && status != 444 { status } else { 403 };
-        draft.deny(block.line, &denial, status);
-    }
-    if exact.is_none() {
-        let text = format!(
-            "{}: patterns are not regular expressions; all of {place} is refused until you decide",
-            block.shown()
-        );
-        draft.closes(block.line, text);
-    } else if modifier == "~*" && place.bytes().any(|byte| byte.is_ascii_alphabetic()) {
-        let text =
-            format!("{}: only as it is written here; in other case the path is let through", block.shown());
-        draft.opens(block.line, text);
+        draft.deny(line, &denial, status);
     }
 }
 

@@ -87,10 +87,13 @@ pub(super) fn server(
         return;
     }
     // Expressions are looked at before prefixes, wherever they stand.
-    for directive in &locations {
-        guarded_expression(directive, &context, draft);
-    }
+    let mut others = Vec::new();
     for directive in locations {
+        if !guarded_expression(directive, &context, draft) {
+            others.push(directive);
+        }
+    }
+    for directive in others {
         location(directive, &context, draft);
     }
     for host in context.hosts.iter().filter(|host| !host.is_empty()) {
@@ -157,8 +160,9 @@ fn location(block: &Directive, context: &Context<'_, '_>, draft: &mut Draft) {
             }
             "location" => {
                 answered = true;
-                guarded_expression(directive, &inner, draft);
-                location(directive, &inner, draft);
+                if !guarded_expression(directive, &inner, draft) {
+                    location(directive, &inner, draft);
+                }
             }
             _ => {}
         }

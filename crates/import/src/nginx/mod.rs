@@ -7,6 +7,7 @@ mod guard;
 mod location;
 mod parse;
 mod real_ip;
+mod segment;
 mod server;
 mod settings;
 mod upstream;

@@ -135,3 +135,37 @@ fn a_cache_comes_over_and_stores_no_more_than_before() {
         assert_eq!(cache(private), None, "{private}");
     }
 }
+
+#[test]
+fn hidden_files_are_refused_and_nothing_else_is() {
+    for expression in [r"/\.ht", r"/\.(ht|git)", r"/\.(?!well-known)"] {
+        let text = server(&format!(
+            " location / {{ proxy_pass http://10.0.0.1:80; }}\n location /api/ {{ proxy_pass http://10.0.0.2:80; }}
+ location /img {{ proxy_pass http://10.0.0.3:80; }}\n location ~ {expression} {{ deny all; access_log off; }}\n"
+        ));
+        let found = import(nginx, &text);
+        let of = |path| answer(&found, "GET", "h.example", path);
+        for path in [
+            "/.htaccess",
+            "/a/.htaccess",
+            "/api/.ht",
+            "/api/v1/x/.htpasswd",
+            "/a/b/c/d/e/f/g/h/i/.ht",
+            "/img/.ht",
+        ] {
+            assert_eq!(of(path), "403", "{expression} {path}");
+        }
+        for (path, service) in [
+            ("/", "1"),
+            ("/a/b.ht", "1"),
+            ("/api/v1/x", "2"),
+            ("/api/a.b/c/d/e", "2"),
+            ("/a/b/c/d/e/f/g/h", "1"),
+        ] {
+            assert_eq!(of(path), format!("service 10.0.0.{service}-80"), "{expression} {path}");
+        }
+        // A refusal in the middle of `/img*` cannot be said.
+        assert_eq!(of("/img/a.png"), "403");
+        assert!(notes(&found, 6, Kind::ClosesAccess).contains("first 8 segments"));
+    }
+}

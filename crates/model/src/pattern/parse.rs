@@ -87,7 +87,9 @@ fn path_pattern(text: &str) -> Result<PathPattern, PatternError> {
     for segment in body.split('/').skip(1) {
         segments.push(path_segment(segment, &segments)?);
     }
-    if let Some(fault) = path_fault(&literal_text(&segments)) {
+    // What `*` stands for goes on where the text ends: `/.*` has no `.` segment.
+    let goes_on = if open { "x" } else { "" };
+    if let Some(fault) = path_fault(&(literal_text(&segments) + goes_on)) {
         return Err(PatternError::Path(fault));
     }
     match segments.last() {
@@ -125,4 +127,18 @@ fn literal_text(segments: &[Segment]) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dot_may_begin_what_the_star_goes_on_with() {
+        let matches = |path: &str| "/{a}/.*".parse::<Pattern>().unwrap().matches("", path).is_some();
+        assert!(matches("/x/.git") && matches("/x/.git/config") && !matches("/x/git"));
+        for bad in ["/.", "/./*", "/a/../b*", "/.."] {
+            assert!(matches!(bad.parse::<Pattern>(), Err(PatternError::Path(_))), "{bad}");
+        }
+    }
 }
