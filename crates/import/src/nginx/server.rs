@@ -154,18 +154,9 @@ fn one(
         }
         let (line, bytes) = settings.body.unwrap_or((server.directive.line, 1 << 20));
         draft.body_limit(line, &name, bytes);
-        let others: Vec<&Server<'_>> =
-            http.servers.iter().filter(|other| other.listens.iter().any(|l| l.bind(both) == bind)).collect();
-        let marked = others.iter().find(|other| {
-            other
-                .listens
-                .iter()
-                .any(|l| l.bind(both) == bind && (l.has("default_server") || l.has("default")))
-        });
-        let default = marked.or(others.first()).map(|other| other.directive);
-        is_default |= default == Some(server.directive);
-        shares_with_wildcard |=
-            others.iter().any(|other| other.directive != server.directive && other.has_wildcard());
+        let (default, shares) = role(server, &bind, http, both);
+        is_default |= default;
+        shares_with_wildcard |= shares;
         listeners.insert(name);
     }
     if listeners.is_empty() {
@@ -216,6 +207,17 @@ fn one(
         in_server: true,
     };
     location::server(&others, server.directive.line, context, draft);
+}
+
+/// Whether a server is the default one of an address, and whether it shares the address with wildcard names.
+fn role(server: &Server<'_>, bind: &str, http: &Http<'_>, both: &BTreeSet<&str>) -> (bool, bool) {
+    let here = |listen: &Listen<'_>| listen.bind(both) == bind;
+    let marked =
+        |listen: &Listen<'_>| here(listen) && (listen.has("default_server") || listen.has("default"));
+    let mut sharers = http.servers.iter().filter(|other| other.listens.iter().any(here));
+    let first = sharers.clone().find(|other| other.listens.iter().any(marked)).or(sharers.clone().next());
+    let shares = sharers.any(|other| other.directive != server.directive && other.has_wildcard());
+    (first.is_some_and(|first| first.directive == server.directive), shares)
 }
 
 /// Notes TLS directives without effect, and refuses all when clients cannot be verified as they were.
