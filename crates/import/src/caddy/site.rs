@@ -6,6 +6,7 @@ use super::matcher::{self, Matcher, Named};
 use super::options::trusted_by_proxy;
 use super::parse::Directive;
 use super::upstream;
+use crate::denial::{Meeting, meet};
 use crate::draft::Draft;
 use crate::quantity::size;
 use headgate_model::spec::{LogFormat, Redirect, Respond, RouteSpec};
@@ -107,8 +108,42 @@ fn directives(block: &[Directive], mut scope: Scope, sorted: bool, draft: &mut D
             (position(directive.word(0)), matcher.map_or((1, Reverse(0), false), |matcher| matcher.order()))
         });
     }
-    for directive in answers {
+    for (at, directive) in answers.iter().enumerate() {
         act(directive, &mut scope, draft);
+        if is_handle(directive) {
+            end_handle(directive, &answers[at + 1..], &scope, draft);
+        }
+    }
+}
+
+fn is_handle(directive: &Directive) -> bool {
+    matches!(directive.word(0), "handle" | "handle_path")
+}
+
+/// What a `handle` takes and does not answer goes to no other one that would take it as well.
+fn end_handle(directive: &Directive, later: &[&Directive], scope: &Scope, draft: &mut Draft) {
+    let routes = |directive: &Directive| {
+        let matched = matcher::split(directive.rest(1), &scope.named).0;
+        let narrowed = matched.and_then(|inner| scope.narrowed(inner));
+        let rest = RouteSpec {
+            listeners: scope.listeners.clone(),
+            respond: Some(Respond { status: 404, ..Respond::default() }),
+            ..RouteSpec::default()
+        };
+        narrowed.map_or(Vec::new(), |(_, both)| both.routes(&scope.hosts, &rest))
+    };
+    let others: Vec<RouteSpec> =
+        later.iter().filter(|other| is_handle(other)).flat_map(|other| routes(other)).collect();
+    for route in routes(directive) {
+        let shared = others.iter().any(|other| meet(other, &route) != Meeting::Nothing);
+        let pattern = route.pattern.clone();
+        if shared && draft.rest_in_order(directive.line, route) {
+            let shown = directive.shown();
+            let text = format!(
+                "{shown}: what nothing in it answers of {pattern} is answered 404, not by another handle"
+            );
+            draft.approximated(directive.line, text);
+        }
     }
 }
 

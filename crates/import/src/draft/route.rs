@@ -147,6 +147,15 @@ impl Draft {
         }
     }
 
+    /// The same for what nothing before it answers; false, and nothing, where all of it is answered.
+    pub(crate) fn rest_in_order(&mut self, line: usize, route: RouteSpec) -> bool {
+        let reached = matches!(self.earlier.leave(&route), Left::Behind(_));
+        if reached {
+            self.route_in_order(line, route);
+        }
+        reached
+    }
+
     /// Adds a route that denials do not concern.
     pub(crate) fn route_past_denials(&mut self, line: usize, route: RouteSpec) {
         if self.is_reached(line, &route) {

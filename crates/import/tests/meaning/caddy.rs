@@ -131,3 +131,24 @@ fn whose_word_on_the_client_is_believed_comes_over() {
     assert!(notes(&found, 4, Kind::Untranslated).contains("timeouts"));
     assert!(notes(&found, 11, Kind::Approximated).contains("198.51.100.7"));
 }
+
+#[test]
+fn what_a_handle_does_not_answer_goes_to_no_other_handle() {
+    let text = site(
+        "\t@get method GET\n\thandle /a* {\n\t\treverse_proxy @get 10.0.0.1:80\n\t}
+\thandle {\n\t\treverse_proxy 10.0.0.2:80\n\t}\n",
+    );
+    let found = import(caddy, &text);
+    assert_eq!(answer(&found, "GET", "h.example", "/a"), "service 10.0.0.1-80");
+    assert_eq!(answer(&found, "POST", "h.example", "/a"), "404");
+    assert_eq!(answer(&found, "POST", "h.example", "/"), "service 10.0.0.2-80");
+}
+
+#[test]
+fn what_a_handle_leaves_goes_on_to_a_proxy_after_it() {
+    let text = site(
+        "\thandle /a* {\n\t\theader X-A 1\n\t}\n\thandle /b* {\n\t\treverse_proxy 10.0.0.1:80\n\t}\n\treverse_proxy 10.0.0.2:80\n",
+    );
+    let found = import(caddy, &text);
+    assert_eq!(answer(&found, "GET", "h.example", "/a"), "service 10.0.0.2-80");
+}
