@@ -4,6 +4,7 @@ mod address;
 mod guard;
 mod matcher;
 mod options;
+mod order;
 mod parse;
 mod site;
 mod upstream;

@@ -4,13 +4,12 @@ use super::address::{address, secure};
 use super::guard::{asks_for_certificates, deny, is_guard, keeps_away, refuse};
 use super::matcher::{self, Matcher, Named};
 use super::options::trusted_by_proxy;
+use super::order::{end_handle, sort};
 use super::parse::Directive;
 use super::upstream;
-use crate::denial::{Meeting, meet};
 use crate::draft::Draft;
 use crate::quantity::size;
 use headgate_model::spec::{LogFormat, Redirect, Respond, RouteSpec};
-use std::cmp::Reverse;
 
 /// Where the requests of a block come from, and what was decided about them so far.
 #[derive(Clone)]
@@ -18,7 +17,7 @@ pub(super) struct Scope {
     pub(super) listeners: Vec<String>,
     pub(super) hosts: Vec<String>,
     matcher: Matcher,
-    named: Named,
+    pub(super) named: Named,
     /// The prefix that `handle_path` took off.
     stripped: String,
     pub(super) route: RouteSpec,
@@ -28,7 +27,7 @@ pub(super) struct Scope {
 
 impl Scope {
     /// A matcher that stands in it: as the client's path is, and with what the scope itself asks for.
-    fn narrowed(&self, inner: Matcher) -> Result<(Matcher, Matcher), String> {
+    pub(super) fn narrowed(&self, inner: Matcher) -> Result<(Matcher, Matcher), String> {
         let inner = if self.stripped.is_empty() || inner == Matcher::default() {
             inner
         } else {
@@ -102,48 +101,11 @@ fn directives(block: &[Directive], mut scope: Scope, sorted: bool, draft: &mut D
     }
     let mut answers: Vec<&Directive> = block.iter().collect();
     if sorted {
-        answers.sort_by_key(|directive| {
-            let matcher = matcher::split(directive.rest(1), &scope.named).0.ok();
-            // One that cannot be said is some matcher, but no single path.
-            (position(directive.word(0)), matcher.map_or((1, Reverse(0), false), |matcher| matcher.order()))
-        });
+        sort(&mut answers, &scope.named);
     }
     for (at, directive) in answers.iter().enumerate() {
         act(directive, &mut scope, draft);
-        if is_handle(directive) {
-            end_handle(directive, &answers[at + 1..], &scope, draft);
-        }
-    }
-}
-
-fn is_handle(directive: &Directive) -> bool {
-    matches!(directive.word(0), "handle" | "handle_path")
-}
-
-/// What a `handle` takes and does not answer goes to no other one that would take it as well.
-fn end_handle(directive: &Directive, later: &[&Directive], scope: &Scope, draft: &mut Draft) {
-    let routes = |directive: &Directive| {
-        let matched = matcher::split(directive.rest(1), &scope.named).0;
-        let narrowed = matched.and_then(|inner| scope.narrowed(inner));
-        let rest = RouteSpec {
-            listeners: scope.listeners.clone(),
-            respond: Some(Respond { status: 404, ..Respond::default() }),
-            ..RouteSpec::default()
-        };
-        narrowed.map_or(Vec::new(), |(_, both)| both.routes(&scope.hosts, &rest))
-    };
-    let others: Vec<RouteSpec> =
-        later.iter().filter(|other| is_handle(other)).flat_map(|other| routes(other)).collect();
-    for route in routes(directive) {
-        let shared = others.iter().any(|other| meet(other, &route) != Meeting::Nothing);
-        let pattern = route.pattern.clone();
-        if shared && draft.rest_in_order(directive.line, route) {
-            let shown = directive.shown();
-            let text = format!(
-                "{shown}: what nothing in it answers of {pattern} is answered 404, not by another handle"
-            );
-            draft.approximated(directive.line, text);
-        }
+        end_handle(directive, &answers[at + 1..], &scope, draft);
     }
 }
 
@@ -151,23 +113,6 @@ fn end_handle(directive: &Directive, later: &[&Directive], scope: &Scope, draft:
 fn uses(directive: &Directive, matcher: &str) -> bool {
     directive.rest(1).iter().any(|word| word == matcher)
         || directive.block.iter().any(|inner| uses(inner, matcher))
-}
-
-/// The place of a directive in Caddy's order; of two that answer the same requests the first counts. What
-/// answers nothing comes first.
-fn position(name: &str) -> usize {
-    const ORDER: [&[&str]; 8] = [
-        &["redir"],
-        &["handle", "handle_path"],
-        &["route"],
-        &["abort"],
-        &["error"],
-        &["respond"],
-        &["reverse_proxy"],
-        &["php_fastcgi"],
-    ];
-    let last = if name == "file_server" { ORDER.len() } else { 0 };
-    ORDER.iter().position(|names| names.contains(&name)).unwrap_or(last)
 }
 
 fn prepare(directive: &Directive, scope: &mut Scope, draft: &mut Draft) {
