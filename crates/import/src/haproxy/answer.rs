@@ -23,6 +23,9 @@ pub(super) fn redirect(line: usize, words: &[String], draft: &mut Draft) -> Opti
         }
     }
     let (kind, to) = target?;
+    if drops_query && kind == "location" {
+        draft.unneeded(line, "redirect ... drop-query: a location has no query of the request");
+    }
     let query = if drops_query { "" } else { "?{query}" };
     let to = match kind {
         "scheme" => format!("{to}://{{host}}{{path}}{query}"),

@@ -57,6 +57,8 @@ fn options_of_a_redirect_without_a_counterpart_are_listed() {
     for option in ["append-slash", "set-cookie SEEN=1", "ignore-empty"] {
         assert!(lost.contains(option), "{option}: {lost}");
     }
+    let found = import(haproxy, &frontend(" redirect location /x drop-query if { path /a }\n"));
+    assert!(notes(&found, 3, Kind::Unneeded).contains("drop-query"), "{:?}", found.notes);
 }
 
 #[test]
