@@ -168,12 +168,15 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Answer {
     let config = desk.admin.state.config();
     let hosts = config.admin.as_ref().map_or(&[][..], |admin| &admin.hosts);
-    // HTTP/1.0 knows no Host; health checkers speak it, and browsers never do.
-    let is_old = request.version() == Version::HTTP_10 && !request.headers().contains_key(HOST);
-    if !is_old && let Err(refusal) = check_host(request.uri(), request.headers(), hosts) {
+    let page = Page::at(request.uri().path());
+    // Health checkers may speak HTTP/1.0, which knows no Host; browsers never do.
+    let is_check = matches!(page, Some(Page::Alive | Page::Ready))
+        && request.version() == Version::HTTP_10
+        && !request.headers().contains_key(HOST);
+    if !is_check && let Err(refusal) = check_host(request.uri(), request.headers(), hosts) {
         return refuse(&refusal);
     }
-    let Some(page) = Page::at(request.uri().path()) else {
+    let Some(page) = page else {
         return say(StatusCode::NOT_FOUND, "no such page; / lists what there is");
     };
     if !page.methods().contains(request.method()) {

@@ -169,7 +169,7 @@ async fn every_page_of_the_index_answers() {
     let index = served.get("/").await;
     let pages: Vec<(&str, &str)> =
         index.body.lines().skip(2).map(|line| line.split_at(5)).map(|(m, rest)| (m.trim(), rest)).collect();
-    assert_eq!(pages.len(), 11, "{}", index.body);
+    assert_eq!(pages.len(), 12, "{}", index.body);
     for (method, rest) in pages {
         let path = rest.split(' ').next().unwrap();
         // It takes questions, and refuses those that it does not know.

@@ -126,7 +126,8 @@ fn a_hypothesis_that_holds() {
 #[test]
 fn a_hypothesis_that_does_not_hold() {
     let system = system("");
-    let (code, text) = system.run(&format!("{CAP}{PROBES}{DOWN}{ABORT}"));
+    let failing = DOWN.replace("\"down\"", "{ abort = { status = 503 } }");
+    let (code, text) = system.run(&format!("{CAP}{PROBES}{failing}{ABORT}"));
     assert_eq!(code, Some(3), "{text}");
     let report = system.report();
     assert_eq!(report["verdict"], "not_held");

@@ -74,7 +74,7 @@ fn every_format_gives_the_same_requests() {
         assert_eq!(figures["requests"], REQUESTS, "{name}");
         assert_eq!(figures["objects"], OBJECTS, "{name}");
         let rows = figures["rows"].as_array().unwrap();
-        assert_eq!(rows.len(), 4 * 9, "{name}: eight policies and the limit at four sizes");
+        assert_eq!(rows.len(), 4 * 10, "{name}: nine policies and the limit at four sizes");
         // 5 % are 15 objects: enough for the three that return.
         let hits = |policy: &str| {
             let row = |row: &&Value| row["policy"] == policy && row["capacity_share"].as_f64().unwrap() > 0.2;
