@@ -89,6 +89,16 @@ impl DataFrames {
                 at += passed;
                 continue;
             }
+            // Nearly all headers come whole.
+            if let (0, Some(header)) = (self.header_len, bytes[at..].first_chunk_mut::<HEADER>()) {
+                self.header = *header;
+                if self.is_empty_data() && self.header[FLAGS] & END_STREAM == 0 {
+                    header[TYPE] = UNKNOWN;
+                }
+                at += HEADER;
+                self.pass_payload();
+                continue;
+            }
             self.header[self.header_len] = bytes[at];
             self.header_len += 1;
             at += 1;
@@ -98,16 +108,21 @@ impl DataFrames {
             }
             if self.header_len == HEADER {
                 self.header_len = 0;
-                let [high, middle, low, kind, ..] = self.header;
-                let length = u32::from_be_bytes([0, high, middle, low]);
-                self.skip = length.into();
-                if kind == DATA && length > 0 {
-                    self.backlog.arrived(length);
-                }
+                self.pass_payload();
             }
         }
         self.undecided = self.header_len == FLAGS && self.is_empty_data();
         bytes.len() - usize::from(self.undecided)
+    }
+
+    /// Behind a whole header.
+    fn pass_payload(&mut self) {
+        let [high, middle, low, kind, ..] = self.header;
+        let length = u32::from_be_bytes([0, high, middle, low]);
+        self.skip = length.into();
+        if kind == DATA && length > 0 {
+            self.backlog.arrived(length);
+        }
     }
 
     /// Of a header that is known to its type.
