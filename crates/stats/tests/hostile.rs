@@ -140,6 +140,12 @@ proptest! {
     }
 }
 
+#[test]
+fn a_quantile_beyond_all_numbers_is_an_error() {
+    assert!(StudentT::new(0.01).unwrap().upper_quantile(1e-300).is_err());
+    assert!(StudentT::new(0.01).unwrap().upper_quantile(0.1).is_ok());
+}
+
 fn law<D: Distribution>(
     name: &str,
     made: std::result::Result<D, StatsError>,

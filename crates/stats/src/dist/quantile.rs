@@ -7,6 +7,8 @@ use crate::error::{Result, StatsError};
 const STEPS: usize = 300;
 /// `ln x` is searched between minus and plus this.
 const LIMIT: f64 = 700.0;
+/// Where `ln` of a tail is off by more at the root, there is none.
+const JUMP: f64 = 1e-7;
 
 /// The `x > 0` at which `tail` is `p`; `tail` rises with `x` or falls.
 pub(super) fn solve(p: f64, rises: bool, tail: impl Fn(f64) -> f64) -> Result<f64> {
@@ -31,7 +33,12 @@ pub(super) fn solve(p: f64, rises: bool, tail: impl Fn(f64) -> f64) -> Result<f6
         at_high = excess(high);
         step *= 2.0;
     }
-    Ok(libm::exp(chandrupatla((low, at_low), (high, at_high), excess)))
+    let root = chandrupatla((low, at_low), (high, at_high), excess);
+    // A tail that falls to zero at once has overflowed on the way: its quantile lies beyond.
+    if excess(root).abs() > JUMP {
+        return Err(StatsError::OutOfRange { what: "the quantile" });
+    }
+    Ok(libm::exp(root))
 }
 
 fn below(u: f64) -> Result<f64> {
