@@ -34,6 +34,8 @@ const BUFFER_BYTES: usize = 64 * 1_024;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long the request of one who has just connected may take to come after a stop.
 const LAST_REQUEST: Duration = Duration::from_millis(250);
+/// Connections that are still taken from the queue after a stop; most systems let none grow longer.
+const LAST: usize = 4_096;
 /// Pause after an accept that failed, most often for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -64,7 +66,8 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: impl Future<Output
         }
     }
     // Who waits in the queue has connected: without an answer it would be reset.
-    while let Some(Ok((stream, _))) = waiting(&listener).await {
+    for _ in 0..LAST {
+        let Some(Ok((stream, _))) = waiting(&listener).await else { break };
         if connections.len() < CONNECTIONS_MAX {
             serve_one(&mut connections, stream, &desk, &stopped);
         }

@@ -57,7 +57,7 @@ impl Endpoints for Candidates<'_> {
 
     fn usable(&self, index: usize) -> bool {
         !self.tried.has(index)
-            && (self.any || !is_aside(&self.links[index], self.now))
+            && (self.any || !self.links[index].endpoint.is_aside(self.now))
             && (self.panics || is_well(&self.links[index], self.now))
             && self.breakers.is_none_or(|breakers| breakers.endpoints[index].admits(self.now))
     }
@@ -88,13 +88,9 @@ pub(crate) fn is_well(link: &Link, now: Tick) -> bool {
     link.endpoint.health() != HealthVerdict::Unhealthy && !link.endpoint.is_ejected(now)
 }
 
-fn is_aside(link: &Link, now: Tick) -> bool {
-    now < link.endpoint.aside().1
-}
-
 /// Whether some endpoint is not known to be gone.
 pub(crate) fn has_others(view: &ServiceView, now: Tick) -> bool {
-    view.links.iter().any(|link| !is_aside(link, now))
+    view.links.iter().any(|link| !link.endpoint.is_aside(now))
 }
 
 /// How long a judgement of the panic threshold stands.

@@ -66,6 +66,7 @@ impl WallClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     #[test]
     fn tells_the_time_of_a_tick_and_the_date_as_of_the_last_reading() {
         let clock = WallClock::new(Tick(0));

@@ -31,7 +31,7 @@ impl AsideGauges {
                     continue;
                 }
                 let gauge = known.unwrap_or_else(|| aside(cells, name, &endpoint.name));
-                gauge.set(i64::from(now < until));
+                gauge.set(i64::from(endpoint.is_aside(now)));
                 gauges.insert(key, gauge);
             }
         }

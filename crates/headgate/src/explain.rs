@@ -50,11 +50,10 @@ fn answer(
         return Ok(false);
     }
     // Behind a mapping of ports nobody listens on the one that clients name.
-    let here: Vec<&String> =
-        config.listeners.iter().filter(|(_, spec)| binds(spec, question)).map(|(name, _)| name).collect();
+    let is_bound = config.listeners.values().any(|spec| binds(spec, question));
     let (mut listened, mut routed) = (false, false);
     for (index, (name, spec)) in config.listeners.iter().enumerate() {
-        if spec.tls.is_some() != question.tls || !(here.is_empty() || here.contains(&name)) {
+        if spec.tls.is_some() != question.tls || is_bound && !binds(spec, question) {
             continue;
         }
         listened = true;

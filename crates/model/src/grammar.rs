@@ -73,6 +73,24 @@ pub fn path_fault(text: &str) -> Option<&'static str> {
     None
 }
 
+/// Whether a field, in any case, frames a message or belongs to one connection: only the gateway itself writes such
+/// (RFC 9110 section 7.6.1, RFC 9112 section 6).
+#[must_use]
+pub fn is_framing_field(name: &str) -> bool {
+    const FRAMING: [&str; 9] = [
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+    ];
+    FRAMING.iter().any(|field| field.eq_ignore_ascii_case(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

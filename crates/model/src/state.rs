@@ -138,6 +138,12 @@ impl EndpointState {
         (self.connect_failures.load(Relaxed), Tick(self.aside_until.load(Relaxed)))
     }
 
+    /// Whether requests go elsewhere because it could not be connected to.
+    #[must_use]
+    pub fn is_aside(&self, now: Tick) -> bool {
+        self.aside_until.load(Relaxed) > now.0
+    }
+
     pub fn set_aside(&self, failures: u32, until: Tick) {
         self.connect_failures.store(failures, Relaxed);
         self.aside_until.store(until.0, Relaxed);

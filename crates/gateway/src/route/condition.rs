@@ -86,15 +86,16 @@ impl Conditions {
     /// On header fields and query parameters.
     #[inline]
     fn verdict_on_content(&self, ask: &Ask<'_>) -> Verdict<'_> {
-        let header = |wanted: &&Wanted| !wanted.accepts(ask.fields.value_of(wanted.name.as_bytes()));
+        let header = |wanted: &&Wanted| {
+            let found = ask.fields.value_of(wanted.name.as_bytes());
+            !wanted.accepts(found.map(|found| found.iter().copied()))
+        };
         if let Some(unmet) = self.headers.iter().find(header) {
             return Verdict::Header(&unmet.name);
         }
         let query = |wanted: &&Wanted| {
             let found = parameter(ask.query, wanted.name.as_bytes());
-            found.is_none_or(|found| {
-                wanted.value.as_ref().is_some_and(|value| !decoded(found).eq(value.iter().copied()))
-            })
+            !wanted.accepts(found.map(decoded))
         };
         if let Some(unmet) = self.query.iter().find(query) {
             return Verdict::Query(&unmet.name);
@@ -114,11 +115,11 @@ impl Conditions {
 }
 
 impl Wanted {
-    fn accepts(&self, found: Option<&[u8]>) -> bool {
+    fn accepts(&self, found: Option<impl Iterator<Item = u8>>) -> bool {
         match (&self.value, found) {
             (_, None) => false,
             (None, Some(_)) => true,
-            (Some(wanted), Some(found)) => **wanted == *found,
+            (Some(wanted), Some(found)) => found.eq(wanted.iter().copied()),
         }
     }
 }

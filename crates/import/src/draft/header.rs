@@ -1,7 +1,7 @@
 //! Header edits of a draft: the fields that a route may change.
 
 use super::Draft;
-use headgate_model::grammar::{is_field_value, is_token};
+use headgate_model::grammar::{is_field_value, is_framing_field, is_token};
 use headgate_model::spec::HeaderEdits;
 
 impl Draft {
@@ -41,18 +41,6 @@ impl Draft {
     }
 
     fn field_name(&mut self, line: usize, name: &str) -> bool {
-        const OWN: [&str; 10] = [
-            "connection",
-            "content-length",
-            "host",
-            "http2-settings",
-            "keep-alive",
-            "proxy-connection",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-        ];
         if !is_token(name) {
             self.untranslated(line, format!("{name} is not the name of a header"));
             return false;
@@ -63,7 +51,7 @@ impl Draft {
             self.approximated(line, text);
             return false;
         }
-        if OWN.contains(&name.to_ascii_lowercase().as_str()) {
+        if is_framing_field(name) || name.eq_ignore_ascii_case("host") {
             self.untranslated(line, format!("Headgate itself writes the header {name}"));
             return false;
         }

@@ -4,8 +4,14 @@
 use super::PATIENCE;
 use super::ask::ask;
 use crate::load::Target;
+use headgate_model::dice::Dice;
 use headgate_model::spec::ChaosRule;
 use serde::Deserialize;
+
+/// For the dice of a rule: within the numbers that every JSON reader keeps whole.
+pub(crate) fn seed(dice: &mut Dice) -> u64 {
+    dice.bits() & ((1 << 53) - 1)
+}
 
 /// Adds a rule.
 ///

@@ -3,7 +3,7 @@
 use super::schedule::Planned;
 use super::spec::{ClockStep, CommandStep, FileStep, GameDaySpec, ProcessStep};
 use super::{command, endpoint_name};
-use crate::admin::rules::{add, remove};
+use crate::admin::rules::{self, add, remove};
 use crate::load::Target;
 use crate::rig::{ClockError, GATEWAY, ProcessFault, System};
 use crate::workload::Streams;
@@ -18,8 +18,6 @@ use std::time::Duration;
 const OUTLIVES: Duration = Duration::from_secs(2);
 /// Names of rules of game days begin with it.
 pub(super) const PREFIX: &str = "gameday-";
-/// Seeds stay within the numbers that every JSON reader keeps whole.
-const SEED_BITS: u64 = (1 << 53) - 1;
 /// Attempts to take a fault back.
 const ATTEMPTS: usize = 3;
 const PAUSE: Duration = Duration::from_millis(200);
@@ -77,7 +75,7 @@ pub(super) fn acts(spec: &GameDaySpec, planned: &Planned, seed: u64) -> Vec<Act>
     let none = [String::new()];
     let targets = if planned.targets.is_empty() { none.as_slice() } else { &planned.targets };
     let act = |(number, target): (usize, &String)| {
-        act(spec, planned, target, number, streams.dice("rule", number as u64).bits() & SEED_BITS)
+        act(spec, planned, target, number, rules::seed(&mut streams.dice("rule", number as u64)))
     };
     targets.iter().enumerate().filter_map(act).collect()
 }

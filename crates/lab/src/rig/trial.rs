@@ -9,6 +9,7 @@ use super::strike::Strike;
 use super::system::System;
 use super::traffic;
 use super::watch::Watched;
+use crate::admin::rules;
 use crate::load::{self, Plan, Summary, Tally, Target};
 use crate::sim::{PlannedFault, Recovery, Sim, SystemSpec};
 use crate::workload::{Files, Sampler, SpecError, Streams, Workload, WorkloadSpec};
@@ -21,8 +22,6 @@ use std::time::Duration;
 /// Connections of the open model: for calls that take this long at the highest rate, within these bounds.
 const OPEN_SECONDS: f64 = 2.0;
 const OPEN_CONNECTIONS: (f64, f64) = (64.0, 2_000.0);
-/// Seeds stay within the numbers that every JSON reader keeps whole.
-const SEED_BITS: u64 = (1 << 53) - 1;
 /// A client waits longer than any service does; the simulator's waits forever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -92,7 +91,7 @@ impl Trial {
                 None => Sampler::constant(5_000_000_000),
             };
             let cold_start = cold_start.sample(&mut streams.dice("cold start", index as u64));
-            let dice_seed = streams.dice("rule", index as u64).bits() & SEED_BITS;
+            let dice_seed = rules::seed(&mut streams.dice("rule", index as u64));
             let strike = Strike::of(&spec.what, Duration::from_nanos(cold_start), index, dice_seed);
             Ok((planned, strike.map_err(|error| error.within("system"))?))
         });

@@ -201,20 +201,6 @@ fn template(
     Some(template)
 }
 
-/// Fields that frame a message or belong to one connection: only the gateway itself writes them
-/// (RFC 9110 section 7.6.1, RFC 9112 section 6).
-const FRAMING: [&str; 9] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-];
-
 fn edits(edits: &HeaderEdits, at: &Place<'_>, report: &mut Report<'_>) {
     for (index, name) in edits.remove.iter().enumerate() {
         field_name(name, &at.get("remove").at(index), report);
@@ -229,10 +215,9 @@ fn edits(edits: &HeaderEdits, at: &Place<'_>, report: &mut Report<'_>) {
 
 fn field_name(name: &str, at: &Place<'_>, report: &mut Report<'_>) {
     report.token(name, "header name", at);
-    let lower = name.to_ascii_lowercase();
-    if FRAMING.contains(&lower.as_str()) {
+    if grammar::is_framing_field(name) {
         report.error(at, "this field frames the message; Headgate alone writes it");
-    } else if lower == "host" {
+    } else if name.eq_ignore_ascii_case("host") {
         report.error_with(at, "Host is not edited as a header", "write host = \"name\" in the route");
     }
 }
