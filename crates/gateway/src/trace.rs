@@ -137,7 +137,8 @@ mod tests {
         let traced = tracing.identify(&head, &mut Dice::new(1));
         let mut out = HeadOut::H2(Box::default());
         tracing.write(&traced, &head, &mut out);
-        let HeadOut::H2(map) = out else { unreachable!() };
+        let HeadOut::H2(fields) = out else { unreachable!() };
+        let map = fields.into_map();
         map.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
     }
 

@@ -2,9 +2,10 @@
 //! dropped) runs of neighbouring lines move with one copy each.
 
 use crate::buffer::Lent;
+use crate::field_map::FieldMap;
 use crate::head::{Field, Flat, Known};
 
-/// Where header fields are written: HTTP/1 lines or an HTTP/2 header map.
+/// Where header fields are written: HTTP/1 lines or the fields of an HTTP/2 head.
 pub trait FieldWriter {
     /// A run of neighbouring fields, as they lie in `bytes`.
     fn run(&mut self, bytes: &[u8], fields: &[Field]);
@@ -27,24 +28,6 @@ impl FieldWriter for Vec<u8> {
         self.extend_from_slice(b": ");
         self.extend_from_slice(value);
         self.extend_from_slice(b"\r\n");
-    }
-}
-
-impl FieldWriter for http::HeaderMap {
-    fn run(&mut self, bytes: &[u8], fields: &[Field]) {
-        for field in fields {
-            self.field(field.name.of(bytes), field.value.of(bytes));
-        }
-    }
-
-    fn field(&mut self, name: &[u8], value: &[u8]) {
-        // Names and values that came through our parsers always convert; anything else is left out.
-        if let (Ok(name), Ok(value)) =
-            (http::HeaderName::from_bytes(name), http::HeaderValue::from_bytes(value))
-        {
-            // A full map (more than 24,576 entries) is out of reach of the field limit.
-            let _ = self.try_append(name, value);
-        }
     }
 }
 
@@ -119,7 +102,7 @@ pub fn is_same_or_twin(name: &[u8], other: &[u8]) -> bool {
 /// The fields of a head that is being written, in the form its connection needs.
 pub enum HeadOut {
     H1(Lent<Vec<u8>>),
-    H2(Box<http::HeaderMap>),
+    H2(Box<FieldMap>),
 }
 
 impl FieldWriter for HeadOut {
@@ -127,7 +110,7 @@ impl FieldWriter for HeadOut {
     fn run(&mut self, bytes: &[u8], fields: &[Field]) {
         match self {
             Self::H1(out) => out.run(bytes, fields),
-            Self::H2(map) => map.run(bytes, fields),
+            Self::H2(out) => out.run(bytes, fields),
         }
     }
 
@@ -135,7 +118,7 @@ impl FieldWriter for HeadOut {
     fn field(&mut self, name: &[u8], value: &[u8]) {
         match self {
             Self::H1(out) => out.field(name, value),
-            Self::H2(map) => map.field(name, value),
+            Self::H2(out) => out.field(name, value),
         }
     }
 }

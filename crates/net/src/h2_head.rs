@@ -3,6 +3,7 @@
 //! framing, HPACK, the order of pseudo-header fields, or names the connection (RFC 9113 section 8.2.2);
 //! what is left of section 8 is checked here.
 
+use crate::field_map::FieldMap;
 use crate::h1::bytes::is_target;
 use crate::h1::framing::check_host;
 use crate::h1::parse::HeadLimits;
@@ -134,7 +135,7 @@ pub(crate) fn request(
     target: [&[u8]; 2],
     tls: bool,
     body: Body,
-    mut fields: HeaderMap,
+    mut fields: FieldMap,
 ) -> Result<http::Request<()>, Fault> {
     const CANNOT: Fault = bad("the request's target or host cannot be carried in HTTP/2");
     let host = fields.remove(HOST).ok_or(CANNOT)?;
@@ -146,18 +147,14 @@ pub(crate) fn request(
         [start, rest] => PathAndQuery::try_from([start, rest].concat()),
     };
     parts.path_and_query = Some(path.map_err(|_| CANNOT)?);
-    set_length(
-        &mut fields,
-        match body {
-            Body::Length(length) => Some(length),
-            _ => None,
-        },
-    );
+    if let Body::Length(length) = body {
+        fields.set_length(length);
+    }
     let mut request = http::Request::new(());
     *request.method_mut() = http::Method::from_bytes(method).map_err(|_| CANNOT)?;
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| CANNOT)?;
     *request.version_mut() = http::Version::HTTP_2;
-    *request.headers_mut() = fields;
+    *request.headers_mut() = fields.into_map();
     Ok(request)
 }
 
@@ -165,21 +162,17 @@ pub(crate) fn request(
 pub(crate) fn response(
     status: u16,
     length: Option<u64>,
-    mut fields: HeaderMap,
+    mut fields: FieldMap,
 ) -> Result<http::Response<()>, Fault> {
-    set_length(&mut fields, length);
+    if let Some(length) = length {
+        fields.set_length(length);
+    }
     let mut response = http::Response::new(());
     *response.status_mut() = http::StatusCode::from_u16(status)
         .map_err(|_| Fault::new(FaultKind::Internal, "a status that HTTP does not have"))?;
     *response.version_mut() = http::Version::HTTP_2;
-    *response.headers_mut() = fields;
+    *response.headers_mut() = fields.into_map();
     Ok(response)
-}
-
-fn set_length(fields: &mut HeaderMap, length: Option<u64>) {
-    if let Some(length) = length {
-        fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
 }
 
 /// The request target, in origin form.

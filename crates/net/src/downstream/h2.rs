@@ -2,6 +2,7 @@
 
 use super::Promise;
 use crate::body::{H2Sink, SendHalf, Side, Sink};
+use crate::field_map::FieldMap;
 use crate::fields::{Drops, KnownSet, copy_kept};
 use crate::h2_head;
 use crate::head::{Body, ResponseHead};
@@ -9,7 +10,6 @@ use crate::stream::IoFault;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use headgate_model::fault::Fault;
-use http::HeaderMap;
 use std::cell::RefCell;
 use std::task::{Context, Poll};
 
@@ -41,7 +41,7 @@ pub struct H2Responder<'c> {
 }
 
 impl<'c> H2Responder<'c> {
-    pub(super) fn begin(&mut self, fields: HeaderMap, promise: &Promise) -> Result<Sink<'c>, Fault> {
+    pub(super) fn begin(&mut self, fields: FieldMap, promise: &Promise) -> Result<Sink<'c>, Fault> {
         let no_body = self.to_head || matches!(promise.status, 100..=199 | 204 | 304);
         let length = match promise.body {
             _ if matches!(promise.status, 100..=199 | 204) => None,
@@ -57,7 +57,7 @@ impl<'c> H2Responder<'c> {
     }
 
     pub(super) fn interim(&mut self, head: &ResponseHead) -> Result<(), Fault> {
-        let mut fields = HeaderMap::new();
+        let mut fields = FieldMap::default();
         let drops = Drops {
             known: KnownSet::HOP_BY_HOP,
             names: &[],

@@ -5,6 +5,7 @@ use super::{Outline, no_response};
 use crate::body::{H2Sink, H2Source, Received, SendHalf, Side, Sink, Source};
 use crate::buffer::{Buffers, Lent};
 use crate::deadline::Deadline;
+use crate::field_map::FieldMap;
 use crate::h1::parse::HeadLimits;
 use crate::h2_head::{self, render_response};
 use crate::head::{Body, ResponseHead};
@@ -12,7 +13,6 @@ use crate::stream::IoFault;
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
 use headgate_model::fault::{Fault, FaultKind};
-use http::HeaderMap;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -43,7 +43,7 @@ impl<'c> H2Request<'c> {
         }
     }
 
-    pub(super) fn begin(&self, fields: HeaderMap, outline: &Outline<'_>) -> Result<Sink<'_>, Fault> {
+    pub(super) fn begin(&self, fields: FieldMap, outline: &Outline<'_>) -> Result<Sink<'_>, Fault> {
         let head = outline.head;
         let target = outline.target.unwrap_or([head.target(), b""]);
         let ended = matches!(head.line.body, Body::None | Body::Length(0));
