@@ -1,8 +1,11 @@
 //! Copies header fields from one message to the next. On the common path (HTTP/1 to HTTP/1, few fields
 //! dropped) runs of neighbouring lines move with one copy each.
 
+mod map;
+
+pub use map::FieldMap;
+
 use crate::buffer::Lent;
-use crate::field_map::FieldMap;
 use crate::head::{Field, Flat, Known};
 
 /// Where header fields are written: HTTP/1 lines or the fields of an HTTP/2 head.

@@ -3,7 +3,7 @@
 //! framing, HPACK, the order of pseudo-header fields, or names the connection (RFC 9113 section 8.2.2);
 //! what is left of section 8 is checked here.
 
-use crate::field_map::FieldMap;
+use crate::fields::FieldMap;
 use crate::h1::bytes::is_target;
 use crate::h1::framing::check_host;
 use crate::h1::parse::HeadLimits;

@@ -7,7 +7,6 @@ pub mod connect;
 mod data_frames;
 pub mod deadline;
 pub mod downstream;
-pub mod field_map;
 pub mod fields;
 pub mod forwarded;
 pub mod frame_meter;

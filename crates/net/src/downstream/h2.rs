@@ -2,8 +2,7 @@
 
 use super::Promise;
 use crate::body::{H2Sink, SendHalf, Side, Sink};
-use crate::field_map::FieldMap;
-use crate::fields::{Drops, KnownSet, copy_kept};
+use crate::fields::{Drops, FieldMap, KnownSet, copy_kept};
 use crate::h2_head;
 use crate::head::{Body, ResponseHead};
 use crate::stream::IoFault;

@@ -5,7 +5,7 @@ use super::{Outline, no_response};
 use crate::body::{H2Sink, H2Source, Received, SendHalf, Side, Sink, Source};
 use crate::buffer::{Buffers, Lent};
 use crate::deadline::Deadline;
-use crate::field_map::FieldMap;
+use crate::fields::FieldMap;
 use crate::h1::parse::HeadLimits;
 use crate::h2_head::{self, render_response};
 use crate::head::{Body, ResponseHead};

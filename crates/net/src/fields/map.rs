@@ -1,7 +1,7 @@
 //! The fields of an HTTP/2 head while it is written: a header map whose values lie in one buffer of the head, so that
 //! a field costs no memory block of its own. What the values say was checked before.
 
-use crate::fields::{FieldWriter, decimal};
+use super::{FieldWriter, decimal};
 use crate::head::Field;
 use bytes::BytesMut;
 use http::header::CONTENT_LENGTH;
