@@ -3,7 +3,7 @@
 
 use super::play::Savings;
 use super::trace::Trace;
-use crate::workload::api::Call;
+use crate::workload::api::{Call, Prospect};
 use headgate_model::units::Tick;
 use headgate_policy::balance::hash::hash;
 use headgate_policy::evict::Kind;
@@ -15,6 +15,7 @@ use headgate_policy::prefetch::trust::{Floor, Trust};
 use headgate_policy::prefetch::worth::{Offer, Prices, gain_us, origin_price};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Of the cache, for what was fetched ahead and not used yet.
 const QUEUE_SHARE: f64 = 0.08;
@@ -38,6 +39,8 @@ pub enum Namer {
     Popularity,
     /// The learners.
     Learned(Box<Limits>),
+    /// Who knows the law by which sessions draw what they ask for, but not the dice: after each call, what may come.
+    Law(Arc<[Vec<Prospect>]>),
     /// What the session asks for next, known from the future.
     Oracle,
 }
@@ -96,6 +99,7 @@ pub fn play(calls: &[Call], namer: &Namer, rules: &Rules) -> Outcome {
             Namer::Nobody => {}
             Namer::Popularity => player.popular(number, call),
             Namer::Learned(_) => player.learned(call),
+            Namer::Law(prospects) => player.lawful(call, prospects.get(number).map_or(&[], Vec::as_slice)),
             Namer::Oracle => {
                 let next = next.as_ref().and_then(|next| next[number]).map(|at| &calls[at]);
                 next.into_iter().for_each(|next| player.known(call, next));
@@ -275,20 +279,23 @@ impl<'a> Player<'a> {
         for candidate in foresight.candidates(call.session, now) {
             // Replay has no users to tell apart: a path is the same for everybody.
             let allowed = eligible::check(&candidate.record, Identity::Nobody).is_ok();
-            if allowed && self.pays(&candidate) {
-                self.fetch(call, key(&candidate.path), candidate.bytes, candidate.latency_us);
+            let Candidate { probability, bytes, latency_us, .. } = candidate;
+            if allowed && self.pays(probability, bytes, latency_us) {
+                self.fetch(call, key(&candidate.path), bytes, latency_us);
             }
         }
     }
 
-    fn pays(&self, candidate: &Candidate) -> bool {
-        let offer = Offer {
-            probability: f64::from(candidate.probability),
-            bytes: candidate.bytes,
-            miss_us: candidate.latency_us,
-            hit_us: HIT_US,
-            value: 1.0,
-        };
+    fn lawful(&mut self, call: &Call, prospects: &[Prospect]) {
+        for prospect in prospects {
+            if self.pays(prospect.probability, prospect.bytes, prospect.latency_us) {
+                self.fetch(call, key(&prospect.path), prospect.bytes, prospect.latency_us);
+            }
+        }
+    }
+
+    fn pays(&self, probability: f32, bytes: u64, miss_us: f64) -> bool {
+        let offer = Offer { probability: f64::from(probability), bytes, miss_us, hit_us: HIT_US, value: 1.0 };
         // What the whole cache saves with each request is saved by its bytes together.
         let byte_us =
             self.saved_us / self.outcome.requests.max(1) as f64 / self.rules.capacity_bytes.max(1) as f64;

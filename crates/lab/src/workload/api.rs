@@ -2,6 +2,11 @@
 //! `api_*.toml` beside this one describe them. The walk, the times and the sizes are those of any workload; here steps are bound to
 //! paths, and answers get the values that later paths are made of.
 
+mod prospects;
+
+pub use prospects::{Prospect, calls_with_prospects};
+
+use super::journey::Step;
 use super::{Request, Visitor, Workload, WorkloadSpec, no_files};
 use headgate_learn::routes::graph::Field;
 use headgate_model::dice::Dice;
@@ -68,6 +73,15 @@ struct Seen {
 /// # Errors
 /// When the description beside this file is not one.
 pub fn calls(client: Client, seed: u64) -> Result<Vec<Call>, String> {
+    draw(client, seed, |_, _, _, _| {})
+}
+
+/// All calls; `after` sees each with its session as it stands before the answer.
+fn draw(
+    client: Client,
+    seed: u64,
+    mut after: impl FnMut(&Workload, &Visitor, &Seen, &Call),
+) -> Result<Vec<Call>, String> {
     let spec: WorkloadSpec = toml::from_str(client.spec()).map_err(|error| error.to_string())?;
     let workload = Workload::new(&spec, seed, &mut no_files()).map_err(|error| error.to_string())?;
     let mut due = BinaryHeap::new();
@@ -81,11 +95,11 @@ pub fn calls(client: Client, seed: u64) -> Result<Vec<Call>, String> {
     while let Some(Reverse((at_ns, number))) = due.pop() {
         let Some((visitor, seen)) = walks.get_mut(&number) else { continue };
         let request = visitor.request(at_ns);
-        let step = &workload.journey().steps()[usize::from(request.step)];
-        let mut call = bind(&step.name, &step.path, &request, seen);
+        let mut call = bind(&workload, &request, seen);
         (call.at_ns, call.session) = (at_ns, number);
         call.latency_us = LATENCY_LEAST_US - LATENCY_MEAN_US * (1.0 - dice.unit()).ln();
         let answered_ns = at_ns + (1e3 * call.latency_us) as u64;
+        after(&workload, visitor, seen, &call);
         calls.push(call);
         let next = visitor.answered();
         if next.same_session {
@@ -97,8 +111,10 @@ pub fn calls(client: Client, seed: u64) -> Result<Vec<Call>, String> {
     Ok(calls)
 }
 
-/// The path of a step in its session, and what its answer shows.
-fn bind(step: &str, path: &str, request: &Request, seen: &mut Seen) -> Call {
+/// What a request is in its session, and what its answer shows.
+fn bind(workload: &Workload, request: &Request, seen: &mut Seen) -> Call {
+    let Step { name: step, path, .. } = &workload.journey().steps()[usize::from(request.step)];
+    let step = step.as_str();
     choose(step, request, seen);
     let path = match step {
         "again" => seen.list.clone(),

@@ -178,6 +178,13 @@ impl Journey {
         walk
     }
 
+    /// The same place on the way of `walk`, from where other dice go on.
+    #[must_use]
+    pub fn branch(&self, walk: &Walk, streams: Streams) -> Walk {
+        let Walk { path, keys, sizes, think, .. } = self.walk(walk.session, streams);
+        Walk { path, keys, sizes, think, ..walk.clone() }
+    }
+
     /// The row of all single requests of the open model.
     #[must_use]
     pub fn singles(&self, streams: Streams) -> Walk {

@@ -217,6 +217,12 @@ impl Visitor {
         self.journey.request(&mut self.walk, now_ns)
     }
 
+    /// Who stands at the same place and goes on by other dice.
+    #[must_use]
+    pub fn branch(&self, streams: Streams) -> Self {
+        Self { walk: self.journey.branch(&self.walk, streams), ..self.clone() }
+    }
+
     /// After the answer to the last request, good or bad.
     pub fn answered(&mut self) -> Next {
         let (think_ns, same_session) = self.journey.think(&mut self.walk, self.sessions + 1);
