@@ -3,7 +3,7 @@
 use crate::beside::Upload;
 use crate::dial::{Dialled, dial};
 use crate::exchange::{Exchange, Failure, Finish, TargetPlan};
-use crate::invalidate;
+use crate::kept::what_changed;
 use crate::presence::Presence;
 use crate::record::Record;
 use crate::snapshot::{Route, Service};
@@ -16,6 +16,7 @@ use headgate_net::body::{Source, relay};
 use headgate_net::buffer::Lent;
 use headgate_net::deadline::DueAt;
 use headgate_net::downstream::{Downstream, Promise};
+use headgate_net::fields::HeadOut;
 use headgate_net::h1::parse::HeadLimits;
 use headgate_net::head::{Body, Known, Method, ResponseHead};
 use headgate_net::kept::Connection;
@@ -165,7 +166,7 @@ async fn talk(
     };
     let at_once = sent.is_some();
     let keeps = |name: &[u8]| transform::request_may_trail(x, route, name);
-    let upload = pin!(relay(body, &mut sink, x.timers.upload, pause, until, &keeps));
+    let upload = pin!(relay(body, &mut sink, x.timers.upload, pause, until, &keeps, |_| {}));
     let mut upload = Upload::new(upload, sent, x.timers, watched);
 
     // The first byte's time starts when the request is sent; before that the upload's own pauses count.
@@ -204,15 +205,9 @@ async fn talk(
         return Ok(put_aside(&head, upload.is_complete()));
     }
     record.status = head.line.status;
-    if x.may_change_stored {
-        invalidate::what_changed(x, &head);
-    }
+    let mut kept = x.changes_since.and_then(|since| what_changed(x, route, &head, since));
 
-    let mut out = client.start_as_sent(&head);
-    match client {
-        Downstream::Receiver { .. } => transform::stored_fields(x, route, &head, &mut out),
-        _ => transform::response_fields(x, route, attempt.set_cookie, &head, &mut out),
-    }
+    let out = head_for(attempt, client, &head);
     let promise = promised(&head);
     if !upload.is_complete() {
         // The response comes before the request's end. Nobody can promise that this end will come, so the
@@ -222,13 +217,28 @@ async fn talk(
     let mut to_client = client.begin(out, &promise)?;
     let mut source = upstream.body(&head);
     let keeps = |name: &[u8]| transform::response_may_trail(route, &head, name);
-    let relayed =
-        upload.beside_download(relay(&mut source, &mut to_client, download, pause, until, &keeps)).await;
+    let seen = |piece: &[u8]| kept.iter_mut().for_each(|kept| kept.push(piece));
+    let relayed = upload
+        .beside_download(relay(&mut source, &mut to_client, download, pause, until, &keeps, seen))
+        .await;
     record.bytes_out = to_client.sent();
     relayed.map_err(Failure::committed)?;
+    kept.into_iter().for_each(|kept| kept.store());
 
     let reusable = is_at_boundary(&source, &head) && upload.is_complete() && head.line.keep_alive;
     Ok(if reusable { Left::Reusable } else { Left::Spent })
+}
+
+/// The response's head as this client gets it, without its framing.
+#[inline]
+fn head_for(attempt: &Attempt<'_, '_>, client: &Downstream<'_>, head: &ResponseHead) -> HeadOut {
+    let Attempt { x, route, .. } = *attempt;
+    let mut out = client.start_as_sent(head);
+    match client {
+        Downstream::Receiver { .. } => transform::stored_fields(x, route, head, &mut out),
+        _ => transform::response_fields(x, route, attempt.set_cookie, head, &mut out),
+    }
+    out
 }
 
 /// Whether nothing of the connection is left to be read.

@@ -15,6 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Content up to this length, in bytes, is put into one piece when it is complete.
+pub(crate) const ONE_PIECE: u64 = 4 << 20;
+
 /// What all workers share: stored responses, and those on their way.
 pub struct Cache {
     pub store: Store,

@@ -26,8 +26,8 @@ pub(crate) struct Exchange<'c> {
     pub pause: Duration,
     pub started: Tick,
     pub target: TargetPlan,
-    /// The response may make stored ones outdated.
-    pub may_change_stored: bool,
+    /// Where the response may make stored ones outdated: the moment on the purge clock at which it was asked for.
+    pub changes_since: Option<u64>,
     /// Where the response goes into the cache for all who wait.
     pub fill: Option<&'c Fill>,
 }
@@ -53,7 +53,7 @@ impl<'c> Exchange<'c> {
             pause: view.snapshot.listeners[listener].spec.timeouts.body.0,
             started: worker.now(),
             target: TargetPlan::AsSent,
-            may_change_stored: false,
+            changes_since: None,
             fill: None,
         }
     }

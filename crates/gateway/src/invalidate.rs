@@ -13,24 +13,33 @@ use headgate_cache::store::Found;
 use headgate_net::buffer::Lent;
 use headgate_net::head::{Method, ResponseHead};
 
-/// The response to a request past the cache has come: forgets what it makes outdated (RFC 9111 section 4.4).
+/// The response to a request past the cache has come: forgets what it makes outdated (RFC 9111 section 4.4). How many
+/// purges that were.
 #[cold]
-pub(crate) fn what_changed(x: &Exchange<'_>, head: &ResponseHead) {
+pub(crate) fn what_changed(x: &Exchange<'_>, head: &ResponseHead) -> u64 {
     if x.head.line.method == Method::Head {
-        return compare(x, head);
+        compare(x, head);
+        return 0;
     }
     if !invalidates(x.head.method(), head.line.status) {
-        return;
+        return 0;
     }
-    forget(x, x.head.path(), x.head.query());
+    let mut purges = u64::from(forget(x, x.head.path(), x.head.query()));
+    further_targets(&target_of(x), &HeadFields(head), &mut |path, query| {
+        purges += u64::from(forget(x, path, query));
+    });
+    purges
+}
+
+/// Where the request goes, as its client says.
+pub(crate) fn target_of<'x>(x: &Exchange<'x>) -> Target<'x> {
     let encrypted = client::is_encrypted(x.peer, x.head);
-    let target = Target {
+    Target {
         scheme: if encrypted { b"https" } else { b"http" },
         authority: x.head.host(),
         path: x.head.path(),
         query: x.head.query(),
-    };
-    further_targets(&target, &HeadFields(head), &mut |path, query| forget(x, path, query));
+    }
 }
 
 /// The answer to a HEAD shows whether what is stored is still of the same content (RFC 9111 section 4.3.5).
@@ -57,15 +66,16 @@ fn compare(x: &Exchange<'_>, head: &ResponseHead) {
     }
 }
 
-/// Takes away what a GET of this target would find.
-fn forget(x: &Exchange<'_>, path: &[u8], query: Option<&[u8]>) {
-    let Some((rules, key)) = key_of(x, path, query) else { return };
+/// Takes away what a GET of this target would find; whether that was a purge.
+fn forget(x: &Exchange<'_>, path: &[u8], query: Option<&[u8]>) -> bool {
+    let Some((rules, key)) = key_of(x, path, query) else { return false };
     let cache = &x.worker.shared.cache;
     if rules.identity.is_some() {
         cache.purge_tag(&everybodys(&key), false);
     } else {
         cache.purge_key(&key, false);
     }
+    true
 }
 
 /// Where the route that answers a GET of this target keeps it, up to who asks.

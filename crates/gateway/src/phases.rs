@@ -105,7 +105,8 @@ async fn phases(
             match &route.cache {
                 None => {
                     // It may change what another route has stored.
-                    x.may_change_stored = x.view.snapshot.caches && !x.head.line.method.is_safe();
+                    let changes = x.view.snapshot.caches && !x.head.line.method.is_safe();
+                    x.changes_since = changes.then(|| x.worker.shared.cache.store.born());
                     dispatch_or_fall_back(x, route, *service, body, client, record).await
                 }
                 Some(rules) => cache::answer(x, route, rules, *service, body, client, record).await,

@@ -1,7 +1,8 @@
 //! Fetching ahead at the cache: what speaks against it, and a fetch that nobody has asked for yet.
 
-use super::answer::{Lookup, key, write_shared_key};
+use super::answer::Lookup;
 use super::fetch::Fetch;
+use crate::cache_key::{key, write_shared_key};
 use crate::cache_rules::{Cache, CacheRules};
 use crate::exchange::Exchange;
 use crate::head_fields::HeadFields;

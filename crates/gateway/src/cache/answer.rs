@@ -2,8 +2,8 @@
 
 use super::deliver::{Told, deliver_object, deliver_stream};
 use super::fetch::Fetch;
-use crate::cache_rules::{Cache, CacheRules, Identity, Tag, everybodys};
-use crate::client;
+use crate::cache_key::key;
+use crate::cache_rules::{Cache, CacheRules, Tag};
 use crate::dispatch::dispatch_or_fall_back;
 use crate::exchange::{Exchange, Failure, Finish};
 use crate::head_fields::HeadFields;
@@ -14,13 +14,13 @@ use bytes::Bytes;
 use headgate_cache::fill::{Outcome, Reader, SentTo};
 use headgate_cache::fills::{Part, begin};
 use headgate_cache::object::Object;
-use headgate_cache::rules::{Asked, Block, Forwarded, Use, Why, first, matches, write_key};
+use headgate_cache::rules::{Asked, Block, Forwarded, Use, Why, first, matches};
 use headgate_cache::store::Found;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_net::body::Source;
 use headgate_net::buffer::Lent;
 use headgate_net::downstream::Downstream;
-use headgate_net::head::{Body, Known, Method, RequestHead};
+use headgate_net::head::{Body, Method};
 use headgate_observe::cache_metrics::CacheResult;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -52,20 +52,21 @@ pub(crate) async fn answer(
     record: &mut Record,
 ) -> Result<Finish, Failure> {
     record.cache = Some(CacheResult::Bypass);
+    let line = &x.head.line;
+    let cache = &x.worker.shared.cache;
+    // Of a HEAD that goes to the service, the answer says something about what is stored.
+    if line.method != Method::Get {
+        x.changes_since = Some(cache.store.born());
+    }
     let Some((key, everybodys)) = key(x, rules) else {
         return Box::pin(dispatch_or_fall_back(x, route, service, body, client, record)).await;
     };
-    let line = &x.head.line;
     let reads = matches!(line.method, Method::Get | Method::Head) && line.body == Body::None && !line.upgrade;
     let asked = Asked::read(&HeadFields(x.head), rules.obey_requests);
     if !reads || asked.for_origin || asked.directives.no_store {
-        x.may_change_stored = true;
         return Box::pin(dispatch_or_fall_back(x, route, service, body, client, record)).await;
     }
-    // Where a HEAD goes to the service, its answer says something about what is stored.
-    x.may_change_stored = line.method == Method::Head;
     let worker = x.worker;
-    let cache = &worker.shared.cache;
     let now_ms = worker.wall.steady_ms(x.started);
     let look = Lookup { x, cache, rules, route, service, key, everybodys, asked, now_ms };
     let found = look.find();
@@ -96,45 +97,6 @@ pub(crate) async fn answer(
         }
     }
     Box::pin(miss(&look, found, body, client, record)).await
-}
-
-/// The key of a request; None when it names nobody where each client has responses of its own.
-#[inline]
-pub(super) fn key(x: &Exchange<'_>, rules: &CacheRules) -> Option<(Lent<Vec<u8>>, Option<Tag>)> {
-    let mut key = x.worker.buffers.out();
-    write_shared_key(&mut key, x.head, client::is_encrypted(x.peer, x.head), rules);
-    let mut tag = None;
-    if let Some(identity) = &rules.identity {
-        let who = match identity {
-            Identity::Header(name) => x.head.value_of(name),
-            Identity::Cookie(name) => x.head.values(Known::Cookie).find_map(|cookies| cookie(cookies, name)),
-        };
-        tag = Some(everybodys(&key));
-        key.push(0);
-        key.extend_from_slice(who?);
-    }
-    Some((key, tag))
-}
-
-/// Writes the part of a key that does not depend on who asks.
-#[inline]
-pub(super) fn write_shared_key(
-    key: &mut Vec<u8>,
-    head: &RequestHead,
-    is_encrypted: bool,
-    rules: &CacheRules,
-) {
-    key.extend_from_slice(&rules.space);
-    key.push(if is_encrypted { b's' } else { b'p' });
-    write_key(key, head.host(), head.path(), head.query(), &rules.query);
-}
-
-/// Value of the cookie `name` (RFC 6265 section 5.4).
-fn cookie<'c>(cookies: &'c [u8], name: &[u8]) -> Option<&'c [u8]> {
-    cookies.split(|&byte| byte == b';').find_map(|pair| {
-        let pair = pair.trim_ascii();
-        pair.strip_prefix(name)?.strip_prefix(b"=")
-    })
 }
 
 impl Lookup<'_, '_> {

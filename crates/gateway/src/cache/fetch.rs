@@ -120,7 +120,7 @@ impl Fetch {
             pause: self.pause,
             started,
             target: self.target.copy(&worker.buffers),
-            may_change_stored: false,
+            changes_since: None,
             fill: Some(&fill),
         };
         let mut record = Record { route: Some(self.route), ..Record::default() };
@@ -196,10 +196,6 @@ impl Fetch {
         if self.shared {
             self.worker.shared.cache.fills.leave(writer.fill());
         }
-    }
-
-    pub(super) fn peer(&self) -> &Peer {
-        &self.peer
     }
 
     pub(super) fn is_shared(&self) -> bool {

@@ -2,16 +2,13 @@
 //! passed on; and gives it to the fill that clients read.
 
 use super::fetch::Fetch;
-use crate::cache_rules::Cache;
-use crate::client;
+use crate::cache_rules::{Cache, ONE_PIECE};
+use crate::draft::AskedFor;
 use crate::head_fields::HeadFields;
 use crate::snapshot::Route;
 use headgate_cache::fill::{FillHead, Outcome, StoredAs, Writer};
 use headgate_cache::object::{Content, Draft, Object, Part};
-use headgate_cache::rules::{
-    self, Block, Failure, Fields, Freshness, Target, answers_itself, may_keep, may_store, write_selecting,
-    write_stored, write_updated,
-};
+use headgate_cache::rules::{self, Block, Failure, Fields, Freshness, may_keep, write_stored, write_updated};
 use headgate_model::fault::{Blame, Fault};
 use headgate_model::units::Tick;
 use headgate_net::body::Receiver;
@@ -19,9 +16,6 @@ use headgate_net::head::{Body, ResponseHead};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-
-/// Content up to this length is put into one piece when it is complete.
-const ONE_PIECE: u64 = 4 << 20;
 
 /// One response on its way in.
 pub(super) struct Intake<'f> {
@@ -121,7 +115,7 @@ impl<'f> Intake<'f> {
         {
             return Verdict::Stored { object, updated: false };
         }
-        let draft = self.draft(head, &fields);
+        let draft = self.draft(head);
         if let (None, Some(stored)) = (&draft, &self.fetch.stored) {
             // What the origin says now is not for storing, and what it said before is no longer true.
             self.cache().remove(&self.inner.borrow().writer.fill().key, stored);
@@ -182,61 +176,23 @@ impl<'f> Intake<'f> {
     }
 
     /// The response as it is stored, its content still missing; None when it is not to be stored.
-    fn draft(
-        &self,
-        head: &ResponseHead,
-        fields: &HeadFields<'_, headgate_net::head::StatusLine>,
-    ) -> Option<Draft> {
-        let rules = self.route().cache.as_ref()?;
-        let worker = &self.fetch.worker;
-        let now = worker.now();
-        let request = &self.fetch.head;
-        let target = Target {
-            scheme: if client::is_encrypted(self.fetch.peer(), request) { b"https" } else { b"http" },
-            authority: request.host(),
-            path: request.path(),
-            query: request.query(),
-        };
-        let exchange = rules::Exchange {
-            method: request.method(),
-            asked: &self.fetch.asked,
-            answers_itself: answers_itself(&target, fields),
-            status: head.line.status,
-            response: fields,
+    fn draft(&self, head: &ResponseHead) -> Option<Draft> {
+        let fetch = self.fetch;
+        let worker = &fetch.worker;
+        let asked_for = AskedFor {
+            cache: self.cache(),
+            rules: self.route().cache.as_ref()?,
+            request: &fetch.head,
+            asked: &fetch.asked,
+            answers_itself: false,
+            everybodys: fetch.everybodys,
             requested_unix_ms: self.unix_ms(self.started),
-            received_unix_ms: self.unix_ms(now),
+            received_unix_ms: self.unix_ms(worker.now()),
             received_ms: self.now_ms(),
+            fetch_ms: worker.now().since(self.started).as_millis() as u32,
+            born: fetch.born,
         };
-        let storing = may_store(&exchange, &rules.settings).ok()?;
-        let too_long = |length| length > rules.max_object;
-        if matches!(head.line.body, Body::Length(length) if too_long(length)) {
-            return None;
-        }
-        let mut selecting = Vec::new();
-        if !write_selecting(fields, &self.fetch.fields(), &mut selecting) {
-            return None;
-        }
-        let mut names = tag_names(fields);
-        names.extend(self.fetch.everybodys.iter().map(|tag| &tag[..]));
-        let tags = self.cache().store.tags(names.iter().copied()).ok()?;
-        let range = rules::first(&self.fetch.fields(), b"range").map(Box::from);
-        let part = match storing.part {
-            Some(part) => Some(Part { range: part, asked: range? }),
-            None => None,
-        };
-        Some(Draft {
-            status: head.line.status,
-            head: Box::default(),
-            content: Content::default(),
-            bodiless: head.line.body == Body::None,
-            part,
-            freshness: storing.freshness,
-            selecting: selecting.into(),
-            fetch_ms: now.since(self.started).as_millis() as u32,
-            tags,
-            ahead: None,
-            born: self.fetch.born,
-        })
+        asked_for.draft(head)
     }
 }
 
@@ -260,13 +216,6 @@ fn with_fields_for_one(sent: &[u8], stored: &[u8]) -> Option<Box<[u8]>> {
         rules::write_field(&mut lines, name, value);
     }
     Some(lines.into())
-}
-
-/// Names under which a response may be purged: `Surrogate-Key` between spaces, `Cache-Tag` between commas.
-fn tag_names(response: &impl Fields) -> Vec<&[u8]> {
-    let spaced = rules::lines(response, b"surrogate-key").flat_map(|line| line.split(|&byte| byte == b' '));
-    let listed = rules::lines(response, b"cache-tag").flat_map(|line| line.split(|&byte| byte == b','));
-    spaced.chain(listed).map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()).collect()
 }
 
 impl Receiver for Intake<'_> {

@@ -4,6 +4,7 @@
 
 mod bulkhead;
 mod cache;
+mod cache_post;
 mod failure;
 mod gateway;
 mod identity;

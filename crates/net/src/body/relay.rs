@@ -6,7 +6,8 @@ use crate::deadline::{Deadline, DueAt};
 use headgate_model::fault::Fault;
 use std::time::Duration;
 
-/// Moves a whole body, and those of its trailers whose names `keeps` says yes to. Each wait may take `pause`, all together no longer than `until`.
+/// Moves a whole body, and those of its trailers whose names `keeps` says yes to. `seen` is shown each piece before it
+/// goes on. Each wait may take `pause`, all together no longer than `until`.
 ///
 /// # Errors
 /// The fault of whichever side broke first.
@@ -18,10 +19,12 @@ pub async fn relay(
     pause: Duration,
     until: DueAt,
     keeps: &dyn Fn(&[u8]) -> bool,
+    mut seen: impl FnMut(&[u8]),
 ) -> Result<(), Fault> {
     loop {
         match source.next_piece()? {
             Piece::Data(piece) => {
+                seen(piece);
                 deadline.set_at(deadline.at(pause).min(until));
                 sink.push(piece, deadline).await?;
             }

@@ -129,7 +129,9 @@ fn a_relay_passes_on_content_trailers_and_nothing_else() {
             let mut source = Source::H1(source);
             let mut sink = Sink::H1(H1Sink::new(&to.stream, Side::Client, to.buffers.out(), Body::Chunked));
             let pause = Duration::from_secs(1);
-            relay(&mut source, &mut sink, &to.deadline, pause, DueAt::NEVER, &|_| true).await.unwrap();
+            relay(&mut source, &mut sink, &to.deadline, pause, DueAt::NEVER, &|_| true, |_| {})
+                .await
+                .unwrap();
             assert!(source.is_finished());
         });
         let sent = to.written();
