@@ -150,7 +150,10 @@ impl Store {
         let mut variants = vec![Arc::clone(&object)];
         if let Some(entry) = map.get(key) {
             for other in entry.variants.iter().filter(|other| other.id != object.id) {
-                if variants.len() < VARIANTS_MAX && !other.is_purged() {
+                // The whole answers whatever a part of it does.
+                let replaced =
+                    object.part.is_none() && other.part.is_some() && other.selecting == object.selecting;
+                if variants.len() < VARIANTS_MAX && !other.is_purged() && !replaced {
                     variants.push(Arc::clone(other));
                 } else {
                     ledger.remove(other.id);

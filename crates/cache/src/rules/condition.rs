@@ -55,6 +55,14 @@ pub fn in_not_modified(name: &[u8]) -> bool {
     !OF_CONTENT.iter().any(|other| name.eq_ignore_ascii_case(other))
 }
 
+/// Whether a part of a stored response carries this field of it: everything but its `Content-Range`, and what is
+/// computed from content that it does not have (RFC 9530 section 2).
+#[must_use]
+pub fn in_part(name: &[u8]) -> bool {
+    const OF_ALL_CONTENT: [&[u8]; 3] = [b"content-range", b"content-md5", b"content-digest"];
+    !OF_ALL_CONTENT.iter().any(|other| name.eq_ignore_ascii_case(other))
+}
+
 /// RFC 9110 section 8.8.3.2: the tags are the same, weak or not.
 #[must_use]
 pub(super) fn weakly_equal(one: &[u8], other: &[u8]) -> bool {

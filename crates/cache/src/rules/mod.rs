@@ -20,7 +20,7 @@ mod targeted;
 mod vary;
 
 pub use cache_status::{CacheStatus, Forwarded};
-pub use condition::{Answer, evaluate, if_range_holds, in_not_modified};
+pub use condition::{Answer, evaluate, if_range_holds, in_not_modified, in_part};
 pub use directives::RequestDirectives;
 pub use fields::{Block, Fields, first, lines, write_field};
 pub use freshness::{Failure, Freshness, Use, WhenStale, Why};

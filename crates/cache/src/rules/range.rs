@@ -172,11 +172,11 @@ impl ContentRange {
     }
 
     /// With the content that was really there: `stored_bytes` from its first byte on. What an upstream announces and
-    /// does not send is not stored. None when there is nothing.
+    /// does not send is not stored. None when there is nothing, or more than was announced.
     #[must_use]
     pub fn clipped(self, stored_bytes: u64) -> Option<Self> {
-        let last = self.range.first + stored_bytes.min(self.range.len()).checked_sub(1)?;
-        Some(Self { range: ByteRange { last, ..self.range }, ..self })
+        let last = self.range.first + stored_bytes.checked_sub(1)?;
+        (last <= self.range.last).then_some(Self { range: ByteRange { last, ..self.range }, ..self })
     }
 
     /// The bytes of this part that answer a request with `range`, the value of its `Range` field: all of them when
@@ -351,7 +351,6 @@ mod tests {
         assert_eq!(part.answer(b"bytes=-5", b"bytes=6-8"), Some(ByteRange { first: 6, last: 8 }));
         assert_eq!(part.answer(b"bytes=-5", b"bytes=-1"), None);
         assert_eq!(part.answer(b"bytes=-5", b"bytes=6-"), None);
-        assert_eq!(part.clipped(0), None);
-        assert_eq!(part.clipped(100), Some(part));
+        assert_eq!((part.clipped(0), part.clipped(6)), (None, None), "nothing, and more than was announced");
     }
 }

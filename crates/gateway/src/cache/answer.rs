@@ -14,7 +14,7 @@ use bytes::Bytes;
 use headgate_cache::fill::{Outcome, Reader, SentTo};
 use headgate_cache::fills::{Part, begin};
 use headgate_cache::object::Object;
-use headgate_cache::rules::{Asked, Block, Forwarded, Use, Why, first, matches};
+use headgate_cache::rules::{Asked, Block, Forwarded, Use, Why, first, if_range_holds, matches};
 use headgate_cache::store::Found;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_net::body::Source;
@@ -108,7 +108,9 @@ impl Lookup<'_, '_> {
             let part_fits = match &object.part {
                 None => true,
                 Some(part) => {
-                    to_get && range.is_some_and(|range| part.range.answer(&part.asked, range).is_some())
+                    to_get
+                        && range.is_some_and(|range| part.range.answer(&part.asked, range).is_some())
+                        && if_range_holds(&fields, &Block(&object.head), object.freshness.received_ms)
                 }
             };
             part_fits && self.selects(&object.selecting, &object.head)

@@ -7,10 +7,10 @@ use crate::presence::Presence;
 use crate::record::Record;
 use crate::respond::reason;
 use headgate_cache::fill::{FillHead, Reader};
-use headgate_cache::object::Object;
+use headgate_cache::object::{Object, Part};
 use headgate_cache::rules::{
     Answer, Block, ByteRange, CacheStatus, Fields, Forwarded, Freshness, Ranges, evaluate, first,
-    if_range_holds, in_not_modified, ranges, write_content_range, write_unsatisfied_range,
+    if_range_holds, in_not_modified, in_part, ranges, write_content_range, write_unsatisfied_range,
 };
 use headgate_net::deadline::Deadline;
 use headgate_net::downstream::{Downstream, Promise};
@@ -45,6 +45,8 @@ struct Known<'a> {
     freshness: Option<&'a Freshness>,
     length: Option<u64>,
     bodiless: bool,
+    /// Where it is a part of the whole only, which was found because it answers this request.
+    part: Option<&'a Part>,
 }
 
 impl Known<'_> {
@@ -60,6 +62,9 @@ impl Known<'_> {
             && evaluate(&request, &stored, self.status, freshness.received_ms) == Answer::NotModified
         {
             return Extent::NotModified;
+        }
+        if let Some(part) = self.part {
+            return stored_part(look, part);
         }
         let ranged = asked.range && look.x.head.line.method == Method::Get && self.status == 200;
         let (Some(length), Some(range)) = (self.length, first(&request, b"range").filter(|_| ranged)) else {
@@ -95,8 +100,9 @@ pub(super) async fn deliver_object(
         freshness: Some(&object.freshness),
         length: Some(length),
         bodiless: object.bodiless,
+        part: object.part.as_ref(),
     };
-    let extent = if let Some(part) = &object.part { stored_part(look, part) } else { known.extent(look) };
+    let extent = known.extent(look);
     let (from, to) = match &extent {
         Extent::Whole => (0, length),
         Extent::NotModified | Extent::Unsatisfiable => (0, 0),
@@ -104,7 +110,7 @@ pub(super) async fn deliver_object(
     };
     let (from, to) = match &object.part {
         // Its content begins where its range does.
-        Some(part) if !matches!(extent, Extent::Whole) => {
+        Some(part) if matches!(extent, Extent::Range(_)) => {
             (from - part.range.range.first, (to - part.range.range.first).min(length))
         }
         _ => (from, to),
@@ -120,7 +126,7 @@ pub(super) async fn deliver_object(
 }
 
 /// What a stored part gives this request: all of it where it was asked for in the same words.
-fn stored_part(look: &Lookup<'_, '_>, part: &headgate_cache::object::Part) -> Extent {
+fn stored_part(look: &Lookup<'_, '_>, part: &Part) -> Extent {
     let request = HeadFields(look.x.head);
     let range = first(&request, b"range").unwrap_or_default();
     match part.range.answer(&part.asked, range) {
@@ -150,6 +156,7 @@ pub(super) async fn deliver_stream(
         freshness: fill.stored.as_ref().map(|stored| &stored.freshness),
         length: fill.length,
         bodiless: fill.bodiless,
+        part: None,
     };
     let extent = known.extent(look);
     let (from, to) = match &extent {
@@ -253,7 +260,7 @@ fn head(
             Promise { status, body: Body::None, declared_length: None }
         }
         Extent::Range(range) => {
-            write_some(known.lines, &mut head, |name| !name.eq_ignore_ascii_case(b"content-range"));
+            write_some(known.lines, &mut head, in_part);
             let complete = if known.status == 200 { known.length } else { None };
             write_content_range(&mut content_range, *range, complete);
             head.field(b"content-range", &content_range);

@@ -8,7 +8,9 @@ use crate::head_fields::HeadFields;
 use crate::snapshot::Route;
 use headgate_cache::fill::{FillHead, Outcome, StoredAs, Writer};
 use headgate_cache::object::{Content, Draft, Object, Part};
-use headgate_cache::rules::{self, Block, Failure, Fields, Freshness, may_keep, write_stored, write_updated};
+use headgate_cache::rules::{
+    self, Asked, Block, Failure, Fields, Freshness, may_keep, write_stored, write_updated,
+};
 use headgate_model::fault::{Blame, Fault};
 use headgate_model::units::Tick;
 use headgate_net::body::Receiver;
@@ -138,7 +140,8 @@ impl<'f> Intake<'f> {
         write_updated(&Block(&stored.head), fields, received_unix_ms, &mut lines);
         let updated = rules::Exchange {
             method: b"GET",
-            asked: &self.fetch.asked,
+            // What is kept is a part where it was one, whatever the question was.
+            asked: &Asked { range: stored.part.is_some(), ..self.fetch.asked },
             answers_itself: false,
             status: stored.status,
             response: &Block(&lines),

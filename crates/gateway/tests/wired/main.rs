@@ -5,6 +5,7 @@
 mod bulkhead;
 mod cache;
 mod cache_post;
+mod cache_ranges;
 mod failure;
 mod gateway;
 mod identity;

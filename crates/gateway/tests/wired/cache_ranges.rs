@@ -1,0 +1,145 @@
+//! Ranges at the cache: from stored wholes and stored parts, with every condition that may stand beside them.
+
+use crate::gateway::Gateway;
+use crate::peers::{Response, Upstream, send};
+use headgate_gateway::purge::Purge;
+use headgate_gateway::worker::Outlets;
+
+const WHOLE: &str = "0123456789";
+
+/// Answers ranges of one content, `fields` go with each answer.
+fn upstream(fields: &'static str) -> Upstream {
+    Upstream::start(move |head| {
+        let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+        let fields = format!("connection: close\r\n{fields}");
+        if let Some(range) = field("range: bytes=") {
+            let (first, last) = range.split_once('-').unwrap();
+            let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap_or(9));
+            let part = &WHOLE[first..=last];
+            let content = format!("content-range: bytes {first}-{last}/10\r\ncontent-length: {}", part.len());
+            return format!("HTTP/1.1 206 X\r\n{fields}{content}\r\n\r\n{part}");
+        }
+        if field("if-none-match: ").is_some() {
+            return format!("HTTP/1.1 304 X\r\n{fields}\r\n");
+        }
+        format!("HTTP/1.1 200 X\r\n{fields}content-length: 10\r\n\r\n{WHOLE}")
+    })
+}
+
+fn gateway(upstream: &Upstream) -> Gateway {
+    let config = format!(
+        "[[route]]\nmatch = \"/*\"\nservice = \"shop\"\ncache = true\n\
+         [service.shop]\nendpoints = [\"{}\"]\n",
+        upstream.address
+    );
+    Gateway::start_with("", &config, vec![Outlets::default(), Outlets::default()])
+}
+
+fn ask(gateway: &Gateway, fields: &str) -> Response {
+    send(gateway.address, "GET", "/a", fields)
+}
+
+/// Status, content and `Content-Range`.
+fn told(response: &Response) -> (u16, &str, String) {
+    (response.status, &response.body, response.values("content-range").join(", "))
+}
+
+const TAGGED: &str = "cache-control: max-age=600\r\netag: \"v1\"\r\n";
+
+#[test]
+fn a_part_answers_what_lies_in_it_and_never_as_the_whole() {
+    let upstream = upstream(TAGGED);
+    let gateway = gateway(&upstream);
+    for _ in 0..2 {
+        let part = ask(&gateway, "range: bytes=2-6\r\n");
+        assert_eq!(told(&part), (206, "23456", "bytes 2-6/10".to_owned()));
+    }
+    assert_eq!(told(&ask(&gateway, "range: bytes=3-4\r\n")).1, "34");
+    assert_eq!(upstream.seen(), 1);
+    let head = send(gateway.address, "HEAD", "/a", "range: bytes=3-4\r\n");
+    assert_eq!((head.status, head.values("content-length"), upstream.seen()), (206, vec!["2"], 2));
+    for (beyond, answer) in [("bytes=2-7", "234567"), ("bytes=6-", "6789"), ("bytes=0-2", "012")] {
+        assert_eq!(ask(&gateway, &format!("range: {beyond}\r\n")).body, answer);
+    }
+    assert_eq!(upstream.seen(), 5);
+    assert_eq!(told(&ask(&gateway, "")), (200, WHOLE, String::new()));
+    assert_eq!(upstream.seen(), 6);
+    assert_eq!(gateway.stored().1, 1, "with the whole, its parts have gone");
+    assert_eq!(told(&ask(&gateway, "range: bytes=2-6\r\n")), (206, "23456", "bytes 2-6/10".to_owned()));
+    assert_eq!(upstream.seen(), 6);
+}
+
+#[test]
+fn conditions_count_for_a_part_as_for_the_whole() {
+    let upstream = upstream(TAGGED);
+    let gateway = gateway(&upstream);
+    let part = "range: bytes=2-6\r\n";
+    ask(&gateway, part);
+    assert_eq!(ask(&gateway, &format!("{part}if-range: \"v1\"\r\n")).body, "23456");
+    let same = ask(&gateway, &format!("{part}if-none-match: \"v1\"\r\n"));
+    assert_eq!((same.status, &*same.body, upstream.seen()), (304, "", 1));
+    // Somebody who has another version would join bytes of two.
+    for tag in ["\"v0\"", "W/\"v1\"", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+        let seen = upstream.seen();
+        ask(&gateway, &format!("{part}if-range: {tag}\r\n"));
+        assert_eq!(upstream.seen(), seen + 1, "{tag}");
+    }
+}
+
+#[test]
+fn purges_and_changes_take_parts_away() {
+    let upstream = upstream("cache-control: max-age=600\r\nsurrogate-key: t\r\n");
+    let gateway = gateway(&upstream);
+    let part = "range: bytes=2-6\r\n";
+    for (number, purge) in
+        [Purge::Url("shop.test/a".to_owned()), Purge::Tag("t".to_owned()), Purge::Everything]
+            .iter()
+            .enumerate()
+    {
+        ask(&gateway, part);
+        ask(&gateway, part);
+        assert_eq!(upstream.seen(), number + 1);
+        gateway.purge(purge, false).unwrap();
+    }
+    ask(&gateway, part);
+    send(gateway.address, "POST", "/a", "content-length: 0\r\n");
+    ask(&gateway, part);
+    assert_eq!(upstream.seen(), 6);
+}
+
+#[test]
+fn a_part_without_its_whole_content_digest() {
+    let upstream = upstream(
+        "cache-control: max-age=600\r\ncontent-digest: sha-256=:YQ==:\r\nrepr-digest: sha-256=:Yg==:\r\n",
+    );
+    let gateway = gateway(&upstream);
+    assert_eq!(ask(&gateway, "").values("content-digest").len(), 1);
+    let part = ask(&gateway, "range: bytes=2-6\r\n");
+    assert_eq!((part.values("content-digest").len(), part.values("repr-digest").len()), (0, 1));
+}
+
+#[test]
+fn more_content_than_announced_is_not_stored() {
+    let upstream = Upstream::start(|_| {
+        let fields = "connection: close\r\ncache-control: max-age=600\r\ncontent-range: bytes 2-3/10\r\n";
+        format!("HTTP/1.1 206 X\r\n{fields}content-length: 5\r\n\r\n23456")
+    });
+    let gateway = gateway(&upstream);
+    for asked in 1..3 {
+        ask(&gateway, "range: bytes=2-3\r\n");
+        assert_eq!(upstream.seen(), asked);
+    }
+}
+
+#[test]
+fn a_stale_part_that_is_confirmed_stays_a_part() {
+    let upstream = upstream("cache-control: max-age=0, stale-while-revalidate=600\r\netag: \"v1\"\r\n");
+    let gateway = gateway(&upstream);
+    let part = "range: bytes=2-6\r\n";
+    ask(&gateway, part);
+    for _ in 0..4 {
+        assert_eq!(told(&ask(&gateway, part)), (206, "23456", "bytes 2-6/10".to_owned()));
+    }
+    gateway.wait_for_metric("headgate_cache_requests_total", &[("result", "stale")], 4);
+    assert_eq!(told(&ask(&gateway, "range: bytes=3-4\r\n")).1, "34");
+}
