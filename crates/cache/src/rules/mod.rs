@@ -25,7 +25,7 @@ pub use directives::RequestDirectives;
 pub use fields::{Block, Fields, first, lines, write_field};
 pub use freshness::{Failure, Freshness, Use, WhenStale, Why};
 pub use invalidate::{Target, answers_itself, further_targets, invalidates};
-pub use multipart::Boundary;
+pub use multipart::{Multipart, MultipartPiece};
 pub use query::{QueryRules, write_key};
 pub use range::{
     ByteRange, ContentRange, Parts, Ranges, ranges, write_content_range, write_unsatisfied_range,

@@ -8,6 +8,10 @@ use std::io::Write;
 /// Ranges that one request may ask for; with more, `Range` is ignored (RFC 9110 section 17.15).
 pub(super) const MAX_RANGES: usize = 16;
 
+/// Bytes that a part of several costs beside its content, as RFC 9110 section 15.3.7.2 estimates it. Ranges that are
+/// no further apart are answered as one.
+const PART_OVERHEAD: u64 = 80;
+
 /// Bytes from `first` up to and with `last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteRange {
@@ -35,7 +39,7 @@ pub enum Ranges {
     Ignore,
     /// Answer 416.
     Unsatisfiable,
-    /// Answer 206 with these, in the order asked for.
+    /// Answer 206 with these, in the order asked for; none touches another.
     Parts(Parts),
 }
 
@@ -56,6 +60,38 @@ impl Parts {
     #[must_use]
     pub fn single(&self) -> Option<ByteRange> {
         if let [range] = self.as_slice() { Some(*range) } else { None }
+    }
+}
+
+impl Parts {
+    /// Puts ranges together that overlap, or have less between them than another part would cost. One stands where the
+    /// first of its members stood (RFC 9110 section 15.3.7.2).
+    fn coalesce(&mut self) {
+        let mut at = 0;
+        while at < self.count {
+            let ByteRange { first, last } = self.ranges[at];
+            let near = |other: &ByteRange| {
+                first <= other.last.saturating_add(PART_OVERHEAD)
+                    && other.first <= last.saturating_add(PART_OVERHEAD)
+            };
+            match self.as_slice()[at + 1..].iter().position(near) {
+                Some(behind) => {
+                    let other = self.ranges[at + 1 + behind];
+                    self.ranges[at] = ByteRange { first: first.min(other.first), last: last.max(other.last) };
+                    self.ranges.copy_within(at + 2 + behind..self.count, at + 1 + behind);
+                    self.count -= 1;
+                    // What was too far from either may be near to both.
+                    at = 0;
+                }
+                None => at += 1,
+            }
+        }
+    }
+
+    /// Bytes of an answer with them, about.
+    fn cost(&self) -> u64 {
+        let framed = if self.count > 1 { PART_OVERHEAD * self.count as u64 } else { 0 };
+        self.as_slice().iter().map(ByteRange::len).sum::<u64>() + framed
     }
 }
 
@@ -141,7 +177,17 @@ pub fn ranges(range: &[u8], length: u64) -> Ranges {
     if asked == 0 || asked > MAX_RANGES || bytes > length {
         return Ranges::Ignore;
     }
-    if parts.count == 0 { Ranges::Unsatisfiable } else { Ranges::Parts(parts) }
+    if parts.count == 0 {
+        return Ranges::Unsatisfiable;
+    }
+    if parts.count > 1 {
+        parts.coalesce();
+        // The whole is as short, and easier to understand.
+        if parts.cost() >= length {
+            return Ranges::Ignore;
+        }
+    }
+    Ranges::Parts(parts)
 }
 
 /// `Content-Range` of a 206: the bytes that it has, and of how many when that is known.
@@ -278,29 +324,75 @@ mod tests {
 
     #[test]
     fn many_and_overlapping_ranges_are_ignored() {
-        let many: Vec<String> = (0..17).map(|at| format!("{at}-{at}")).collect();
-        assert_eq!(ranges(format!("bytes={}", many.join(",")).as_bytes(), 1_000), Ranges::Ignore);
+        let many: Vec<String> = (0..17).map(|at| format!("{}-{}", 200 * at, 200 * at + 9)).collect();
+        assert_eq!(ranges(format!("bytes={}", many.join(",")).as_bytes(), 10_000), Ranges::Ignore);
         assert_eq!(
-            parts(&format!("bytes={}", many[..16].join(",")), 1_000).map(|parts| parts.len()),
+            parts(&format!("bytes={}", many[..16].join(",")), 10_000).map(|parts| parts.len()),
             Some(16)
         );
-        assert_eq!(ranges(b"bytes=0-,0-", 1_000), Ranges::Ignore);
+        for range in ["0-,0-", "0-,0-0,0-0", "-1000,-1000", "0-500,100-999", "5-,1-"] {
+            assert_eq!(ranges(format!("bytes={range}").as_bytes(), 1_000), Ranges::Ignore, "{range}");
+        }
+        let bomb = format!("bytes={}", vec!["0-"; 100_000].join(","));
+        assert_eq!(ranges(bomb.as_bytes(), 1_000), Ranges::Ignore);
     }
 
     #[test]
-    fn ranges_lie_within_the_content_whatever_is_asked() {
+    fn near_ranges_are_answered_as_one_in_the_place_of_the_first() {
+        for (range, expected) in [
+            ("0-9,10-19", vec![(0, 19)]),
+            ("500-509, 0-9, 510-519", vec![(500, 519), (0, 9)]),
+            ("0-9,89-99", vec![(0, 99)]),
+            ("0-9,90-99", vec![(0, 9), (90, 99)]),
+            ("0-9,300-309,150-159,80-89,230-239", vec![(0, 309)]),
+            ("0-99,50-149", vec![(0, 149)]),
+            ("-1,0-0", vec![(9_999, 9_999), (0, 0)]),
+        ] {
+            assert_eq!(parts(&format!("bytes={range}"), 10_000), Some(expected), "{range}");
+        }
+        assert_eq!(parts("bytes=0-9,20-29", 50), Some(vec![(0, 29)]));
+        assert_eq!(parts("bytes=0-9,200-209", 190), Some(vec![(0, 9)]), "the other lies behind the end");
+        assert_eq!(ranges(b"bytes=0-9,100-109", 120), Ranges::Ignore, "two parts are longer than all of it");
+        assert_eq!(ranges(b"bytes=0-4,5-9", 10), Ranges::Ignore, "that is all of it");
+    }
+
+    #[test]
+    fn parts_hold_what_was_asked_for_and_do_not_touch_whatever_is_asked() {
         for seed in 0..20_000 {
             let dice = &mut Dice::new(seed);
-            let length = dice.below(30);
-            let text: Vec<u8> =
-                (0..dice.below(14)).map(|_| b"0123456789-, "[dice.below(13) as usize]).collect();
-            let Ranges::Parts(parts) = ranges(&[b"bytes=", &text[..]].concat(), length) else { continue };
-            let ranges = parts.as_slice();
+            let length = dice.below(2_000);
+            let mut text = String::new();
+            for _ in 0..dice.below(20) {
+                let mut number = |empty| {
+                    if dice.below(empty) == 0 { String::new() } else { dice.below(2_100).to_string() }
+                };
+                text +=
+                    &format!("{}-{}{}", number(4), number(4), if number(9).is_empty() { " , " } else { "," });
+            }
+            let Ranges::Parts(parts) = ranges(format!("bytes={text}").as_bytes(), length) else { continue };
+            let parts = parts.as_slice();
+            let asked: Vec<ByteRange> = specs(format!("bytes={text}").as_bytes())
+                .unwrap()
+                .filter_map(|spec| spec.of(length))
+                .collect();
+            let context = format!("seed {seed}: {text} of {length}: {parts:?}");
             assert!(
-                !ranges.is_empty()
-                    && ranges.iter().all(|range| range.first <= range.last && range.last < length)
+                !parts.is_empty() && parts.iter().all(|part| part.first <= part.last && part.last < length),
+                "{context}"
             );
-            assert!(ranges.iter().map(ByteRange::len).sum::<u64>() <= length, "seed {seed}");
+            let within =
+                |one: &ByteRange, other: &ByteRange| other.first <= one.first && one.last <= other.last;
+            assert!(asked.iter().all(|asked| parts.iter().any(|part| within(asked, part))), "{context}");
+            let apart = |one: &ByteRange, other: &ByteRange| {
+                one == other
+                    || one.last + PART_OVERHEAD < other.first
+                    || other.last + PART_OVERHEAD < one.first
+            };
+            assert!(parts.iter().all(|one| parts.iter().all(|other| apart(one, other))), "{context}");
+            let bytes = parts.iter().map(ByteRange::len).sum::<u64>();
+            assert!(parts.len() == 1 || bytes + PART_OVERHEAD * (parts.len() as u64) < length, "{context}");
+            let firsts = parts.iter().map(|part| asked.iter().position(|asked| within(asked, part)));
+            assert!(firsts.is_sorted(), "{context}");
         }
     }
 

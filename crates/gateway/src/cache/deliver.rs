@@ -1,21 +1,23 @@
 //! Sends a client what is stored or on its way: whole, a part of it, or the word that it has not changed.
 
 use super::answer::{Lookup, next_piece};
+use super::extent::{Extent, Known};
 use crate::exchange::{Failure, Finish};
-use crate::head_fields::HeadFields;
 use crate::presence::Presence;
 use crate::record::Record;
 use crate::respond::reason;
 use headgate_cache::fill::{FillHead, Reader};
-use headgate_cache::object::{Object, Part};
+use headgate_cache::object::{Content, Object};
 use headgate_cache::rules::{
-    Answer, Block, ByteRange, CacheStatus, Fields, Forwarded, Freshness, Ranges, evaluate, first,
-    if_range_holds, in_not_modified, in_part, ranges, write_content_range, write_unsatisfied_range,
+    Block, ByteRange, CacheStatus, Fields, Forwarded, Multipart, MultipartPiece, in_not_modified, in_part,
+    write_content_range, write_unsatisfied_range,
 };
+use headgate_model::fault::Fault;
+use headgate_net::body::Sink;
 use headgate_net::deadline::Deadline;
 use headgate_net::downstream::{Downstream, Promise};
 use headgate_net::fields::{FieldWriter, HeadOut, decimal};
-use headgate_net::head::{Body, Method};
+use headgate_net::head::Body;
 
 /// What `Cache-Status` says besides.
 #[derive(Clone, Copy, Default)]
@@ -28,58 +30,6 @@ pub(super) struct Told {
     pub tier: Option<&'static str>,
     /// It was fetched before anybody asked.
     pub ahead: bool,
-}
-
-/// What of a response the client gets.
-enum Extent {
-    Whole,
-    NotModified,
-    Range(ByteRange),
-    Unsatisfiable,
-}
-
-/// A response that is stored or being stored, as far as its head goes.
-struct Known<'a> {
-    status: u16,
-    lines: &'a [u8],
-    freshness: Option<&'a Freshness>,
-    length: Option<u64>,
-    bodiless: bool,
-    /// Where it is a part of the whole only, which was found because it answers this request.
-    part: Option<&'a Part>,
-}
-
-impl Known<'_> {
-    /// What the request's conditions and ranges leave of it.
-    fn extent(&self, look: &Lookup<'_, '_>) -> Extent {
-        let asked = &look.asked;
-        if !asked.conditional && !asked.range {
-            return Extent::Whole;
-        }
-        let Some(freshness) = self.freshness else { return Extent::Whole };
-        let (request, stored) = (HeadFields(look.x.head), Block(self.lines));
-        if asked.conditional
-            && evaluate(&request, &stored, self.status, freshness.received_ms) == Answer::NotModified
-        {
-            return Extent::NotModified;
-        }
-        if let Some(part) = self.part {
-            return stored_part(look, part);
-        }
-        let ranged = asked.range && look.x.head.line.method == Method::Get && self.status == 200;
-        let (Some(length), Some(range)) = (self.length, first(&request, b"range").filter(|_| ranged)) else {
-            return Extent::Whole;
-        };
-        if !if_range_holds(&request, &stored, freshness.received_ms) {
-            return Extent::Whole;
-        }
-        match ranges(range, length) {
-            Ranges::Ignore => Extent::Whole,
-            Ranges::Unsatisfiable => Extent::Unsatisfiable,
-            // Several ranges: the whole is allowed, and one answer that everybody understands.
-            Ranges::Parts(parts) => parts.single().map_or(Extent::Whole, Extent::Range),
-        }
-    }
 }
 
 /// Answers with a stored response.
@@ -100,12 +50,13 @@ pub(super) async fn deliver_object(
         freshness: Some(&object.freshness),
         length: Some(length),
         bodiless: object.bodiless,
+        is_complete: true,
         part: object.part.as_ref(),
     };
     let extent = known.extent(look);
     let (from, to) = match &extent {
         Extent::Whole => (0, length),
-        Extent::NotModified | Extent::Unsatisfiable => (0, 0),
+        Extent::NotModified | Extent::Unsatisfiable | Extent::Ranges(_) => (0, 0),
         Extent::Range(range) => (range.first, range.last + 1),
     };
     let (from, to) = match &object.part {
@@ -117,22 +68,45 @@ pub(super) async fn deliver_object(
     };
     let (head, promise) = head(look, &known, &extent, (from, to), told, client, record);
     let mut sink = client.begin(head, &promise)?;
-    for piece in object.content.slices(from, to) {
-        sink.push(piece, timer).await.map_err(Failure::committed)?;
-    }
+    let sent = match &extent {
+        Extent::Ranges(multipart) => Box::pin(send_parts(&object.content, multipart, &mut sink, timer)).await,
+        _ => send_slices(&object.content, (from, to), &mut sink, timer).await,
+    };
+    sent.map_err(Failure::committed)?;
     sink.finish(None, timer).await.map_err(Failure::committed)?;
     record.bytes_out = sink.sent();
     Ok(Finish::Done)
 }
 
-/// What a stored part gives this request: all of it where it was asked for in the same words.
-fn stored_part(look: &Lookup<'_, '_>, part: &Part) -> Extent {
-    let request = HeadFields(look.x.head);
-    let range = first(&request, b"range").unwrap_or_default();
-    match part.range.answer(&part.asked, range) {
-        Some(within) if *part.asked != *range => Extent::Range(within),
-        _ => Extent::Whole,
+/// Sends the bytes from `from` up to `to`.
+#[inline]
+async fn send_slices(
+    content: &Content,
+    (from, to): (u64, u64),
+    sink: &mut Sink<'_>,
+    timer: &Deadline,
+) -> Result<(), Fault> {
+    for piece in content.slices(from, to) {
+        sink.push(piece, timer).await?;
     }
+    Ok(())
+}
+
+async fn send_parts(
+    content: &Content,
+    multipart: &Multipart,
+    sink: &mut Sink<'_>,
+    timer: &Deadline,
+) -> Result<(), Fault> {
+    for piece in multipart.pieces() {
+        match piece {
+            MultipartPiece::Text(text) => sink.push(text, timer).await?,
+            MultipartPiece::Content(ByteRange { first, last }) => {
+                send_slices(content, (first, last + 1), sink, timer).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Answers with a response that is still coming.
@@ -156,12 +130,13 @@ pub(super) async fn deliver_stream(
         freshness: fill.stored.as_ref().map(|stored| &stored.freshness),
         length: fill.length,
         bodiless: fill.bodiless,
+        is_complete: false,
         part: None,
     };
     let extent = known.extent(look);
     let (from, to) = match &extent {
         Extent::Whole => (0, u64::MAX),
-        Extent::NotModified | Extent::Unsatisfiable => (0, 0),
+        Extent::NotModified | Extent::Unsatisfiable | Extent::Ranges(_) => (0, 0),
         Extent::Range(range) => (range.first, range.last + 1),
     };
     let (head, promise) = head(look, &known, &extent, (from, to), told, client, record);
@@ -178,10 +153,10 @@ async fn pass_on(
     look: &Lookup<'_, '_>,
     reader: &mut Reader,
     watched: &mut Presence<'_>,
-    sink: &mut headgate_net::body::Sink<'_>,
+    sink: &mut Sink<'_>,
     (from, to): (u64, u64),
     timer: &Deadline,
-) -> Result<(), headgate_model::fault::Fault> {
+) -> Result<(), Fault> {
     let mut at = 0;
     while at < to {
         if !reader.is_ready() {
@@ -244,7 +219,7 @@ fn head(
     let status = match extent {
         Extent::Whole => known.status,
         Extent::NotModified => 304,
-        Extent::Range(_) => 206,
+        Extent::Range(_) | Extent::Ranges(_) => 206,
         Extent::Unsatisfiable => 416,
     };
     record.status = status;
@@ -265,6 +240,12 @@ fn head(
             write_content_range(&mut content_range, *range, complete);
             head.field(b"content-range", &content_range);
             Promise { status, body: Body::Length(to - from), declared_length: None }
+        }
+        Extent::Ranges(multipart) => {
+            let keeps = |name: &[u8]| in_part(name) && !name.eq_ignore_ascii_case(b"content-type");
+            write_some(known.lines, &mut head, keeps);
+            head.field(b"content-type", &multipart.content_type());
+            Promise { status, body: Body::Length(multipart.len()), declared_length: None }
         }
         Extent::Unsatisfiable => {
             write_unsatisfied_range(&mut content_range, known.length.unwrap_or(0));

@@ -4,6 +4,7 @@
 mod ahead;
 mod answer;
 mod deliver;
+mod extent;
 mod fetch;
 mod intake;
 

@@ -143,3 +143,79 @@ fn a_stale_part_that_is_confirmed_stays_a_part() {
     gateway.wait_for_metric("headgate_cache_requests_total", &[("result", "stale")], 4);
     assert_eq!(told(&ask(&gateway, "range: bytes=3-4\r\n")).1, "34");
 }
+
+/// A gateway that has stored 1,000 bytes, and those.
+fn with_long(fields: &'static str) -> (Gateway, Upstream, String) {
+    let whole: String = (0..1_000).map(|at| char::from(b'a' + (at * 7 % 26) as u8)).collect();
+    let content = whole.clone();
+    let upstream = Upstream::start(move |_| {
+        format!("HTTP/1.1 200 X\r\nconnection: close\r\n{fields}content-length: 1000\r\n\r\n{content}")
+    });
+    let gateway = gateway(&upstream);
+    assert_eq!(ask(&gateway, "").body, whole);
+    (gateway, upstream, whole)
+}
+
+const LONG: &str = "cache-control: max-age=600\r\netag: \"v1\"\r\ncontent-type: text/plain\r\n\
+                    content-digest: sha-256=:YQ==:\r\n";
+
+#[test]
+fn several_ranges_are_answered_in_parts() {
+    let (gateway, upstream, whole) = with_long(LONG);
+    let answer = ask(&gateway, "range: bytes=-10, 0-9, 300-399\r\nif-range: \"v1\"\r\n");
+    let content_type = answer.values("content-type").join(", ");
+    let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let part = |range: &str, content: &str| {
+        format!(
+            "\r\n--{boundary}\r\nContent-Type: text/plain\r\nContent-Range: bytes {range}/1000\r\n\r\n{content}"
+        )
+    };
+    let expected = [
+        part("990-999", &whole[990..]),
+        part("0-9", &whole[..10]),
+        part("300-399", &whole[300..400]),
+        format!("\r\n--{boundary}--\r\n"),
+    ]
+    .concat();
+    assert_eq!((answer.status, &*answer.body), (206, &*expected));
+    assert_eq!(answer.values("content-length"), [expected.len().to_string()]);
+    assert_eq!(answer.values("content-range").len() + answer.values("content-digest").len(), 0);
+    assert_eq!((answer.values("etag"), answer.values("age").len()), (vec!["\"v1\""], 1));
+    let again = ask(&gateway, "range: bytes=-10, 0-9, 300-399\r\n");
+    assert_ne!(again.values("content-type"), [content_type], "nobody can put the boundary into content");
+    let near = ask(&gateway, "range: bytes=20-29,0-9\r\n");
+    assert_eq!(told(&near), (206, &whole[..30], "bytes 0-29/1000".to_owned()));
+    let behind = ask(&gateway, "range: bytes=1000-,2000-\r\n");
+    assert_eq!(told(&behind), (416, "", "bytes */1000".to_owned()));
+    assert_eq!(upstream.seen(), 1);
+}
+
+#[test]
+fn what_is_no_use_in_parts_is_answered_whole() {
+    let (gateway, upstream, whole) = with_long(LONG);
+    let many: Vec<String> = (0..17).map(|at| format!("{}-{}", at * 50, at * 50)).collect();
+    let bomb = vec!["0-"; 1_000].join(",");
+    let apart = "range: bytes=0-9,500-509\r\n";
+    for fields in [
+        format!("range: bytes={}\r\n", many.join(",")),
+        format!("range: bytes={bomb}\r\n"),
+        "range: bytes=0-,-1000\r\n".to_owned(),
+        "range: bytes=0-499,500-999\r\n".to_owned(),
+        "range: bytes=0-9,900-x\r\n".to_owned(),
+        "range: lines=0-9,500-509\r\n".to_owned(),
+        format!("{apart}if-range: \"v0\"\r\n"),
+        format!("{apart}if-range: W/\"v1\"\r\n"),
+    ] {
+        let answer = ask(&gateway, &fields);
+        assert_eq!((answer.status, &*answer.body), (200, &*whole), "{fields}");
+        assert_eq!(
+            (answer.values("content-type"), answer.values("content-digest").len()),
+            (vec!["text/plain"], 1)
+        );
+    }
+    let same = ask(&gateway, &format!("{apart}if-none-match: \"v1\"\r\n"));
+    assert_eq!((same.status, &*same.body), (304, ""));
+    let head = send(gateway.address, "HEAD", "/a", apart);
+    assert_eq!((head.status, head.values("content-length"), &*head.body), (200, vec!["1000"], ""));
+    assert_eq!(upstream.seen(), 1);
+}

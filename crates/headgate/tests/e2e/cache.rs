@@ -107,3 +107,32 @@ fn a_client_of_another_protocol_gets_the_same() {
     }
     assert_eq!(service.requests(), 1);
 }
+
+#[test]
+fn several_ranges_and_the_answer_of_a_post_are_the_same_in_both_protocols() {
+    let content: String = (0..1_000).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+    let stored = content.clone();
+    let service = Service::start(move |_| {
+        response(&[("cache-control", "max-age=600"), ("content-location", "/")], stored.as_bytes())
+    });
+    let config = one_service("http2 = true", "", &[service.address]);
+    let gateway = Headgate::start(&(config + "cache = true\n"));
+    gateway.connect().ask("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n");
+    let asked = "GET / HTTP/1.1\r\nHost: a.test\r\nRange: bytes=900-909,0-9\r\n\r\n";
+    let first = gateway.connect().ask(asked).text();
+    let mut client = Frames::open(&gateway);
+    client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, get(&[("range", "bytes=900-909,0-9")])));
+    let mut second = Vec::new();
+    client.until(|frame| {
+        if frame.kind == DATA {
+            second.extend_from_slice(&frame.payload);
+        }
+        (frame.kind == DATA && frame.flags & END_STREAM != 0).then_some(())
+    });
+    let second = String::from_utf8(second).unwrap();
+    for body in [first, second] {
+        let parts: Vec<&str> = body.split("\r\n\r\n").skip(1).map(|part| &part[..10]).collect();
+        assert_eq!(parts, [&content[900..910], &content[..10]], "{body}");
+    }
+    assert_eq!(service.requests(), 1);
+}
