@@ -75,7 +75,7 @@ impl Keeper {
     fn look(&mut self, cache: &Cache, guards: &GuardDesk, spec: &CacheSpec, now: Tick) -> Duration {
         let watched = (spec.eviction, spec.goal(), spec.guard());
         if self.watched.as_ref() != Some(&watched) {
-            self.guarded = self.guard(guards, spec);
+            self.guarded = self.guard(guards, spec, now);
             self.watched = Some(watched);
         }
         let sizer = self.size(spec);
@@ -117,12 +117,12 @@ impl Keeper {
     }
 
     /// A guard for adaptive eviction, where it is wanted.
-    fn guard(&self, guards: &GuardDesk, spec: &CacheSpec) -> Option<Guarded> {
+    fn guard(&self, guards: &GuardDesk, spec: &CacheSpec, now: Tick) -> Option<Guarded> {
         if spec.eviction != EvictionPolicy::Adaptive || spec.guard().mode == GuardMode::Off {
             return None;
         }
         let names = Names { policy: POLICY, subject: "cache", baseline: kind(spec.guard().baseline).name() };
-        match Guarded::new(settings(spec), names, self.journal.clone(), guards, &self.cells) {
+        match Guarded::new(settings(spec), names, self.journal.clone(), guards, &self.cells, now) {
             Ok(guarded) => Some(guarded),
             Err(error) => {
                 // Validation lets nothing come this far.

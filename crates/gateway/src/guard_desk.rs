@@ -2,6 +2,7 @@
 //! about once per window; no request does.
 
 use headgate_model::decision::Figure;
+use headgate_observe::guard_book::GuardBook;
 use headgate_policy::guard::{Mode, Stage};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -19,6 +20,8 @@ pub struct Names {
 /// All guards that are at work.
 #[derive(Debug, Default)]
 pub struct GuardDesk {
+    /// What they keep over a restart.
+    pub book: Arc<GuardBook>,
     /// A guard that has ended has dropped its place.
     places: Mutex<Vec<Weak<Place>>>,
 }

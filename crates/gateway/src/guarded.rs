@@ -3,10 +3,12 @@
 //! request waits for, and lets copies of [`Guarded::split`] ride with the traffic.
 
 use crate::guard_desk::{GuardDesk, Names, Place, Standing};
+use crate::guard_memory::Page;
 use headgate_model::decision::{Figure, Outcome};
 use headgate_model::units::Tick;
 use headgate_observe::guard_metrics::{GuardMetrics, GuardStage, SwitchCause};
 use headgate_observe::journal::Journal;
+use headgate_observe::log::{self, Level};
 use headgate_observe::registry::WorkerMetrics;
 use headgate_policy::guard::{
     Arm, Better, Cause, FalseAlarms, Guard, Mode, Paired, Settings, SettingsError, Split, Stage, Switch,
@@ -33,6 +35,7 @@ pub struct Guarded {
     counted: u64,
     last: Option<Last>,
     place: Arc<Place>,
+    page: Page,
 }
 
 /// A sum of values over their units.
@@ -57,6 +60,8 @@ struct Last {
 }
 
 impl Guarded {
+    /// Goes on where one of the same settings stood when its process ended, as far as that is kept.
+    ///
     /// # Errors
     /// A setting makes no sense.
     pub fn new(
@@ -65,15 +70,18 @@ impl Guarded {
         journal: Journal,
         desk: &GuardDesk,
         cells: &WorkerMetrics,
+        now: Tick,
     ) -> Result<Self, SettingsError> {
         let window = settings.window;
         let more_is_better = settings.goal.better == Better::Higher;
         let goal = (settings.goal.name, settings.goal.unit, more_is_better);
         let metrics = GuardMetrics::new(cells, names.policy);
-        let guard = Guard::new(settings)?;
+        let mut page = Page::new(Arc::clone(&desk.book), &names, &settings);
+        let mut guard = Guard::new(settings)?;
+        let resumed = page.recall(now).map_or(Ok(None), |memory| guard.resume(&memory, now));
         let standing = Standing { names: names.clone(), stage: guard.stage(), evidence: Vec::new() };
         let place = desk.join(standing);
-        let guarded = Self {
+        let mut guarded = Self {
             guard,
             names,
             goal,
@@ -84,8 +92,16 @@ impl Guarded {
             counted: 0,
             last: None,
             place,
+            page,
         };
         guarded.show();
+        match resumed {
+            Ok(switch) => switch.iter().for_each(|switch| guarded.tell(switch, now)),
+            Err(error) => {
+                let fields: log::Fields<'_> = &[("guard", &guarded.names.policy), ("error", &error)];
+                log::event(Level::Error, "what a guard kept is not usable; it begins anew", fields);
+            }
+        }
         Ok(guarded)
     }
 
@@ -133,6 +149,7 @@ impl Guarded {
         self.metrics.compare(learned, baseline, few.saturating_sub(self.counted));
         self.counted = few;
         self.place.show(self.guard.stage(), self.guard.evidence());
+        self.page.keep(self.guard.memory(), now);
         let Some(switch) = switch else {
             let is_due = |last: &Last| {
                 !last.is_told && now.since(last.at) >= self.window.saturating_mul(FIRST_LOOK_WINDOWS)
@@ -162,6 +179,7 @@ impl Guarded {
             Cause::PauseOver => SwitchCause::PauseOver,
             Cause::Operator => SwitchCause::Operator,
             Cause::FalseAlarm => SwitchCause::FalseAlarm,
+            Cause::Restart => SwitchCause::Restart,
         });
         self.show();
     }
@@ -235,6 +253,7 @@ mod tests {
         desk: GuardDesk,
         registry: Registry,
         journal: Journal,
+        settings: Settings,
         now: Tick,
     }
 
@@ -246,8 +265,10 @@ mod tests {
             let settings = Settings { window: SECOND, ..Settings::new(goal) };
             let names = Names { policy: "evict.adaptive", subject: "cache", baseline: "s3fifo" };
             let desk = GuardDesk::default();
-            let guarded = Guarded::new(settings, names, journal.clone(), &desk, &registry.worker(9)).unwrap();
-            Self { guarded, desk, registry, journal, now: Tick(1) }
+            let guarded =
+                Guarded::new(settings.clone(), names, journal.clone(), &desk, &registry.worker(9), Tick(1))
+                    .unwrap();
+            Self { guarded, desk, registry, journal, settings, now: Tick(1) }
         }
 
         /// Windows with that gain and a little that goes up and down, until there is a switch.
@@ -315,6 +336,36 @@ mod tests {
             "{entries:?}"
         );
         assert_eq!(world.desk.list()[0].names.policy, "evict.adaptive");
+    }
+
+    #[test]
+    fn what_was_said_and_what_was_taken_back_is_so_after_a_restart_too() {
+        let again = |world: &World| {
+            let mut next = World::new();
+            let settings = world.settings.clone();
+            let names = world.guarded.names.clone();
+            let cells = next.registry.worker(9);
+            next.guarded =
+                Guarded::new(settings, names, next.journal.clone(), &world.desk, &cells, next.now).unwrap();
+            next
+        };
+        let mut world = World::new();
+        world.until_switch(0.05);
+        assert_eq!(again(&world).guarded.stage(), Stage::Shadow, "what was won is to be won again");
+        world.desk.order("evict.adaptive", Mode::On);
+        world.now = world.now + SECOND;
+        world.guarded.tick(world.now);
+        assert_eq!(again(&world).guarded.stage(), Stage::On);
+        assert!(matches!(world.until_switch(-0.1), Stage::Paused { .. }));
+        let next = again(&world);
+        let Stage::Paused { until } = next.guarded.stage() else { panic!("{:?}", next.guarded.stage()) };
+        assert!((595..=601).contains(&until.since(next.now).as_secs()), "{until:?}");
+        let entries = next.journal.page(&Query::default()).entries;
+        assert!(entries[0].decision.because.contains("so it was before the restart"), "{entries:?}");
+        // The configuration ends one, and that is nobody's word.
+        let mut ended = again(&world);
+        ended.guarded.end(ended.now);
+        assert!(matches!(again(&world).guarded.stage(), Stage::Paused { .. }));
     }
 
     #[test]

@@ -47,6 +47,7 @@ mod exchange;
 mod fallback;
 mod greet;
 pub mod guard_desk;
+mod guard_memory;
 pub mod guarded;
 mod head_fields;
 mod http1;

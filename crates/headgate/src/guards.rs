@@ -6,9 +6,11 @@ use crate::say::{Failure, say};
 use headgate_gateway::guard_desk::Standing;
 use headgate_gateway::worker::Shared;
 use headgate_model::decision::Figure;
+use headgate_observe::log::{self, Level};
 use headgate_policy::guard::{Mode, Stage};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,6 +51,24 @@ enum PlainMode {
     Off,
     Shadow,
     On,
+}
+
+/// Keeps where the guards stand, as far as it outlives them, where the configuration in force says; to be called before
+/// there are guards, and after each reload. What cannot be read is told in the log, and the guards begin anew.
+pub(crate) fn keep(shared: &Shared) {
+    let config = &shared.snapshot().config;
+    let folder = config.state.dir.as_deref().map(Path::new);
+    if let Err(error) = shared.guards.book.keep_in(folder) {
+        let message = "guards.json in [state] dir is not usable, so the guards begin anew; it may be deleted";
+        let folder = config.state.dir.as_deref().unwrap_or_default();
+        log::event(Level::Error, message, &[("dir", &folder), ("error", &error)]);
+    }
+}
+
+/// Keeps nothing any more: from here on that is a successor's affair.
+pub(crate) fn let_go(shared: &Shared) {
+    // No folder, no error.
+    let _ = shared.guards.book.keep_in(None);
 }
 
 /// All guards of a running Headgate, as JSON.

@@ -2,6 +2,7 @@
 //! The only place where the crates are wired together.
 
 use crate::chaos_book::{ChaosBook, Entry, compiled};
+use crate::guards;
 use crate::kept_sockets::{Matched, OpenSockets, match_up};
 use crate::open_files;
 use headgate_gateway::accept::accept;
@@ -99,6 +100,7 @@ impl Server {
         headgate_gateway::peers::follow(&shared);
         chaos.journal = shared.journal.clone();
         chaos.enter(rules, "start");
+        guards::keep(&shared);
         prefetch::follow(&shared, &config, count, seed(count));
         let mut workers = Vec::with_capacity(count);
         let mut signals = Vec::with_capacity(count);

@@ -226,6 +226,7 @@ impl Running {
             admin.enact(moved);
         }
         journal::keep(&self.shared);
+        guards::keep(&self.shared);
         spare_memory::give_back();
         Ok(())
     }
@@ -329,6 +330,7 @@ pub(crate) fn run(
         let drain = running.shared.snapshot().config.drain.0;
         let fields: log::Fields<'_> = &[("why", &why), ("at_most_s", &drain.as_secs_f64())];
         log::event(Level::Info, "stopping; open requests are being finished", fields);
+        guards::let_go(&running.shared);
         // Without a successor the admin listener stays while open requests are finished, to say that this is what happens.
         if why != SUCCEEDED {
             running.with_server(|server| server.remove_socket_files());

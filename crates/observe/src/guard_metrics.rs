@@ -9,8 +9,8 @@ use crate::registry::WorkerMetrics;
 /// The values of `stage`, in the order of [`GuardStage`].
 const STAGES: [&str; 6] = ["off", "shadow", "share", "on", "paused", "stopped"];
 /// The values of `cause`, in the order of [`SwitchCause`].
-const CAUSES: &[&str; 7] =
-    &["better", "worse", "rail", "not_better", "pause_over", "operator", "false_alarm"];
+const CAUSES: &[&str; 8] =
+    &["better", "worse", "rail", "not_better", "pause_over", "operator", "false_alarm", "restart"];
 
 /// The values of `result`: what tests of equals ended with.
 const EQUALS: &[&str; 3] = &["attempt", "worse", "better"];
@@ -38,6 +38,7 @@ pub enum SwitchCause {
     PauseOver,
     Operator,
     FalseAlarm,
+    Restart,
 }
 
 /// What is shown of one guard.

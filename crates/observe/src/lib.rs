@@ -11,6 +11,7 @@ pub mod cache_metrics;
 pub mod chaos_metrics;
 pub mod counter;
 pub mod exposition;
+pub mod guard_book;
 pub mod guard_metrics;
 pub mod histogram;
 pub mod journal;

@@ -83,7 +83,14 @@ impl Learner {
         let cells = shared.registry.worker(CELLS_ID);
         Ok(Self {
             desk: Desk::new(settings),
-            guarded: Guarded::new(guard, names, shared.journal.clone(), &shared.guards, &cells)?,
+            guarded: Guarded::new(
+                guard,
+                names,
+                shared.journal.clone(),
+                &shared.guards,
+                &cells,
+                shared.now(),
+            )?,
             metrics: PrefetchMetrics::new(&cells),
             sent: Vec::new(),
             last: None,

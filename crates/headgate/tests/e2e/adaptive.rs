@@ -1,7 +1,7 @@
 //! Adaptive eviction under its guard, as an operator meets it: let in by evidence, told by `headgate why`, shown in
 //! metrics, and what more memory would buy.
 
-use crate::support::{Headgate, PATIENCE, Port, Service, Wire, one_service, output, response};
+use crate::support::{Headgate, PATIENCE, Port, Service, Wire, one_service, output, response, scratch};
 use headgate_model::dice::Dice;
 use rustix::process::Signal;
 use std::fs;
@@ -116,4 +116,54 @@ fn an_operator_sees_where_it_stands_and_has_the_last_word() {
     assert!(said(&["why", "evict", "--admin", &place]).contains("an operator said so"));
     assert!(guard(&["prefetch", "on"]).contains("there are: evict.adaptive"));
     assert!(guard(&["evict.adaptive", "full"]).contains("a share like 20%"));
+}
+
+#[test]
+fn an_operators_word_outlives_the_process_and_a_damaged_file_stops_nothing() {
+    let (service, admin, folder) = (service(), Port::reserve(), scratch());
+    let (place, dir) = (admin.address.to_string(), folder.file("state"));
+    let config = |share: u32| {
+        let config = one_service("", "", &[service.address]);
+        let guard = format!("guard = {{ window = \"20ms\", share_percent = {share} }}");
+        format!(
+            "admin = {{ bind = \"{place}\" }}\nstate = {{ dir = {dir:?} }}\n{config}cache = true\n\
+             [cache]\nmemory = \"2MiB\"\neviction = \"adaptive\"\n{guard}\n"
+        )
+    };
+    let wait_for = |text: &str| {
+        let started = Instant::now();
+        while !said(&["guard", "--admin", &place]).contains(text) {
+            assert!(started.elapsed() < PATIENCE, "{}", said(&["guard", "--admin", &place]));
+        }
+    };
+    let kill = |mut gateway: Headgate| {
+        gateway.signal(Signal::KILL);
+        gateway.wait();
+    };
+    let file = dir.join("guards.json");
+    let first = Headgate::start(&config(10));
+    said(&["guard", "--admin", &place, "evict.adaptive", "off"]);
+    wait_for("evict.adaptive (cache): off");
+    // It is shown a moment before it is written.
+    let started = Instant::now();
+    while !file.exists() {
+        assert!(started.elapsed() < PATIENCE);
+    }
+    kill(first);
+    let second = Headgate::start(&config(10));
+    wait_for("evict.adaptive (cache): off");
+    let why = said(&["why", "evict", "--admin", &place]);
+    assert!(why.contains("shadow -> off: so it was before the restart"), "{why}");
+    kill(second);
+    fs::write(&file, "{\"version\": 1, \"guards\"").unwrap();
+    let mut third = Headgate::start(&config(10));
+    wait_for("evict.adaptive (cache): shadow");
+    said(&["guard", "--admin", &place, "evict.adaptive", "on"]);
+    wait_for("evict.adaptive (cache): on");
+    third.signal(Signal::TERM);
+    let log = third.wait().1;
+    assert!(log.contains("guards.json in [state] dir is not usable, so the guards begin anew"), "{log}");
+    // Other settings are another guard.
+    let _fourth = Headgate::start(&config(20));
+    wait_for("evict.adaptive (cache): shadow");
 }

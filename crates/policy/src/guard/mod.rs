@@ -5,6 +5,7 @@
 //! [`Guard::observe`] (each unit had one policy), call [`Guard::tick`] now and then, and journal each [`Switch`].
 
 mod comparison;
+mod memory;
 mod reading;
 mod settings;
 mod split;
@@ -13,6 +14,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 
+pub use memory::{Hold, Memory};
 pub use settings::{Better, Metric, Rail, Settings, SettingsError};
 pub use split::{Arm, Assigned, Mode, Split};
 pub use switch::{Cause, Stage, Switch};
@@ -77,6 +79,8 @@ pub struct Guard {
     /// Windows at which the present horizon ends; horizons without gain in a row.
     horizon_ends: u32,
     without_gain: u32,
+    /// What an operator said last.
+    word: Option<Mode>,
     counts: Counts,
     false_alarms: FalseAlarms,
 }
@@ -99,6 +103,7 @@ impl Guard {
             relapses: 0,
             horizon_ends: settings.horizon,
             without_gain: 0,
+            word: None,
             counts: Counts::default(),
             false_alarms: FalseAlarms::default(),
             settings,
@@ -210,6 +215,7 @@ impl Guard {
         let settings = Settings { start, most: mode, ..self.settings.clone() };
         settings.check()?;
         self.settings = settings;
+        self.word = Some(mode);
         (self.pauses, self.relapses) = (0, 0);
         Ok(self.enter(stage(mode), Cause::Operator, now))
     }

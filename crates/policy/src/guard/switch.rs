@@ -57,6 +57,8 @@ pub enum Cause {
     NotBetter,
     PauseOver,
     Operator,
+    /// It goes on where it stood before the process began.
+    Restart,
     /// In an A/A test both arms are equal, and yet one seemed better or worse.
     FalseAlarm,
 }
@@ -70,6 +72,7 @@ impl Display for Cause {
             Self::NotBetter => to.write_str("no better than the baseline within the horizon"),
             Self::PauseOver => to.write_str("the pause is over: it may prove itself again"),
             Self::Operator => to.write_str("an operator said so"),
+            Self::Restart => to.write_str("so it was before the restart"),
             Self::FalseAlarm => to.write_str("a false alarm: both arms are the baseline"),
         }
     }

@@ -225,3 +225,82 @@ fn settings_that_make_no_sense_are_named() {
     settings.rails = vec![rail];
     assert!(Guard::new(settings).is_err());
 }
+
+/// What a successor makes of what `world` leaves, at the same time.
+fn succeed(world: &World) -> (World, Option<Switch>) {
+    let mut next = World::new(settings());
+    next.now = world.now;
+    let switch = next.guard.resume(&world.guard.memory(), next.now).unwrap();
+    (next, switch)
+}
+
+#[test]
+fn a_restart_keeps_an_operators_word() {
+    for (mode, stage) in [
+        (Mode::Off, Stage::Off),
+        (Mode::Shadow, Stage::Shadow),
+        (Mode::Share(0.3), Stage::Share(0.3)),
+        (Mode::On, Stage::On),
+    ] {
+        let mut world = World::new(settings());
+        world.guard.set(mode, world.now).unwrap();
+        let (mut next, switch) = succeed(&world);
+        assert_eq!(next.guard.stage(), stage);
+        assert_eq!(
+            switch.map(|switch| (switch.from, switch.to, switch.cause)),
+            (stage != Stage::Shadow).then_some((Stage::Shadow, stage, Cause::Restart))
+        );
+        let further = next.pairs(0.6, 0.4, 2_000).map(|switch| switch.to);
+        assert_eq!(further, None, "{mode:?}: no further than that on evidence alone");
+    }
+}
+
+#[test]
+fn a_restart_keeps_a_fall_back_and_what_it_costs() {
+    let mut world = World::new(settings());
+    world.guard.set(Mode::On, world.now).unwrap();
+    let Some(Switch { to: Stage::Paused { until }, .. }) = world.pairs(0.3, 0.5, 2_000) else { panic!() };
+    let (mut next, switch) = succeed(&world);
+    assert_eq!(switch.unwrap().to, Stage::Paused { until });
+    let over = next.wait();
+    assert_eq!((over.cause, over.at), (Cause::PauseOver, until), "no sooner, and no later");
+    assert_eq!(over.relapses, 1);
+    let (after, switch) = succeed(&next);
+    assert_eq!((after.guard.stage(), switch), (Stage::Shadow, None), "it is not forced again");
+    // The next pause is longer, as if there had been no restart.
+    next.guard.set(Mode::On, next.now).unwrap();
+    assert_eq!(next.guard.memory().pauses, 0, "the operator forgives");
+}
+
+#[test]
+fn a_restart_brings_nothing_back_that_was_stopped_and_keeps_nothing_won() {
+    let mut world = World::new(Settings { relapses: 0, ..settings() });
+    world.guard.set(Mode::On, world.now).unwrap();
+    assert_eq!(world.pairs(0.3, 0.5, 2_000).unwrap().to, Stage::Stopped);
+    let (next, switch) = succeed(&world);
+    assert_eq!((next.guard.stage(), switch.unwrap().cause), (Stage::Stopped, Cause::Restart));
+    let mut good = World::new(settings());
+    good.pairs(0.6, 0.4, 2_000).unwrap();
+    good.pairs(0.6, 0.4, 2_000).unwrap();
+    assert_eq!(good.guard.stage(), Stage::On);
+    let (next, switch) = succeed(&good);
+    assert_eq!((next.guard.stage(), switch, good.guard.memory()), (Stage::Shadow, None, Memory::default()));
+}
+
+#[test]
+fn nothing_that_memory_can_hold_harms_a_guard() {
+    let far = Tick(u64::MAX);
+    for hold in [Hold::None, Hold::Stopped, Hold::Paused { until: far }, Hold::Paused { until: Tick(0) }] {
+        let mut world = World::new(settings());
+        let memory = Memory { word: Some(Mode::On), pauses: u32::MAX, relapses: u32::MAX, hold };
+        world.guard.resume(&memory, world.now).unwrap();
+        if let Stage::Paused { until } = world.guard.stage() {
+            assert!(until <= world.now + settings().longest_pause);
+            world.now = until;
+            world.tick();
+        }
+        world.pairs(0.3, 0.5, 2_000);
+        let wrong = Memory { word: Some(Mode::Share(f64::NAN)), ..memory };
+        assert!(World::new(settings()).guard.resume(&wrong, Tick(1)).is_err());
+    }
+}
