@@ -45,6 +45,21 @@ pub struct StoredAs {
     pub selecting: Box<[u8]>,
 }
 
+/// An interim response (1xx) to the request of a fill.
+#[derive(Debug)]
+pub struct Interim {
+    pub status: u16,
+    /// Lines `name: value CRLF`.
+    pub lines: Box<[u8]>,
+}
+
+/// What a reader learns before there is content.
+#[derive(Clone, Debug)]
+pub enum Word {
+    Interim(Arc<Interim>),
+    Outcome(Outcome),
+}
+
 /// What became of a fill.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -89,6 +104,8 @@ pub struct Fill {
 #[derive(Debug, Default)]
 struct State {
     sent_to: Option<SentTo>,
+    /// As many as an attempt lets through.
+    interims: Vec<Arc<Interim>>,
     outcome: Option<Outcome>,
     pieces: VecDeque<Bytes>,
     /// Pieces that were let go, before the first of `pieces`.
@@ -186,7 +203,7 @@ impl Fill {
         });
         state.readers[place] = Some(Place::default());
         drop(state);
-        Some(Reader { fill: Arc::clone(self), place })
+        Some(Reader { fill: Arc::clone(self), place, interims_seen: 0 })
     }
 }
 
@@ -195,6 +212,7 @@ impl Fill {
 pub struct Reader {
     fill: Arc<Fill>,
     place: usize,
+    interims_seen: usize,
 }
 
 impl Reader {
@@ -206,6 +224,16 @@ impl Reader {
         }
         state.wait(self.place, cx);
         Poll::Pending
+    }
+
+    /// As [`Self::poll_outcome`], with the interim responses before it.
+    pub fn poll_word(&mut self, cx: &mut Context<'_>) -> Poll<Word> {
+        let next = self.fill.state().interims.get(self.interims_seen).map(Arc::clone);
+        if let Some(interim) = next {
+            self.interims_seen += 1;
+            return Poll::Ready(Word::Interim(interim));
+        }
+        self.poll_outcome(cx).map(Word::Outcome)
     }
 
     /// None where nobody was asked.
@@ -279,6 +307,15 @@ impl Writer {
     #[must_use]
     pub fn fill(&self) -> &Arc<Fill> {
         &self.fill
+    }
+
+    /// An interim response has come, for whoever reads already.
+    pub fn interim(&self, interim: Interim) {
+        let mut state = self.fill.state();
+        if state.readers.iter().flatten().next().is_some() {
+            state.interims.push(Arc::new(interim));
+            state.wake_readers();
+        }
     }
 
     /// Says what becomes of the response. Of one that is not stored, content is let go once it was read.

@@ -191,10 +191,8 @@ async fn talk(
             101 => return switch_protocols(attempt, &head, client, record, outline.upgrade.is_some()).await,
             100..=199 if interims == MOST_INTERIM => return Err(too_many_interims()),
             100..=199 => {
-                // A timer of its own: the upload's may have run out long ago. Half a head is a commitment.
-                let timer = x.worker.deadlines.deadline();
-                timer.set_at(timer.at(pause).min(until));
-                client.interim(&head, &timer).await.map_err(Failure::committed)?;
+                // Half a head is a commitment.
+                pass_interim(attempt, &head, client).await.map_err(Failure::committed)?;
             }
             _ => break head,
         }
@@ -252,6 +250,20 @@ fn is_at_boundary(source: &Source<'_>, head: &ResponseHead) -> bool {
 fn promised(head: &ResponseHead) -> Promise {
     let line = &head.line;
     Promise { status: line.status, body: line.body, declared_length: line.declared_length }
+}
+
+async fn pass_interim(
+    attempt: &Attempt<'_, '_>,
+    head: &ResponseHead,
+    client: &mut Downstream<'_>,
+) -> Result<(), Fault> {
+    let Attempt { x, route, until, .. } = *attempt;
+    // A timer of its own: the upload's may have run out long ago.
+    let timer = x.worker.deadlines.deadline();
+    timer.set_at(timer.at(x.pause).min(until));
+    let mut out = client.start(head.line.status, head.part(head.line.reason));
+    transform::interim_fields(route, head, &mut out);
+    client.interim(head.line.status, out, &timer).await
 }
 
 #[cold]

@@ -116,6 +116,8 @@ pub(crate) async fn fault(
 /// The usual phrase of a status that Headgate itself answers with, or from its cache.
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
+        102 => "Processing",
+        103 => "Early Hints",
         200 => "OK",
         201 => "Created",
         202 => "Accepted",

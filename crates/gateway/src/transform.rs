@@ -208,11 +208,23 @@ pub(crate) fn response_fields(
     write_edits(&route.response, out);
 }
 
+/// Writes the fields of an interim response: what the route takes from responses must not come before them either.
+#[cold]
+pub(crate) fn interim_fields(route: &Route, head: &ResponseHead, out: &mut HeadOut) {
+    let drops = Drops {
+        known: KnownSet::HOP_BY_HOP,
+        names: &route.response.remove,
+        named_by_connection: head.line.connection_names_fields,
+    };
+    copy_kept(head, &drops, out);
+}
+
 /// Writes the fields of a response for the cache: what the route adds for clients is added to each answer.
 #[cold]
 pub(crate) fn stored_fields(x: &Exchange<'_>, route: &Route, head: &ResponseHead, out: &mut HeadOut) {
     let drops = Drops {
-        known: KnownSet::HOP_BY_HOP,
+        // Trailers end here.
+        known: KnownSet::HOP_BY_HOP.with(Known::Trailer),
         names: &route.response.remove,
         named_by_connection: head.line.connection_names_fields,
     };

@@ -1,6 +1,6 @@
 //! Decides how a request is answered: from the store, by a fetch of its own or of another, or past the cache.
 
-use super::deliver::{Told, deliver_object, deliver_stream};
+use super::deliver::{Told, deliver_interim, deliver_object, deliver_stream};
 use super::fetch::Fetch;
 use crate::cache_key::key;
 use crate::cache_rules::{Cache, CacheRules, Tag};
@@ -11,7 +11,7 @@ use crate::presence::Presence;
 use crate::record::Record;
 use crate::snapshot::Route;
 use bytes::Bytes;
-use headgate_cache::fill::{Outcome, Reader, SentTo};
+use headgate_cache::fill::{Outcome, Reader, SentTo, Word};
 use headgate_cache::fills::{Part, begin};
 use headgate_cache::object::Object;
 use headgate_cache::rules::{Asked, Block, Forwarded, Use, Why, first, if_range_holds, matches};
@@ -232,11 +232,16 @@ async fn lead(
     let mut watched = Presence::new(client.socket(), look.x.timers.upload);
     watched.begin();
     // The fetch has its own deadlines and ends by them.
-    let outcome = poll_fn(|cx| match reader.poll_outcome(cx) {
-        Poll::Pending => watched.poll_gone(cx).map(Err),
-        Poll::Ready(outcome) => Poll::Ready(Ok(outcome)),
-    })
-    .await?;
+    let outcome = loop {
+        let word = poll_fn(|cx| match reader.poll_word(cx) {
+            Poll::Pending => watched.poll_gone(cx).map(Err),
+            Poll::Ready(word) => Poll::Ready(Ok(word)),
+        });
+        match word.await? {
+            Word::Interim(interim) => deliver_interim(look, &interim, client).await?,
+            Word::Outcome(outcome) => break outcome,
+        }
+    };
     credit(look.x, &reader, record);
     match outcome {
         Outcome::Failed(fault) => Err(fault.into()),

@@ -6,7 +6,7 @@ use crate::exchange::{Failure, Finish};
 use crate::presence::Presence;
 use crate::record::Record;
 use crate::respond::reason;
-use headgate_cache::fill::{FillHead, Reader};
+use headgate_cache::fill::{FillHead, Interim, Reader};
 use headgate_cache::object::{Content, Object};
 use headgate_cache::rules::{
     Block, ByteRange, CacheStatus, Fields, Forwarded, Multipart, MultipartPiece, in_not_modified, in_part,
@@ -30,6 +30,19 @@ pub(super) struct Told {
     pub tier: Option<&'static str>,
     /// It was fetched before anybody asked.
     pub ahead: bool,
+}
+
+/// Passes on what the service says before its answer.
+pub(super) async fn deliver_interim(
+    look: &Lookup<'_, '_>,
+    interim: &Interim,
+    client: &mut Downstream<'_>,
+) -> Result<(), Failure> {
+    let mut head = client.start(interim.status, reason(interim.status).as_bytes());
+    write_lines(&interim.lines, &mut head);
+    let timer = look.x.timers.download;
+    timer.set(look.x.pause);
+    client.interim(interim.status, head, timer).await.map_err(Failure::committed)
 }
 
 /// Answers with a stored response.

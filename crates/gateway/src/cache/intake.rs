@@ -6,7 +6,7 @@ use crate::cache_rules::{Cache, ONE_PIECE};
 use crate::draft::AskedFor;
 use crate::head_fields::HeadFields;
 use crate::snapshot::Route;
-use headgate_cache::fill::{FillHead, Outcome, StoredAs, Writer};
+use headgate_cache::fill::{FillHead, Interim, Outcome, StoredAs, Writer};
 use headgate_cache::object::{Content, Draft, Object, Part};
 use headgate_cache::rules::{
     self, Asked, Block, Failure, Fields, Freshness, may_keep, write_stored, write_updated,
@@ -222,6 +222,10 @@ fn with_fields_for_one(sent: &[u8], stored: &[u8]) -> Option<Box<[u8]>> {
 }
 
 impl Receiver for Intake<'_> {
+    fn interim(&self, status: u16, fields: &[u8]) {
+        self.inner.borrow().writer.interim(Interim { status, lines: fields.into() });
+    }
+
     fn inspect(&self, head: &ResponseHead) {
         let mut verdict = self.judge(head);
         let inner = &mut *self.inner.borrow_mut();

@@ -8,6 +8,7 @@ mod adaptive;
 mod balancing;
 mod bodies;
 mod cache;
+mod cache_beside;
 mod chaos;
 mod clocks;
 mod command;

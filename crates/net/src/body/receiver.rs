@@ -11,6 +11,9 @@ use std::task::{Context, Poll};
 
 /// Takes one response. All calls come from one task, in the order of the methods.
 pub trait Receiver {
+    /// An interim response (1xx): `fields` are lines as in [`Self::begin`].
+    fn interim(&self, status: u16, fields: &[u8]);
+
     /// The head of an endpoint's final response, as it came. Not called for answers that Headgate gives itself.
     fn inspect(&self, head: &ResponseHead);
 

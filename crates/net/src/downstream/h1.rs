@@ -82,25 +82,14 @@ impl<'c> H1Responder<'c> {
         }
     }
 
-    pub(super) async fn interim(&mut self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
+    pub(super) async fn interim(&self, out: Lent<Vec<u8>>, deadline: &Deadline) -> Result<(), Fault> {
         if self.version == Version::Http10 {
             return Ok(()); // RFC 9110 section 15.2: never to an HTTP/1.0 client.
         }
-        self.write_bodiless(head, &[], deadline).await
+        self.write_bodiless(out, deadline).await
     }
 
-    pub(super) async fn switch(&mut self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
-        let protocol = head.value(Known::Upgrade).unwrap_or_default();
-        self.write_bodiless(head, &[(b"connection", b"upgrade"), (b"upgrade", protocol)], deadline).await
-    }
-
-    /// Writes a head that nothing follows.
-    async fn write_bodiless(
-        &self,
-        head: &ResponseHead,
-        further: &[(&[u8], &[u8])],
-        deadline: &Deadline,
-    ) -> Result<(), Fault> {
+    pub(super) async fn switch(&self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
         let mut out = self.buffers.out();
         write_status_line(&mut out, head.line.status, head.part(head.line.reason));
         let drops = Drops {
@@ -109,9 +98,13 @@ impl<'c> H1Responder<'c> {
             named_by_connection: head.line.connection_names_fields,
         };
         copy_kept(head, &drops, &mut *out);
-        for (name, value) in further {
-            out.field(name, value);
-        }
+        out.field(b"connection", b"upgrade");
+        out.field(b"upgrade", head.value(Known::Upgrade).unwrap_or_default());
+        self.write_bodiless(out, deadline).await
+    }
+
+    /// Writes a head that nothing follows.
+    async fn write_bodiless(&self, mut out: Lent<Vec<u8>>, deadline: &Deadline) -> Result<(), Fault> {
         out.extend_from_slice(b"\r\n");
         self.stream.write(&out, &[], deadline).await.map_err(|fault| Side::Client.write_fault(&fault))
     }

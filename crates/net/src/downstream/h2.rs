@@ -2,9 +2,9 @@
 
 use super::Promise;
 use crate::body::{H2Sink, SendHalf, Side, Sink};
-use crate::fields::{Drops, FieldMap, KnownSet, copy_kept};
+use crate::fields::FieldMap;
 use crate::h2_head;
-use crate::head::{Body, ResponseHead};
+use crate::head::Body;
 use crate::stream::IoFault;
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -55,15 +55,8 @@ impl<'c> H2Responder<'c> {
         Ok(Sink::H2(H2Sink::new(&self.stream.half, Side::Client, ended)))
     }
 
-    pub(super) fn interim(&mut self, head: &ResponseHead) -> Result<(), Fault> {
-        let mut fields = FieldMap::default();
-        let drops = Drops {
-            known: KnownSet::HOP_BY_HOP,
-            names: &[],
-            named_by_connection: head.line.connection_names_fields,
-        };
-        copy_kept(head, &drops, &mut fields);
-        let response = h2_head::response(head.line.status, None, fields)?;
+    pub(super) fn interim(&self, status: u16, fields: FieldMap) -> Result<(), Fault> {
+        let response = h2_head::response(status, None, fields)?;
         self.stream.respond.borrow_mut().send_informational(response).map_err(|_| gone())
     }
 }

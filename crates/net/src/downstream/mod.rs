@@ -79,15 +79,19 @@ impl<'c> Downstream<'c> {
         }
     }
 
-    /// Passes an interim response (1xx) on.
+    /// Passes an interim response (1xx) on, whose head [`Self::start`] has begun.
     ///
     /// # Errors
     /// When the client is gone or takes nothing until `deadline`.
-    pub async fn interim(&mut self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
-        match self {
-            Self::H1(client) => client.interim(head, deadline).await,
-            Self::H2(client) => client.interim(head),
-            Self::Receiver { .. } => Ok(()),
+    pub async fn interim(&mut self, status: u16, head: HeadOut, deadline: &Deadline) -> Result<(), Fault> {
+        match (self, head) {
+            (Self::H1(client), HeadOut::H1(out)) => client.interim(out, deadline).await,
+            (Self::H2(client), HeadOut::H2(fields)) => client.interim(status, *fields),
+            (Self::Receiver { receiver, .. }, HeadOut::H1(fields)) => {
+                receiver.interim(status, &fields);
+                Ok(())
+            }
+            _ => unreachable!("`start` of the same client made the head"),
         }
     }
 

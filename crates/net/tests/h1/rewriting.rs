@@ -224,7 +224,14 @@ fn interim_responses_and_switches_carry_no_framing() {
             if switches {
                 client.switch(&head, &wire.deadline).await.unwrap();
             } else {
-                client.interim(&head, &wire.deadline).await.unwrap();
+                let mut out = client.start(head.line.status, head.part(head.line.reason));
+                let drops = Drops {
+                    known: KnownSet::HOP_BY_HOP,
+                    names: &[],
+                    named_by_connection: head.line.connection_names_fields,
+                };
+                copy_kept(&head, &drops, &mut out);
+                client.interim(head.line.status, out, &wire.deadline).await.unwrap();
             }
         });
         let written = wire.written();
@@ -241,9 +248,6 @@ fn interim_responses_and_switches_carry_no_framing() {
 
 #[test]
 fn an_http_1_0_client_gets_no_interim_response() {
-    let bytes = b"HTTP/1.1 100 Continue\r\n\r\n";
-    let mut head: ResponseHead = filled(bytes);
-    parse::response(&mut head, false, &LIMITS).unwrap();
     let wire = Wire::receiving(b"", Pieces::Whole);
     let mut client = Downstream::H1(H1Responder {
         stream: &wire.stream,
@@ -252,6 +256,7 @@ fn an_http_1_0_client_gets_no_interim_response() {
         to_head: false,
         keep_alive: true,
     });
-    run(async { client.interim(&head, &wire.deadline).await.unwrap() });
+    let out = client.start(100, b"Continue");
+    run(async { client.interim(100, out, &wire.deadline).await.unwrap() });
     assert!(wire.written().is_empty());
 }
