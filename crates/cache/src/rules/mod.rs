@@ -33,7 +33,5 @@ pub use range::{
 pub use request::Asked;
 pub use settings::{SetCookie, Settings};
 pub use store::{Exchange, Reason, Storing, may_keep, may_store};
-pub use stored::{
-    HeadEffect, Validators, head_effect, is_stored_block, not_modified_is_of, write_stored, write_updated,
-};
+pub use stored::{HeadEffect, Validators, head_effect, is_stored_block, write_stored, write_updated};
 pub use vary::{Vary, matches, vary, write_selecting};

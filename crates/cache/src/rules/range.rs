@@ -1,7 +1,7 @@
 //! Byte ranges of stored responses (RFC 9110 section 14): what a request asks for, what of it there is, and how
 //! the answer is framed.
 
-use super::fields::{Fields, Members, first};
+use super::fields::{Fields, Members, lines};
 use std::fmt;
 use std::io::Write;
 
@@ -198,9 +198,16 @@ pub struct ContentRange {
 }
 
 impl ContentRange {
-    /// Of the 206 with these fields; None when it has none in bytes, or one that cannot be. A multipart has none.
+    /// Of the 206 with these fields; None when it has none in bytes, more than one, or one that cannot be. A multipart
+    /// has none, whatever its fields say.
     pub fn of(response: &impl Fields) -> Option<Self> {
-        Self::parse(first(response, b"content-range")?)
+        const MULTIPART: &[u8] = b"multipart/byteranges";
+        let is_multipart = |content_type: &[u8]| {
+            content_type.get(..MULTIPART.len()).is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART))
+        };
+        let mut values = lines(response, b"content-range");
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        if lines(response, b"content-type").any(is_multipart) { None } else { Self::parse(value) }
     }
 
     /// `bytes 0-4/10` or `bytes 0-4/*`
@@ -415,7 +422,17 @@ mod tests {
         ] {
             assert_eq!(ContentRange::parse(value.as_bytes()), None, "{value}");
         }
-        assert_eq!(ContentRange::of(&head("Content-Type: multipart/byteranges; boundary=x")), None);
+        for bad in [
+            "Content-Type: multipart/byteranges; boundary=x",
+            "Content-Type: Multipart/Byteranges; boundary=x\nContent-Range: bytes 4-9/10",
+            "Content-Range: bytes 4-9/10\nContent-Range: bytes 0-5/10",
+        ] {
+            assert_eq!(ContentRange::of(&head(bad)), None, "{bad}");
+        }
+        assert_eq!(
+            ContentRange::of(&head("Content-Type: text/plain\nContent-Range: bytes 4-9/10")),
+            Some(part)
+        );
     }
 
     #[test]

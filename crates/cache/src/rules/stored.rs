@@ -1,7 +1,6 @@
 //! The fields of a response that are stored with it (RFC 9111 section 3.1), and how a later response about the same
 //! content changes them (sections 3.2, 4.3.4 and 4.3.5).
 
-use super::condition::{is_strong, strongly_equal, weakly_equal};
 use super::date;
 use super::directives::ResponseDirectives;
 use super::fields::{Fields, first, is_token, lines, members, write_field};
@@ -111,22 +110,6 @@ impl<'a> Validators<'a> {
     }
 }
 
-/// Whether a 304 speaks of the stored response (RFC 9111 section 4.3.4). `asked_by_it`: the request that it answers
-/// had this response's validators and no others; then it does, whatever tag it shows.
-#[must_use]
-pub fn not_modified_is_of(stored: &impl Fields, not_modified: &impl Fields, asked_by_it: bool) -> bool {
-    if asked_by_it {
-        return true;
-    }
-    let (own, its) = (Validators::of(stored), Validators::of(not_modified));
-    match its.etag {
-        Some(tag) if is_strong(tag) => own.etag.is_some_and(|own| strongly_equal(own, tag)),
-        Some(tag) => own.etag.is_some_and(|own| weakly_equal(own, tag)),
-        // Without any validator it can only be of one that has none either.
-        None => its.last_modified == own.last_modified && (its.last_modified.is_some() || own.is_empty()),
-    }
-}
-
 /// What the answer to a HEAD does to a stored response of the same target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadEffect {
@@ -215,18 +198,6 @@ mod tests {
         let stored = "Content-Length: 5\nContent-Encoding: gzip\nETag: \"a\"\nContent-MD5: x";
         let newer = "Content-Length: 10\nContent-Encoding: br\nETag: \"b\"\nContent-MD5: y\nContent-Range: z";
         assert_eq!(updated(stored, newer), format!("{};", stored.replace('\n', ";")));
-    }
-
-    #[test]
-    fn which_304_speaks_of_which_response() {
-        let of = |stored: &str, newer: &str| not_modified_is_of(&head(stored), &head(newer), false);
-        assert!(
-            of("ETag: \"a\"", "ETag: \"a\"") && !of("ETag: \"a\"", "ETag: \"b\"") && !of("", "ETag: \"b\"")
-        );
-        assert!(of("ETag: W/\"a\"", "ETag: W/\"a\"") && !of("ETag: W/\"a\"", "ETag: \"a\""));
-        assert!(of("Last-Modified: x", "Last-Modified: x") && !of("Last-Modified: x", "Last-Modified: y"));
-        assert!(of("", "") && !of("ETag: \"a\"", "") && !of("Last-Modified: x", ""));
-        assert!(not_modified_is_of(&head("ETag: \"a\""), &head("ETag: \"b\""), true));
     }
 
     #[test]
