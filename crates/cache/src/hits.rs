@@ -32,7 +32,7 @@ impl HitLog {
     }
 
     /// Hits dropped since the last call.
-    pub fn take_dropped(&mut self) -> u64 {
+    pub(crate) fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)
     }
 }

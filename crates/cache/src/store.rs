@@ -31,6 +31,7 @@ pub struct Store {
     pub(crate) purges: Purges,
     pub(crate) evicted: AtomicU64,
     refused: AtomicU64,
+    unheard: AtomicU64,
 }
 
 /// What the memory tier holds, for metrics.
@@ -42,6 +43,8 @@ pub struct Fill {
     pub evicted: u64,
     /// Objects that were not taken: purged on their way, too large, or not wanted by the policy.
     pub refused: u64,
+    /// Hits that the policy did not hear of, because its lock was not free for too long.
+    pub unheard: u64,
 }
 
 impl Store {
@@ -59,6 +62,7 @@ impl Store {
             purges: Purges::default(),
             evicted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            unheard: AtomicU64::new(0),
         }
     }
 
@@ -87,6 +91,7 @@ impl Store {
         if log.note(shard, self.shards.len(), object.id)
             && let Ok(mut ledger) = self.shards[shard].try_lock()
         {
+            self.unheard.fetch_add(log.take_dropped(), Ordering::Relaxed);
             for id in log.waiting[shard].drain(..) {
                 self.hit(&mut ledger, id);
             }
@@ -255,6 +260,7 @@ impl Store {
         let mut fill = Fill {
             evicted: self.evicted.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
+            unheard: self.unheard.load(Ordering::Relaxed),
             ..Fill::default()
         };
         for shard in &self.shards {
@@ -405,6 +411,24 @@ mod tests {
             store.purge_key(&key(number), false);
         }
         assert!(store.insert(&key(0), old).is_err());
+    }
+
+    #[test]
+    fn hits_that_nobody_could_hear_of_are_counted() {
+        let store = Store::new(Kind::Lru, 1 << 20, 1);
+        let object = store.insert(&key(0), draft(&store, 1, "", &[])).unwrap();
+        let mut log = HitLog::default();
+        let mut hit = |times: u32| (0..times).for_each(|_| store.note_hit(&key(0), &object, &mut log));
+        let ledger = store.shards[0].lock().unwrap();
+        hit(1_500);
+        assert_eq!(store.unheard.load(Ordering::Relaxed), 0, "not known yet");
+        drop(ledger);
+        hit(1_500);
+        assert_eq!(
+            store.fill().unheard,
+            477,
+            "1,024 wait, and the first that finds the lock free is one too many"
+        );
     }
 
     #[test]

@@ -122,6 +122,7 @@ impl State for Running {
             fills: cache.fills.count() as u64,
             evicted: fill.evicted,
             refused: fill.refused,
+            unheard: fill.unheard,
         });
         if let (Some(metrics), Some((disk, late))) = (&self.on_disk, cache.disk_figures()) {
             metrics.set(&DiskFigures {

@@ -207,6 +207,7 @@ pub struct StoreMetrics {
     fills: Arc<Gauge>,
     evicted: Arc<Gauge>,
     refused: Arc<Gauge>,
+    unheard: Arc<Gauge>,
 }
 
 /// The figures of [`StoreMetrics`].
@@ -218,6 +219,7 @@ pub struct StoreFigures {
     pub fills: u64,
     pub evicted: u64,
     pub refused: u64,
+    pub unheard: u64,
 }
 
 impl StoreMetrics {
@@ -235,6 +237,10 @@ impl StoreMetrics {
                 "headgate_cache_refused",
                 "Responses that were not taken since the start: too large, not wanted, or purged on their way.",
             ),
+            unheard: gauge(
+                "headgate_cache_hits_unheard",
+                "Hits that the eviction policy did not hear of since the start, because it was busy.",
+            ),
         }
     }
 
@@ -246,5 +252,6 @@ impl StoreMetrics {
         set(&self.fills, figures.fills);
         set(&self.evicted, figures.evicted);
         set(&self.refused, figures.refused);
+        set(&self.unheard, figures.unheard);
     }
 }
