@@ -3,9 +3,9 @@
 //! request that it was stored for, and has no fields of a connection; ranges lie within the content.
 
 use headgate_cache::rules::{
-    Asked, Block, Exchange, Fields, Ranges, Settings, Target, Vary, answers_itself, date, evaluate, first,
-    further_targets, head_effect, if_range_holds, lines, matches, may_keep, may_store, not_modified_is_of,
-    ranges, vary, write_field, write_selecting, write_stored, write_updated,
+    Asked, Block, ContentRange, Exchange, Fields, Multipart, MultipartPiece, Ranges, Settings, Target, Vary,
+    answers_itself, date, evaluate, first, further_targets, head_effect, if_range_holds, lines, matches,
+    may_keep, may_store, ranges, vary, write_field, write_selecting, write_stored, write_updated,
 };
 
 pub const SEEDS: &[&[u8]] = &[
@@ -50,10 +50,10 @@ pub fn run(data: &[u8]) {
 
     let _ = evaluate(&request, &response, 200, NOW_MS);
     let _ = if_range_holds(&request, &response, NOW_MS);
-    let _ = not_modified_is_of(&response, &newer, false);
     let _ = head_effect(&response, 200, &newer, 200);
     let _ = may_keep(&exchange(&response), &newer, &settings);
     check_ranges(&request);
+    check_part(&request, &response);
     check_dates(&response);
     check_targets(&response);
 }
@@ -127,6 +127,28 @@ fn check_ranges(request: &impl Fields) {
         if let Ranges::Parts(parts) = ranges(value, LENGTH) {
             assert!(parts.as_slice().iter().all(|part| part.first <= part.last && part.last < LENGTH));
             assert!(parts.as_slice().iter().map(|part| part.len()).sum::<u64>() <= LENGTH);
+            let multipart = Multipart::new(parts, Some(value), LENGTH, 7);
+            let len = |piece| match piece {
+                MultipartPiece::Text(text) => text.len() as u64,
+                MultipartPiece::Content(range) => range.len(),
+            };
+            assert_eq!(multipart.pieces().map(len).sum::<u64>(), multipart.len());
+        }
+    }
+}
+
+/// What a part answers lies within it, but for the text that it came for.
+fn check_part(request: &impl Fields, response: &impl Fields) {
+    let Some(part) = ContentRange::of(response) else { return };
+    assert!(part.range.first <= part.range.last);
+    for value in lines(request, b"range") {
+        if let Some(range) = part.answer(b"", value) {
+            assert!(part.range.first <= range.first && range.last <= part.range.last);
+        }
+    }
+    for stored_bytes in [0, 1, part.range.len().saturating_sub(1), u64::MAX] {
+        if let Some(clipped) = part.clipped(stored_bytes) {
+            assert!(clipped.range.len() == stored_bytes && clipped.range.first == part.range.first);
         }
     }
 }

@@ -221,6 +221,8 @@ impl ContentRange {
             digits => Some(number(digits)?),
         };
         let fits = unit.eq_ignore_ascii_case(b"bytes ") && complete.is_none_or(|complete| last < complete);
+        // No content has so many bytes, and nothing that is computed from it can overflow.
+        let fits = fits && last < u64::MAX;
         fits.then_some(Self { range: ByteRange { first, last }, complete })
     }
 
@@ -228,7 +230,7 @@ impl ContentRange {
     /// does not send is not stored. None when there is nothing, or more than was announced.
     #[must_use]
     pub fn clipped(self, stored_bytes: u64) -> Option<Self> {
-        let last = self.range.first + stored_bytes.checked_sub(1)?;
+        let last = self.range.first.checked_add(stored_bytes.checked_sub(1)?)?;
         (last <= self.range.last).then_some(Self { range: ByteRange { last, ..self.range }, ..self })
     }
 
@@ -419,6 +421,8 @@ mod tests {
             "bytes -4/10",
             "items 4-9/10",
             "bytes 4-9",
+            "bytes 0-18446744073709551615/*",
+            "bytes 0-99999999999999999999/*",
         ] {
             assert_eq!(ContentRange::parse(value.as_bytes()), None, "{value}");
         }
@@ -461,5 +465,7 @@ mod tests {
         assert_eq!(part.answer(b"bytes=-5", b"bytes=-1"), None);
         assert_eq!(part.answer(b"bytes=-5", b"bytes=6-"), None);
         assert_eq!((part.clipped(0), part.clipped(6)), (None, None), "nothing, and more than was announced");
+        let far = ContentRange::parse(b"bytes 18446744073709551613-18446744073709551614/*").unwrap();
+        assert_eq!((far.clipped(2), far.clipped(5)), (Some(far), None));
     }
 }
