@@ -4,6 +4,9 @@ use crate::gateway::Gateway;
 use crate::peers::{Response, Upstream, send};
 use headgate_gateway::purge::Purge;
 use headgate_gateway::worker::Outlets;
+use headgate_model::dice::Dice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 const WHOLE: &str = "0123456789";
 
@@ -218,4 +221,127 @@ fn what_is_no_use_in_parts_is_answered_whole() {
     let head = send(gateway.address, "HEAD", "/a", apart);
     assert_eq!((head.status, head.values("content-length"), &*head.body), (200, vec!["1000"], ""));
     assert_eq!(upstream.seen(), 1);
+}
+
+/// The content of a version: letters, so that it is text at every place.
+fn version(number: usize) -> String {
+    let dice = &mut Dice::new(number as u64);
+    (0..2_000).map(|_| char::from(b'a' + dice.below(26) as u8)).collect()
+}
+
+/// Answers with the present version: a part where one range is asked for and `If-Range` allows it.
+fn versioned(present: &Arc<AtomicUsize>) -> Upstream {
+    let present = Arc::clone(present);
+    Upstream::start(move |head| {
+        if head.starts_with("POST") {
+            present.fetch_add(1, SeqCst);
+            return "HTTP/1.1 204 X\r\nconnection: close\r\n\r\n".to_owned();
+        }
+        let number = present.load(SeqCst);
+        let (content, tag) = (version(number), format!("\"{number}\""));
+        let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+        let fields = format!("connection: close\r\ncache-control: max-age=600\r\netag: {tag}\r\n");
+        let whole = || format!("HTTP/1.1 200 X\r\n{fields}content-length: 2000\r\n\r\n{content}");
+        let Some(range) =
+            field("range: bytes=").filter(|_| field("if-range: ").is_none_or(|known| known == tag))
+        else {
+            return whole();
+        };
+        let Some((first, last)) = range.split_once('-').filter(|_| !range.contains(',')) else {
+            return whole();
+        };
+        let (first, last) = match (first.parse::<usize>(), last.parse::<usize>()) {
+            (Ok(first), Ok(last)) if first < 2_000 => (first, last.min(1_999)),
+            (Ok(first), Err(_)) if first < 2_000 => (first, 1_999),
+            (Err(_), Ok(suffix)) if suffix > 0 => (2_000 - suffix.min(2_000), 1_999),
+            _ => return format!("HTTP/1.1 416 X\r\n{fields}content-length: 0\r\n\r\n"),
+        };
+        let part = &content[first..=last];
+        let length = part.len();
+        format!(
+            "HTTP/1.1 206 X\r\n{fields}content-range: bytes {first}-{last}/2000\r\ncontent-length: {length}\r\n\r\n{part}"
+        )
+    })
+}
+
+/// A range as a client may ask for it, of 2,000 bytes.
+fn some_range(dice: &mut Dice) -> String {
+    let (first, more) = (dice.below(2_100), dice.below(600));
+    match dice.below(6) {
+        0 => format!("{first}-"),
+        1 => format!("-{more}"),
+        _ => format!("{first}-{}", first + more),
+    }
+}
+
+/// Whether the bytes of `content` from a `Content-Range` are these.
+fn is_slice(content: &str, range: &str, bytes: &str) -> bool {
+    let (first, rest) = range.strip_prefix("bytes ").unwrap().split_once('-').unwrap();
+    let (last, complete) = rest.split_once('/').unwrap();
+    assert!(complete == "2000" || complete == "*", "{range}");
+    content[first.parse().unwrap()..=last.parse::<usize>().unwrap()] == *bytes
+}
+
+#[test]
+fn no_answer_has_a_byte_of_another_place_or_version_whatever_is_asked() {
+    for seed in 0..4 {
+        let (dice, present) = (&mut Dice::new(seed), Arc::new(AtomicUsize::new(1)));
+        let upstream = versioned(&present);
+        let gateway = gateway(&upstream);
+        let (mut hits, mut parts) = (0, 0);
+        for number in 0..250 {
+            if dice.below(20) == 0 {
+                ask(&gateway, "");
+            }
+            if dice.below(15) == 0 {
+                send(gateway.address, "POST", "/a", "content-length: 0\r\n");
+            }
+            let count = if dice.below(3) == 0 { 2 + dice.below(3) } else { 1 };
+            let ranges: Vec<String> = (0..count).map(|_| some_range(dice)).collect();
+            let mut fields = format!("range: bytes={}\r\n", ranges.join(", "));
+            let known = present.load(SeqCst) - dice.below(2) as usize;
+            let conditional = dice.below(3);
+            match conditional {
+                0 => fields += &format!("if-range: \"{known}\"\r\n"),
+                1 => fields += &format!("if-none-match: \"{known}\"\r\n"),
+                _ => {}
+            }
+            let answer = ask(&gateway, &fields);
+            let context = format!("seed {seed}, request {number}: {fields}{answer:?}");
+            // A change took everything away that came before it.
+            let tag = format!("\"{}\"", present.load(SeqCst));
+            let content = version(present.load(SeqCst));
+            if answer.status != 416 {
+                assert_eq!(answer.values("etag"), [&*tag], "{context}");
+            }
+            match answer.status {
+                200 => assert!(answer.body == content, "{context}"),
+                304 => assert!(conditional == 1 && tag == format!("\"{known}\""), "{context}"),
+                206 if answer.values("content-range").is_empty() => {
+                    let content_type = answer.values("content-type").join("");
+                    let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
+                    let end = format!("\r\n--{boundary}--\r\n");
+                    let body = answer.body.strip_suffix(&end).unwrap_or_else(|| panic!("{context}"));
+                    for part in body.split(&format!("\r\n--{boundary}\r\n")).skip(1) {
+                        let (head, bytes) = part.split_once("\r\n\r\n").unwrap();
+                        assert!(
+                            is_slice(&content, head.strip_prefix("Content-Range: ").unwrap(), bytes),
+                            "{context}"
+                        );
+                        parts += 1;
+                    }
+                }
+                206 => {
+                    assert!(is_slice(&content, answer.values("content-range")[0], &answer.body), "{context}")
+                }
+                416 => {
+                    assert!(ranges.iter().all(|range| range.starts_with("20") || range == "-0"), "{context}")
+                }
+                _ => panic!("{context}"),
+            }
+            assert!(answer.status != 206 || conditional != 0 || tag == format!("\"{known}\""), "{context}");
+            hits += usize::from(answer.values("cache-status").join("").contains("; hit"));
+        }
+        assert!(hits > 50 && parts > 20, "seed {seed}: {hits} hits, {parts} parts");
+    }
 }
