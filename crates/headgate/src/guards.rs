@@ -59,7 +59,8 @@ pub(crate) fn keep(shared: &Shared) {
     let config = &shared.snapshot().config;
     let folder = config.state.dir.as_deref().map(Path::new);
     if let Err(error) = shared.guards.book.keep_in(folder) {
-        let message = "guards.json in [state] dir is not usable, so the guards begin anew; it may be deleted";
+        let message = "guards.json in [state] dir is not usable: guards that begin now begin anew; it may be deleted, \
+                       and the folder has to be writable";
         let folder = config.state.dir.as_deref().unwrap_or_default();
         log::event(Level::Error, message, &[("dir", &folder), ("error", &error)]);
     }

@@ -62,28 +62,31 @@ pub struct GuardBook {
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// Guards may be at work by what is known: no file changes that any more.
+    is_open: bool,
     folder: Option<PathBuf>,
     guards: BTreeMap<String, GuardRecord>,
 }
 
 impl GuardBook {
-    /// Keeps the records in `folder` from now on, or nowhere. Where none are known yet they are read from there.
+    /// Keeps the records in `folder` from now on, or nowhere. The first time they are read from there; later another
+    /// folder gets what is known.
     ///
     /// # Errors
-    /// The file cannot be read, or not be understood: then nothing is known, and the next record takes its place.
+    /// The file cannot be read, or not be understood: then nothing is known, and the next record takes its place. Or it
+    /// cannot be written.
     pub fn keep_in(&self, folder: Option<&Path>) -> io::Result<()> {
         let mut inner = self.lock();
+        let is_first = !std::mem::replace(&mut inner.is_open, true);
         if inner.folder.as_deref() == folder {
             return Ok(());
         }
         inner.folder = folder.map(Path::to_owned);
-        let Some(folder) = folder else { return Ok(()) };
-        if inner.guards.is_empty() {
-            inner.guards = read(&folder.join(NAME))?;
-            Ok(())
-        } else {
-            inner.write()
+        match folder {
+            Some(folder) if is_first => inner.guards = read(&folder.join(NAME))?,
+            _ => inner.write()?,
         }
+        Ok(())
     }
 
     /// What the guard of `policy` kept under these settings. What was kept under others is forgotten.
@@ -269,6 +272,11 @@ mod tests {
         book.keep_in(None).unwrap();
         book.keep("a", None);
         assert_eq!(second.book().recall("a", "s"), Some(record(None)));
+        let late = GuardBook::default();
+        late.keep_in(None).unwrap();
+        late.keep_in(Some(&second.0)).unwrap();
+        assert_eq!(late.recall("a", "s"), None, "who has begun without a folder goes on as it stands");
+        assert_eq!(second.book().recall("a", "s"), None);
         assert!(book.keep_in(Some(&second.0.join(NAME).join("below"))).is_err(), "a file is no folder");
         book.keep("a", Some(record(None)));
         assert_eq!(book.recall("a", "s"), Some(record(None)), "without a file it is known all the same");

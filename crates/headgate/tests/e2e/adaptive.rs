@@ -162,7 +162,10 @@ fn an_operators_word_outlives_the_process_and_a_damaged_file_stops_nothing() {
     wait_for("evict.adaptive (cache): on");
     third.signal(Signal::TERM);
     let log = third.wait().1;
-    assert!(log.contains("guards.json in [state] dir is not usable, so the guards begin anew"), "{log}");
+    assert!(
+        log.contains("guards.json in [state] dir is not usable: guards that begin now begin anew"),
+        "{log}"
+    );
     // Other settings are another guard.
     let _fourth = Headgate::start(&config(20));
     wait_for("evict.adaptive (cache): shadow");
