@@ -4,15 +4,19 @@
 use crate::identify::Peer;
 use crate::listener::Listener;
 use headgate_model::fault::{Fault, FaultKind};
+use headgate_model::spec::ClientCertFields;
 use headgate_net::deadline::Deadline;
 use headgate_net::proxy_protocol::{self, Parsed, V2_MAX_BYTES};
 use headgate_net::socket::Plain;
 use headgate_net::stream::{IoFault, Stream};
+use headgate_net::tls::ClientCert;
 use headgate_observe::log::{self, Level, PeerEvent};
+use rustls::pki_types::CertificateDer;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio_rustls::{TlsAcceptor, TlsStream};
@@ -62,18 +66,45 @@ pub(crate) async fn greet(
         address = proxied_address(&stream, address, deadline).await?.or(address);
     }
     let mut protocol = Protocol::Http1;
+    let mut certificate = None;
     if let Some(tls) = &listener.tls {
         refuse_plain_http(&stream, deadline).await?;
         let accepted = accept_tls(stream, &tls.config, deadline).await?;
-        if accepted.get_ref().1.alpn_protocol() == Some(b"h2") {
+        let (_, session) = accepted.get_ref();
+        if session.alpn_protocol() == Some(b"h2") {
             protocol = Protocol::Http2;
         }
+        certificate = told_certificate(session.peer_certificates(), spec.client_cert)?;
         stream = Stream::from(accepted);
     } else if spec.speaks_http2() && begins_with_preface(&stream, deadline).await? {
         protocol = Protocol::Http2;
     }
-    let peer = Peer::new(address, &listener.trusted, listener.tls.is_some());
+    let mut peer = Peer::new(address, &listener.trusted, listener.tls.is_some());
+    peer.certificate = certificate;
     Ok(Greeted { stream, peer, protocol })
+}
+
+/// What services are told of the certificates that were verified in the handshake, or in the one that is resumed.
+///
+/// # Errors
+/// When they are too long for a header. A service that is not told of one it relies on would take the client for one
+/// without.
+fn told_certificate(
+    shown: Option<&[CertificateDer<'_>]>,
+    fields: ClientCertFields,
+) -> Result<Option<Rc<ClientCert>>, Fault> {
+    let chain = match fields {
+        ClientCertFields::Leaf => false,
+        ClientCertFields::Chain => true,
+        ClientCertFields::Drop | ClientCertFields::Pass => return Ok(None),
+    };
+    let told = ClientCert::of(shown.unwrap_or_default(), chain).map_err(|error| {
+        static TOO_LONG: PeerEvent = PeerEvent::new("client_cert_too_long");
+        let text = "a client's certificates are too long to be told in a header; its connection was closed";
+        log::peer_event(&TOO_LONG, Level::Warn, text, &[("error", &error)]);
+        Fault::new(FaultKind::BadRequest, "the client's certificates are too long to be told in a header")
+    })?;
+    Ok(told.map(Rc::new))
 }
 
 /// What a client is told that speaks plain HTTP where TLS is spoken.

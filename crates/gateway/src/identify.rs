@@ -2,7 +2,9 @@
 
 use headgate_model::address::Network;
 use headgate_net::fields::{FieldWriter, HeadOut};
+use headgate_net::tls::ClientCert;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 /// The other end of a client connection, in the form that every request on it needs.
 #[derive(Clone)]
@@ -15,6 +17,8 @@ pub(crate) struct Peer {
     /// It is one of the listener's trusted proxies.
     pub trusted: bool,
     pub tls: bool,
+    /// What it showed in the handshake, where services are told.
+    pub certificate: Option<Rc<ClientCert>>,
     /// Its `X-Forwarded-For` and `X-Forwarded-Proto` lines; the address is part of the first, which a Unix
     /// socket's peer has not.
     lines: Box<[u8]>,
@@ -36,7 +40,8 @@ impl Peer {
         };
         let lines = lines.into_boxed_slice();
         let trusted = trusted.iter().any(|network| network.contains(address));
-        Self { address, source, sockets: None, trusted, tls, lines, address_len: text.len() }
+        let address_len = text.len();
+        Self { address, source, sockets: None, trusted, tls, certificate: None, lines, address_len }
     }
 
     /// With both ends of its connection, where they have to be told to others.

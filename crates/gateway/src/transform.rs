@@ -5,10 +5,11 @@ use crate::exchange::Exchange;
 use crate::snapshot::{Edits, Route};
 use crate::trace::Traced;
 use crate::view::REQUEST_DROPS;
-use headgate_model::spec::ForwardedFields;
+use headgate_model::spec::{ClientCertFields, ForwardedFields};
 use headgate_net::fields::{Drops, FieldWriter, HeadOut, KnownSet, copy_kept, decimal, is_same_or_twin};
 use headgate_net::forwarded::{Element, write_converted, write_forwarded};
 use headgate_net::head::{Flat, Known, Method, RequestHead, ResponseHead};
+use headgate_net::tls::ClientCert;
 
 /// Writes the fields of a request for its endpoint.
 #[inline]
@@ -51,6 +52,9 @@ pub(crate) fn request_fields(
         out.field(b"max-forwards", decimal(hops.saturating_sub(1), &mut [0; 20]));
     }
     forwarding_fields(x, out);
+    if let Some(certificate) = &x.peer.certificate {
+        certificate_fields(x, certificate, out);
+    }
     if let Some(tracing) = &x.view.tracing {
         tracing.write(traced, x.head, out);
     }
@@ -102,6 +106,28 @@ fn rare_forwarding_fields(x: &Exchange<'_>, fields: ForwardedFields, out: &mut H
     } else {
         append_forwarded(x, out);
     }
+    if x.view.snapshot.listeners[x.listener].spec.client_cert == ClientCertFields::Pass {
+        pass(Known::ClientCert, out);
+        pass(Known::ClientCertChain, out);
+    }
+}
+
+/// Tells the certificate of the client's connection, if services are still to be told (RFC 9440 section 2).
+fn certificate_fields(x: &Exchange<'_>, certificate: &ClientCert, out: &mut HeadOut) {
+    let fields = x.view.snapshot.listeners[x.listener].spec.client_cert;
+    if matches!(fields, ClientCertFields::Leaf | ClientCertFields::Chain) {
+        out.field(Known::ClientCert.name(), certificate.leaf());
+    }
+    if let (ClientCertFields::Chain, Some(chain)) = (fields, certificate.chain()) {
+        out.field(Known::ClientCertChain.name(), chain);
+    }
+}
+
+/// Whether the service is told a certificate, so that its response may be for nobody else.
+#[inline]
+pub(crate) fn tells_certificate(x: &Exchange<'_>) -> bool {
+    // Only a trusted proxy's field is passed on; of others it costs no more than a place in the cache.
+    x.peer.certificate.is_some() || x.peer.trusted && x.head.value(Known::ClientCert).is_some()
 }
 
 fn append_x_forwarded(x: &Exchange<'_>, out: &mut HeadOut) {

@@ -93,7 +93,10 @@ pub(crate) const REQUEST_DROPS: KnownSet = KnownSet::HOP_BY_HOP
     .with(Known::XForwardedFor)
     .with(Known::XForwardedProto)
     .with(Known::XForwardedHost)
-    .with(Known::XForwardedTwin);
+    .with(Known::XForwardedTwin)
+    .with(Known::ClientCert)
+    .with(Known::ClientCertChain)
+    .with(Known::ClientCertTwin);
 
 impl View {
     /// Builds the view and leaves in `links` exactly what it uses. Breakers and retry budgets are taken over

@@ -82,6 +82,10 @@ known_fields! {
     XForwardedHost = b"x-forwarded-host",
     // Any of the three with underscores: what turns them into hyphens, as CGI does, would take it for ours.
     XForwardedTwin = b"x_forwarded_for",
+    ClientCert = b"client-cert",
+    ClientCertChain = b"client-cert-chain",
+    // Either of the two with underscores.
+    ClientCertTwin = b"client_cert",
     MaxForwards = b"max-forwards",
     Traceparent = b"traceparent",
     Cookie = b"cookie",
@@ -111,6 +115,7 @@ impl Known {
             (10, b'u') => Self::UserAgent,
             (10, b'k') => Self::KeepAlive,
             (11, b't') => Self::Traceparent,
+            (11, b'c') => Self::ClientCert,
             (12, b'm') => Self::MaxForwards,
             (14, b'c') => Self::ContentLength,
             (14, b'h') => Self::Http2Settings,
@@ -118,18 +123,21 @@ impl Known {
             (16, b'x') => Self::XForwardedHost,
             (16, b'p') => Self::ProxyConnection,
             (17, b't') => Self::TransferEncoding,
+            (17, b'c') => Self::ClientCertChain,
             (17, b'x') => Self::XForwardedProto,
             (18, b'p') => Self::ProxyAuthenticate,
             (19, b'p') => Self::ProxyAuthorization,
             _ => return Self::Other,
         };
         if is_same_name(name, candidate.name()) {
-            candidate
-        } else if first | 0x20 == b'x' && is_twin(name, candidate.name()) {
-            Self::XForwardedTwin
-        } else {
-            Self::Other
+            return candidate;
         }
+        let twin = match candidate {
+            Self::XForwardedFor | Self::XForwardedProto | Self::XForwardedHost => Self::XForwardedTwin,
+            Self::ClientCert | Self::ClientCertChain => Self::ClientCertTwin,
+            _ => return Self::Other,
+        };
+        if is_twin(name, candidate.name()) { twin } else { Self::Other }
     }
 
     /// Whether the field belongs to one hop only and is never forwarded as it came (RFC 9110 section
@@ -434,5 +442,7 @@ mod tests {
         assert_eq!(Known::of(b"X-forwarded_Proto"), Known::XForwardedTwin);
         assert_eq!(Known::of(b"x_forwarded_hosT"), Known::XForwardedTwin);
         assert_eq!(Known::of(b"x_forwarded_hos_"), Known::Other);
+        assert_eq!(Known::of(b"Client_Cert-chain"), Known::ClientCertTwin);
+        assert_eq!(Known::of(b"client-certs"), Known::Other);
     }
 }

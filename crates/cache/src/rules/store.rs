@@ -53,7 +53,7 @@ pub enum Reason {
     ContentRange,
     #[error("the response says must-understand, and its status is not known")]
     MustUnderstand,
-    #[error("Vary: *, or a Vary that cannot be read")]
+    #[error("Vary: *, by a client certificate, or one that cannot be read")]
     Vary,
     #[error("the response sets a cookie")]
     SetCookie,

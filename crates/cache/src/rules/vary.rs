@@ -22,7 +22,8 @@ pub enum Vary {
     Nothing,
     /// It answers requests that agree in the fields that it names.
     Fields,
-    /// It answers no other request: `*`, or what is no list of names.
+    /// It answers no other request: `*`, what is no list of names, or the certificate of a client's connection, which
+    /// the cache does not see in a request.
     Never,
 }
 
@@ -30,12 +31,17 @@ pub enum Vary {
 pub fn vary(response: &impl Fields) -> Vary {
     let mut count = 0;
     for name in members(response, b"vary") {
-        if name == b"*" || !is_token(name) || count == MAX_NAMES {
+        if name == b"*" || !is_token(name) || is_certificate(name) || count == MAX_NAMES {
             return Vary::Never;
         }
         count += 1;
     }
     if count == 0 { Vary::Nothing } else { Vary::Fields }
+}
+
+/// RFC 9440: written behind the cache, by what was seen in a handshake.
+fn is_certificate(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"client-cert") || name.eq_ignore_ascii_case(b"client-cert-chain")
 }
 
 /// Writes the fields of `request` that the response was selected by, as a [`Block`] to be stored beside it; nothing

@@ -10,6 +10,7 @@ use crate::head_fields::HeadFields;
 use crate::presence::Presence;
 use crate::record::Record;
 use crate::snapshot::Route;
+use crate::transform;
 use bytes::Bytes;
 use headgate_cache::fill::{Outcome, Reader, SentTo, Word};
 use headgate_cache::fills::{Part, begin};
@@ -62,7 +63,9 @@ pub(crate) async fn answer(
         return Box::pin(dispatch_or_fall_back(x, route, service, body, client, record)).await;
     };
     let reads = matches!(line.method, Method::Get | Method::Head) && line.body == Body::None && !line.upgrade;
-    let asked = Asked::read(&HeadFields(x.head), rules.obey_requests);
+    let mut asked = Asked::read(&HeadFields(x.head), rules.obey_requests);
+    // What a service sees of a certificate has the force of credentials.
+    asked.authorization |= transform::tells_certificate(x);
     if !reads || asked.for_origin || asked.directives.no_store {
         return Box::pin(dispatch_or_fall_back(x, route, service, body, client, record)).await;
     }

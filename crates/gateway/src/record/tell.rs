@@ -7,6 +7,7 @@ use crate::exchange::Exchange;
 use crate::load::load;
 use crate::prefetch_queue::{Hub, Origin, TARGET_MAX, Told, place, shown};
 use crate::snapshot::Action;
+use crate::transform;
 use headgate_model::fault::Blame;
 use headgate_net::head::{Known, Method, RequestHead};
 use headgate_observe::cache_metrics::CacheResult;
@@ -54,7 +55,7 @@ fn told(hub: &Hub, x: &Exchange<'_>, record: &Record) -> Option<Told> {
         place: place(x.head, is_encrypted)?,
         is_safe,
         is_stored,
-        is_personal: is_personal(hub, x.head),
+        is_personal: is_personal(hub, x),
         answer,
         service: service as u32,
         load: if from_origin { load(&x.view.services[service], now) } else { 0.0 },
@@ -80,8 +81,10 @@ fn session_of(hub: &Hub, x: &Exchange<'_>, is_encrypted: bool) -> Option<u64> {
 }
 
 /// Whether the request says who asks, in a way that may matter to the response.
-fn is_personal(hub: &Hub, head: &RequestHead) -> bool {
-    head.value_of(b"authorization").is_some() || cookies(head).any(|(name, _)| !hub.ignores(name))
+fn is_personal(hub: &Hub, x: &Exchange<'_>) -> bool {
+    x.head.value_of(b"authorization").is_some()
+        || transform::tells_certificate(x)
+        || cookies(x.head).any(|(name, _)| !hub.ignores(name))
 }
 
 /// Names and values of the cookies that came (RFC 6265 section 4.2).

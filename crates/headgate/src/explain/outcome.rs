@@ -9,8 +9,8 @@ use headgate_gateway::route::{Ask, Match};
 use headgate_gateway::snapshot::{Action, Route, Service, Snapshot};
 use headgate_model::pattern::start_len;
 use headgate_model::spec::{
-    BalancePolicy, CacheChoice, Config, Fallback, ForwardedFields, HeaderEdits, Health, ListenSpec, Protocol,
-    RouteSpec, ServiceSpec, Span,
+    BalancePolicy, CacheChoice, ClientCertFields, Config, Fallback, ForwardedFields, HeaderEdits, Health,
+    ListenSpec, Protocol, RouteSpec, ServiceSpec, Span,
 };
 use headgate_net::head::Method;
 use std::fmt::Write;
@@ -92,7 +92,13 @@ fn explain_request(
         ForwardedFields::Forwarded => "forwarded",
         ForwardedFields::Both => "x-forwarded-for, x-forwarded-proto, x-forwarded-host, forwarded",
     };
-    writeln!(out, "  client   told by {written}")?;
+    let certificate = match listener.map(|listener| listener.client_cert).unwrap_or_default() {
+        ClientCertFields::Drop => "",
+        ClientCertFields::Leaf => "; its certificate by client-cert",
+        ClientCertFields::Chain => "; its certificates by client-cert, client-cert-chain",
+        ClientCertFields::Pass => "; client-cert, client-cert-chain as a trusted proxy sent them",
+    };
+    writeln!(out, "  client   told by {written}{certificate}")?;
     if config.trace.create {
         writeln!(out, "  trace    traceparent")?;
     }

@@ -10,6 +10,7 @@ mod bodies;
 mod cache;
 mod cache_beside;
 mod chaos;
+mod client_cert;
 mod clocks;
 mod command;
 mod departures;

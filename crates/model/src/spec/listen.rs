@@ -20,6 +20,8 @@ pub struct ListenSpec {
     pub trusted_proxies: Vec<String>,
     /// In which fields a service is told who the client is.
     pub forwarded: ForwardedFields,
+    /// Whether a service is told the certificate that a client showed (RFC 9440).
+    pub client_cert: ClientCertFields,
     pub limits: Limits,
     pub timeouts: ClientTimeouts,
 }
@@ -42,6 +44,22 @@ pub enum ForwardedFields {
     /// `Forwarded` (RFC 7239).
     Forwarded,
     Both,
+}
+
+/// What a service sees in `Client-Cert` and `Client-Cert-Chain` (RFC 9440). What a client writes there itself is
+/// dropped, whatever stands here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertFields {
+    /// Neither field, whoever sent it.
+    #[default]
+    Drop,
+    /// `Client-Cert`: the certificate that was verified on this connection.
+    Leaf,
+    /// `Client-Cert-Chain` too: the others that the client sent with it.
+    Chain,
+    /// What a proxy of `trusted_proxies` wrote.
+    Pass,
 }
 
 /// TLS towards clients.

@@ -24,7 +24,8 @@ pub use chaos::{
 };
 pub use health::{Health, HealthKind, Outlier};
 pub use listen::{
-    Certificate, ClientAuth, ClientTimeouts, ForwardedFields, Limits, ListenSpec, ListenTls, ProxyProtocol,
+    Certificate, ClientAuth, ClientCertFields, ClientTimeouts, ForwardedFields, Limits, ListenSpec,
+    ListenTls, ProxyProtocol,
 };
 pub use prefetch::{PrefetchMode, PrefetchSpec};
 pub use resilience::{Breaker, Bulkhead, Fallback, RetrySpec};

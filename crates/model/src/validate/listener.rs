@@ -3,7 +3,7 @@
 use super::{Report, label};
 use crate::address::{BindAddress, Network};
 use crate::place::Place;
-use crate::spec::{Config, Limits, ListenSpec, ListenTls};
+use crate::spec::{ClientCertFields, Config, Limits, ListenSpec, ListenTls};
 
 const KIB: u64 = 1_024;
 
@@ -45,6 +45,7 @@ pub(super) fn check(config: &Config, root: &Place<'_>, report: &mut Report<'_>) 
         if let Some(spec) = &listener.tls {
             tls(spec, &at.get("tls"), report);
         }
+        client_cert(listener, &at.get("client_cert"), report);
         limits(&listener.limits, &at.get("limits"), report);
         let timeouts = at.get("timeouts");
         report.positive(listener.timeouts.head, &timeouts.get("head"));
@@ -65,6 +66,22 @@ fn trust(listener: &ListenSpec, at: &Place<'_>, report: &mut Report<'_>) {
     if listener.proxy_protocol && listener.trusted_proxies.is_empty() && !unix {
         let help = "list in trusted_proxies who may send the PROXY header, like [\"10.0.0.0/8\"]";
         report.error_with(&at.get("proxy_protocol"), "nobody is trusted to send a PROXY header", help);
+    }
+}
+
+/// A certificate is only told where one is asked for, or where somebody else is trusted to have done so.
+fn client_cert(listener: &ListenSpec, at: &Place<'_>, report: &mut Report<'_>) {
+    let asks = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    match listener.client_cert {
+        ClientCertFields::Leaf | ClientCertFields::Chain if !asks => {
+            let help = "name the authorities' file with tls.client_ca";
+            report.error_with(at, "no client is asked for a certificate here", help);
+        }
+        ClientCertFields::Pass if listener.trusted_proxies.is_empty() => {
+            let help = "list the proxies that verify certificates in trusted_proxies";
+            report.error_with(at, "nobody is trusted to tell of certificates", help);
+        }
+        _ => {}
     }
 }
 

@@ -117,6 +117,9 @@ fn may_trail(known: Known, name: &[u8]) -> bool {
                 | Known::XForwardedHost
                 | Known::XForwardedProto
                 | Known::XForwardedTwin
+                | Known::ClientCert
+                | Known::ClientCertChain
+                | Known::ClientCertTwin
                 | Known::MaxForwards
                 | Known::Date
         ))

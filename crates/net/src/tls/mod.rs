@@ -3,6 +3,7 @@
 
 mod certificates;
 pub mod client;
+mod client_cert;
 mod error;
 mod reload;
 pub mod server;
@@ -11,6 +12,7 @@ mod stamps;
 mod tests;
 
 pub use certificates::{CertificateSet, CertificateWarning};
+pub use client_cert::{ClientCert, TooLong};
 pub use error::TlsError;
 pub use reload::CertificateStore;
 pub use stamps::Stamps;

@@ -243,6 +243,7 @@ fn known_names_are_told_from_their_neighbours() {
             (None, Some(Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto)) => {
                 Known::XForwardedTwin
             }
+            (None, Some(Known::ClientCert | Known::ClientCertChain)) => Known::ClientCertTwin,
             _ => Known::Other,
         }
     };

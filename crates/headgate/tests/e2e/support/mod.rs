@@ -14,7 +14,7 @@ pub(crate) use message::{Head, Response};
 pub(crate) use origin::Origin;
 pub(crate) use redis::Redis;
 pub(crate) use service::{Service, response};
-pub(crate) use tls::Authority;
+pub(crate) use tls::{Authority, Pair};
 pub(crate) use wire::{End, Wire};
 
 use headgate_model::dice::Dice;

@@ -66,8 +66,30 @@ impl Authority {
 }
 
 impl Pair {
+    /// Shown together with the certificate of its authority.
+    pub(crate) fn with_issuer(mut self, authority: &Authority) -> Self {
+        authority.file();
+        self.chain.push(authority.issuer.der().clone());
+        self
+    }
+
+    /// Its certificates in Base64, as they are shown.
+    pub(crate) fn base64(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.cert).unwrap();
+        let mut texts = vec![inside_pem(&text)];
+        if self.chain.len() > 1 {
+            texts.push(inside_pem(&fs::read_to_string(self.cert.with_file_name("authority.pem")).unwrap()));
+        }
+        texts
+    }
+
     /// As an entry of `certificates` in the configuration.
     pub(crate) fn entry(&self) -> String {
         format!("{{ cert = \"{}\", key = \"{}\" }}", self.cert.display(), self.key.display())
     }
+}
+
+/// What stands between the first and the last line.
+fn inside_pem(text: &str) -> String {
+    text.lines().filter(|line| !line.starts_with("-----")).collect()
 }
