@@ -4,6 +4,23 @@
 use headgate_model::spec::{Respond, RouteSpec};
 use std::collections::BTreeMap;
 
+/// A refusal, and the methods that it leaves out.
+#[derive(PartialEq)]
+pub(crate) struct Denial {
+    pub(crate) route: RouteSpec,
+    pub(crate) other_than: Vec<String>,
+}
+
+impl Denial {
+    /// The methods of a route that it leaves alone; none where it takes them all.
+    pub(crate) fn leaves(&self, route: &RouteSpec) -> Vec<String> {
+        if route.methods.is_empty() {
+            return self.other_than.clone();
+        }
+        route.methods.iter().filter(|method| self.other_than.contains(method)).cloned().collect()
+    }
+}
+
 /// What a refusal takes of a route.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Meeting {

@@ -67,7 +67,7 @@ pub fn caddy(text: &str, file_name: &str) -> Import {
                 format!("{}: not a site with directives; the whole block", block.shown()),
             );
         } else {
-            site::site(block, options.auto_https, &mut draft);
+            site::site(block, options.auto_https, &options.order, &mut draft);
         }
     }
     options.apply(&mut draft);

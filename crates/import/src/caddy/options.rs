@@ -1,11 +1,13 @@
 //! The options at the top of a Caddyfile, and whom its servers and proxies trust.
 
+use super::order::{Order, answers};
 use super::parse::Directive;
 use crate::draft::Draft;
 
 /// What the options say about the sites.
 pub(super) struct Options {
     pub(super) auto_https: bool,
+    pub(super) order: Order,
     /// `trusted_proxies` of `servers`, which hold once all listeners are known.
     trusted: Vec<Trusted>,
 }
@@ -19,7 +21,7 @@ struct Trusted {
 
 /// Reads the options, and notes those without a counterpart.
 pub(super) fn options(block: &[Directive], draft: &mut Draft) -> Options {
-    let mut options = Options { auto_https: true, trusted: Vec::new() };
+    let mut options = Options { auto_https: true, order: Order::default(), trusted: Vec::new() };
     for option in block {
         match (option.word(0), option.word(1)) {
             ("auto_https", "off") => options.auto_https = false,
@@ -27,11 +29,22 @@ pub(super) fn options(block: &[Directive], draft: &mut Draft) -> Options {
                 let text = format!("{}: Headgate gets no certificates by itself", option.shown());
                 draft.untranslated(option.line, text);
             }
+            ("order", _) => order(option, &mut options.order, draft),
             ("servers", address) => servers(option, address, &mut options, draft),
             _ => leftover(option, draft),
         }
     }
     options
+}
+
+/// `order`: which of two directives answers first. One that only changes messages does so wherever it stands.
+fn order(option: &Directive, order: &mut Order, draft: &mut Draft) {
+    let shown = option.shown();
+    if !order.change(option.rest(1)) {
+        draft.untranslated(option.line, format!("{shown}: no such directive here, or no such place"));
+    } else if !answers(option.word(1)) {
+        draft.approximated(option.line, format!("{shown}: only those that answer have an order here"));
+    }
 }
 
 fn servers(option: &Directive, address: &str, options: &mut Options, draft: &mut Draft) {

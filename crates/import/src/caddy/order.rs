@@ -8,30 +8,87 @@ use crate::draft::Draft;
 use headgate_model::spec::{Respond, RouteSpec};
 use std::cmp::Reverse;
 
-/// Sorts as Caddy does: by name, of one name by matcher, otherwise as they stand.
-pub(super) fn sort(directives: &mut [&Directive], named: &Named) {
-    directives.sort_by_key(|directive| {
-        let matcher = matcher::split(directive.rest(1), named).0.ok();
-        // One that cannot be said is some matcher, but no single path.
-        (position(directive.word(0)), matcher.map_or((1, Reverse(0), false), |matcher| matcher.order()))
-    });
+/// Caddy's order of directives, without most that do not answer.
+#[derive(Clone)]
+pub(super) struct Order(Vec<&'static str>);
+
+/// Those that answer, and a few by whose place others are moved. `handle_path` has the place of `handle`.
+const CADDYS: [&str; 18] = [
+    "header",
+    "request_body",
+    "redir",
+    "method",
+    "rewrite",
+    "uri",
+    "basic_auth",
+    "forward_auth",
+    "request_header",
+    "encode",
+    "handle",
+    "route",
+    "abort",
+    "error",
+    "respond",
+    "reverse_proxy",
+    "php_fastcgi",
+    "file_server",
+];
+
+/// Directives that answer; of two that answer the same requests the first counts.
+const ANSWER: [&str; 9] =
+    ["redir", "handle", "route", "abort", "error", "respond", "reverse_proxy", "php_fastcgi", "file_server"];
+
+impl Default for Order {
+    fn default() -> Self {
+        Self(CADDYS.to_vec())
+    }
 }
 
-/// The place of a directive in Caddy's order; of two that answer the same requests the first counts. What
-/// answers nothing comes first.
-fn position(name: &str) -> usize {
-    const ORDER: [&[&str]; 8] = [
-        &["redir"],
-        &["handle", "handle_path"],
-        &["route"],
-        &["abort"],
-        &["error"],
-        &["respond"],
-        &["reverse_proxy"],
-        &["php_fastcgi"],
-    ];
-    let last = if name == "file_server" { ORDER.len() } else { 0 };
-    ORDER.iter().position(|names| names.contains(&name)).unwrap_or(last)
+impl Order {
+    /// Moves a directive, as `order NAME first|last|before OTHER|after OTHER` says; false when that says nothing here.
+    pub(super) fn change(&mut self, words: &[String]) -> bool {
+        let Some(name) = words.first().and_then(|name| known(name)) else { return false };
+        let others: Vec<&str> = self.0.iter().copied().filter(|other| *other != name).collect();
+        let place = |other: &String| others.iter().position(|known_as| known(other) == Some(known_as));
+        let at = match words.get(1..).unwrap_or_default() {
+            [how] if how == "first" => Some(0),
+            [how] if how == "last" => Some(others.len()),
+            [how, other] if how == "before" => place(other),
+            [how, other] if how == "after" => place(other).map(|at| at + 1),
+            _ => None,
+        };
+        let Some(at) = at else { return false };
+        self.0 = others;
+        self.0.insert(at, name);
+        true
+    }
+
+    /// Sorts as Caddy does: by name, of one name by matcher, otherwise as they stand.
+    pub(super) fn sort(&self, directives: &mut [&Directive], named: &Named) {
+        directives.sort_by_key(|directive| {
+            let matcher = matcher::split(directive.rest(1), named).0.ok();
+            // One that cannot be said is some matcher, but no single path.
+            let of_matcher = matcher.map_or((1, Reverse(0), false), |matcher| matcher.order());
+            (self.position(directive.word(0)), of_matcher)
+        });
+    }
+
+    /// What answers nothing comes first.
+    fn position(&self, name: &str) -> usize {
+        let known = known(name).filter(|_| answers(name));
+        known.and_then(|name| self.0.iter().position(|other| *other == name)).map_or(0, |at| at + 1)
+    }
+}
+
+/// Whether a directive can answer a request.
+pub(super) fn answers(name: &str) -> bool {
+    known(name).is_some_and(|name| ANSWER.contains(&name))
+}
+
+/// The name by which a directive has its place.
+fn known(name: &str) -> Option<&'static str> {
+    let name = if name == "handle_path" { "handle" } else { name };
+    CADDYS.into_iter().find(|known| *known == name)
 }
 
 fn is_handle(directive: &Directive) -> bool {

@@ -4,7 +4,7 @@ use super::address::{address, secure};
 use super::guard::{asks_for_certificates, deny, is_guard, keeps_away, refuse};
 use super::matcher::{self, Matcher, Named};
 use super::options::trusted_by_proxy;
-use super::order::{end_handle, sort};
+use super::order::{Order, end_handle};
 use super::parse::Directive;
 use super::upstream;
 use crate::draft::Draft;
@@ -18,6 +18,7 @@ pub(super) struct Scope {
     pub(super) hosts: Vec<String>,
     matcher: Matcher,
     pub(super) named: Named,
+    order: Order,
     /// The prefix that `handle_path` took off.
     stripped: String,
     pub(super) route: RouteSpec,
@@ -37,7 +38,7 @@ impl Scope {
     }
 }
 
-pub(super) fn site(block: &Directive, auto_https: bool, draft: &mut Draft) {
+pub(super) fn site(block: &Directive, auto_https: bool, order: &Order, draft: &mut Draft) {
     draft.begin_server();
     let words = block.words.iter().flat_map(|word| word.split(',')).filter(|word| !word.is_empty());
     let bind = block
@@ -73,6 +74,7 @@ pub(super) fn site(block: &Directive, auto_https: bool, draft: &mut Draft) {
             hosts: vec![address.host],
             matcher: Matcher::default(),
             named: Named::new(),
+            order: order.clone(),
             stripped: String::new(),
             route: RouteSpec::default(),
             guarded: tls.is_some_and(asks_for_certificates),
@@ -101,7 +103,7 @@ fn directives(block: &[Directive], mut scope: Scope, sorted: bool, draft: &mut D
     }
     let mut answers: Vec<&Directive> = block.iter().collect();
     if sorted {
-        sort(&mut answers, &scope.named);
+        scope.order.sort(&mut answers, &scope.named);
     }
     for (at, directive) in answers.iter().enumerate() {
         act(directive, &mut scope, draft);

@@ -1,7 +1,7 @@
 //! `reverse_proxy`: the service it makes, and the headers it changes.
 
 use super::parse::Directive;
-use crate::draft::{Draft, is_forwarding};
+use crate::draft::{Draft, is_forwarding, of_certificates};
 use crate::quantity::duration;
 use headgate_model::spec::{
     Balance, BalancePolicy, HashKey, HeaderEdits, Health, HealthKind, Outlier, Protocol, RouteSpec,
@@ -255,8 +255,9 @@ pub(super) fn unsayable_header(line: &Directive, name: &str, edits: &mut HeaderE
     let bare = name.trim_start_matches(['+', '?', '>']);
     draft.remove_header(line.line, edits, bare);
     let text = format!(
-        "{}: a value with placeholders; what a client sends under this name is removed",
-        line.shown()
+        "{}: a value with placeholders; what a client sends under this name is removed{}",
+        line.shown(),
+        of_certificates(&line.shown())
     );
     draft.untranslated(line.line, text);
 }

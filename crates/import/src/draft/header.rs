@@ -51,12 +51,27 @@ impl Draft {
             self.approximated(line, text);
             return false;
         }
+        if ["client-cert", "client-cert-chain"].contains(&name.to_ascii_lowercase().as_str()) {
+            let text = format!("{name}: Headgate drops what clients send there{OF_CERTIFICATES}");
+            self.approximated(line, text);
+            return false;
+        }
         if is_framing_field(name) || name.eq_ignore_ascii_case("host") {
             self.untranslated(line, format!("Headgate itself writes the header {name}"));
             return false;
         }
         true
     }
+}
+
+/// How services are told of certificates.
+const OF_CERTIFICATES: &str =
+    "; a listener's client_cert = \"leaf\" tells services the client's certificate in Client-Cert (RFC 9440)";
+
+/// What a note adds on a field whose value comes from the client's certificate, in any of the three languages.
+pub(crate) fn of_certificates(value: &str) -> &'static str {
+    let starts = ["$ssl_client_", "ssl_c_", "tls.client", "tls_client"];
+    if starts.iter().any(|start| value.contains(start)) { OF_CERTIFICATES } else { "" }
 }
 
 /// Whether Headgate writes this field of requests by itself, from what it sees.

@@ -5,8 +5,9 @@ mod header;
 mod listener;
 mod route;
 
-pub(crate) use header::is_forwarding;
+pub(crate) use header::{is_forwarding, of_certificates};
 
+use crate::denial::Denial;
 use crate::earlier::Earlier;
 use crate::{Import, Kind, Note, emit};
 use headgate_model::address::EndpointAddress;
@@ -20,7 +21,7 @@ pub(crate) struct Draft {
     notes: Vec<Note>,
     identities: BTreeSet<String>,
     /// What is refused, whatever more specific route comes after it.
-    denials: Vec<RouteSpec>,
+    denials: Vec<Denial>,
     /// What was added in the old gateway's order.
     earlier: Earlier,
     /// Routes that stand behind all others, and only where no other is for the same requests.

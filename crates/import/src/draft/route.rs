@@ -1,7 +1,7 @@
 //! Routes of a draft: what refusals and earlier answers leave of them.
 
 use super::Draft;
-use crate::denial::{Meeting, meet, refused, split};
+use crate::denial::{Denial, Meeting, meet, refused, split};
 use crate::earlier::Left;
 use headgate_model::pattern::Pattern;
 use headgate_model::spec::{EndpointSpec, ListenSpec, Respond, RouteSpec, ServiceSpec};
@@ -20,26 +20,46 @@ impl Draft {
 
     fn route_but_for_denials(&mut self, line: usize, mut route: RouteSpec) {
         let mut withheld = None;
-        if route.service.is_some() {
-            let mut parts = Vec::new();
-            for denial in &self.denials {
-                let status = denial.respond.as_ref().map_or(403, |respond| respond.status);
-                match meet(&route, denial) {
-                    Meeting::Nothing => {}
-                    Meeting::Part(part) if parts.len() < MAX_PARTS => parts.push(*part),
-                    Meeting::All | Meeting::Part(_) | Meeting::Unclear => {
-                        let refusal = refused(&route, status);
-                        withheld = Some(std::mem::replace(&mut route, refusal));
-                        parts.clear();
-                        break;
+        // What is refused of it, and what is left of a refused part.
+        let (mut parts, mut spared) = (Vec::new(), Vec::new());
+        for denial in &self.denials {
+            if route.service.is_none() && denial.other_than.is_empty() {
+                continue;
+            }
+            let left = denial.leaves(&route);
+            if !left.is_empty() && left.len() == route.methods.len() {
+                continue;
+            }
+            match meet(&route, &denial.route) {
+                Meeting::Nothing => {}
+                Meeting::Part(part) if parts.len() < MAX_PARTS => {
+                    if !left.is_empty() {
+                        spared.push(within(&route, &part, left));
                     }
+                    parts.push(*part);
+                }
+                Meeting::All if !left.is_empty() => {
+                    parts.push(RouteSpec { respond: denial.route.respond.clone(), ..refused(&route, 403) });
+                    route.methods = left;
+                }
+                Meeting::All | Meeting::Part(_) | Meeting::Unclear => {
+                    let refusal = RouteSpec { respond: denial.route.respond.clone(), ..refused(&route, 403) };
+                    withheld = Some(std::mem::replace(&mut route, refusal));
+                    parts.clear();
+                    spared.clear();
+                    break;
                 }
             }
-            for part in parts {
-                // What is there already was decided by an earlier rule.
-                if !self.identities.contains(&identity(&part)) {
-                    self.route_as_it_is(line, part);
-                }
+        }
+        for part in parts {
+            // What is there already was decided by an earlier rule.
+            if !self.identities.contains(&identity(&part)) {
+                self.route_as_it_is(line, part);
+            }
+        }
+        for part in spared {
+            if !self.identities.contains(&identity(&part)) {
+                self.route_but_for_denials(line, part);
             }
         }
         if let Some(withheld) = withheld {
@@ -109,6 +129,17 @@ impl Draft {
     /// Refuses requests, whatever more specific route comes later; with the denial's own answer where it
     /// has one. What cannot be said as a route is refused with all of its host, or of its listeners.
     pub(crate) fn deny(&mut self, line: usize, denial: &RouteSpec, status: u16) {
+        self.deny_other_than(line, denial, status, &[]);
+    }
+
+    /// The same for all methods but these.
+    pub(crate) fn deny_other_than(
+        &mut self,
+        line: usize,
+        denial: &RouteSpec,
+        status: u16,
+        other_than: &[String],
+    ) {
         let plain = refused(denial, status);
         let denial = RouteSpec {
             respond: denial.respond.clone().or(plain.respond.clone()),
@@ -122,14 +153,15 @@ impl Draft {
             ..RouteSpec::default()
         };
         let host = format!("{}/*", split(&denial.pattern).0);
-        for (widened, denial) in [denial.clone(), wide(host), wide("/*".to_owned())].into_iter().enumerate() {
+        for (widened, route) in [denial.clone(), wide(host), wide("/*".to_owned())].into_iter().enumerate() {
+            let denial = Denial { route, other_than: other_than.to_vec() };
             if self.denials.contains(&denial) {
                 return;
             }
-            if self.route_as_it_is(line, denial.clone()) {
+            if self.route_as_it_is(line, denial.route.clone()) {
                 if widened > 0 {
-                    let text =
-                        format!("what it refuses cannot be said as a pattern: {} is refused", denial.pattern);
+                    let pattern = &denial.route.pattern;
+                    let text = format!("what it refuses cannot be said as a pattern: {pattern} is refused");
                     self.closes(line, text);
                 }
                 self.denials.push(denial);
@@ -226,6 +258,18 @@ impl Draft {
             self.untranslated(line, format!("an earlier rule already takes all of {}", route.pattern));
         }
         true
+    }
+}
+
+/// The route, for these methods of what a refusal shares with it.
+fn within(route: &RouteSpec, part: &RouteSpec, methods: Vec<String>) -> RouteSpec {
+    RouteSpec {
+        pattern: part.pattern.clone(),
+        listeners: part.listeners.clone(),
+        headers: part.headers.clone(),
+        query: part.query.clone(),
+        methods,
+        ..route.clone()
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) struct Match {
     hosts: Vec<String>,
     paths: Vec<String>,
     methods: Vec<String>,
+    /// Methods that do not match; only where `methods` is empty.
+    pub(super) other_than: Vec<String>,
     headers: BTreeMap<String, String>,
     query: BTreeMap<String, String>,
     pub(super) tls: Option<bool>,
@@ -21,7 +23,12 @@ impl Match {
         Self { tls: None, ..self.clone() } == Self::default()
     }
 
-    /// The routes that match so: one for each host and path.
+    /// Whether it asks for one of several methods and for nothing else.
+    fn is_methods(&self) -> bool {
+        !self.methods.is_empty() && Self { methods: Vec::new(), ..self.clone() } == Self::default()
+    }
+
+    /// The routes that match so, methods to be left out aside: one for each host and path.
     pub(super) fn routes(&self, route: &RouteSpec) -> Vec<RouteSpec> {
         let any_host = [String::new()];
         let any_path = ["/*".to_owned()];
@@ -52,10 +59,19 @@ impl Match {
         if self.tls.is_some() && other.tls.is_some() && self.tls != other.tls {
             return None;
         }
+        let mut other_than = [&self.other_than[..], &other.other_than].concat();
+        let mut methods = list(&self.methods, &other.methods)?;
+        if !methods.is_empty() {
+            methods.retain(|method| !other_than.contains(method));
+            other_than.clear();
+            // No method at all is nothing that a pattern could say.
+            (!methods.is_empty()).then_some(())?;
+        }
         Some(Self {
             hosts: list(&self.hosts, &other.hosts)?,
             paths: list(&self.paths, &other.paths)?,
-            methods: list(&self.methods, &other.methods)?,
+            methods,
+            other_than,
             headers: map(&self.headers, &other.headers)?,
             query: map(&self.query, &other.query)?,
             tls: self.tls.or(other.tls),
@@ -117,6 +133,15 @@ impl Acls {
 
     /// The ways to fulfil `if ...` or `unless ...`; no words are always fulfilled.
     pub(super) fn condition(&self, words: &[String]) -> Result<Vec<Match>, String> {
+        let ways = self.condition_of_refusal(words)?;
+        if ways.iter().any(|way| !way.other_than.is_empty()) {
+            return Err("a negation of methods, which only a refusal can have".to_owned());
+        }
+        Ok(ways)
+    }
+
+    /// The same for a refusal, which can leave methods out.
+    pub(super) fn condition_of_refusal(&self, words: &[String]) -> Result<Vec<Match>, String> {
         let Some((keyword, words)) = words.split_first() else { return Ok(vec![Match::default()]) };
         let mut all = Vec::new();
         for alternative in words.split(|word| word == "or" || word == "||") {
@@ -169,6 +194,10 @@ impl Acls {
             (true, []) => Ok(vec![Match::default()]),
             (true, [Match { tls: Some(tls), .. }]) if found.iter().all(Match::is_everything) => {
                 Ok(vec![Match { tls: Some(!tls), ..Match::default() }])
+            }
+            (true, ways) if ways.iter().all(Match::is_methods) => {
+                let other_than = ways.iter().flat_map(|way| way.methods.clone()).collect();
+                Ok(vec![Match { other_than, ..Match::default() }])
             }
             (true, _) => Err("a negation".to_owned()),
         }

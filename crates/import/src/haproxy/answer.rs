@@ -42,29 +42,63 @@ pub(super) fn redirect(line: usize, words: &[String], draft: &mut Draft) -> Opti
     (usable && matches!(status, 301 | 302 | 303 | 307 | 308)).then_some(Redirect { to, status })
 }
 
-/// `status N`, `content-type T` and a body that stands in the line; none where it cannot be said.
+/// What a `return` answers with; none where it cannot be said.
 pub(super) fn fixed(line: usize, words: &[String], draft: &mut Draft) -> Option<Respond> {
-    let mut respond = Respond::default();
-    let mut words = words.iter().map(String::as_str);
-    while let Some(word) = words.next() {
-        match word {
-            "status" => respond.status = words.next()?.parse().ok()?,
-            "content-type" => respond.content_type = words.next()?.to_owned(),
-            "string" | "lf-string" => respond.body = words.next()?.to_owned(),
-            "hdr" => {
-                let (name, value) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-                draft.untranslated(line, format!("return ... hdr {name} {value}: not in a fixed answer"));
-            }
-            "file" | "lf-file" | "errorfile" | "errorfiles" => {
-                let file = words.next().unwrap_or_default();
-                draft.untranslated(line, format!("return ... {word} {file}: bodies stand in the route"));
-            }
-            _ => draft.untranslated(line, format!("return ... {word}: no counterpart")),
-        }
-    }
+    let mut respond = options("return", line, words, Respond::default(), draft)?;
     if matches!(respond.status, 204 | 205 | 304) {
         respond.body.clear();
     }
-    let fixed = !respond.body.contains('%') && headgate_model::grammar::is_field_value(&respond.content_type);
-    ((200..600).contains(&respond.status) && fixed).then_some(respond)
+    ((200..600).contains(&respond.status) && is_sayable(&respond)).then_some(respond)
+}
+
+/// What a `deny` answers with. Where its text cannot be said, its status is left.
+pub(super) fn refusal(line: usize, words: &[String], draft: &mut Draft) -> Respond {
+    let forbidden = Respond { status: 403, ..Respond::default() };
+    let Some(respond) = options("deny", line, words, forbidden.clone(), draft) else {
+        draft.untranslated(line, format!("deny {}: not an answer; answered 403", words.join(" ")));
+        return forbidden;
+    };
+    let mut respond = respond;
+    if !(400..600).contains(&respond.status) {
+        draft.approximated(line, format!("deny ... {}: a refusal is answered 403", respond.status));
+        respond.status = 403;
+    }
+    if is_sayable(&respond) {
+        return respond;
+    }
+    draft.untranslated(line, "deny ...: a text with variables; answered without it");
+    Respond { status: respond.status, ..forbidden }
+}
+
+fn is_sayable(respond: &Respond) -> bool {
+    !respond.body.contains('%') && headgate_model::grammar::is_field_value(&respond.content_type)
+}
+
+/// `status N` or `deny_status N`, `content-type T` and a body that stands in the line, over what `respond` says.
+fn options(
+    rule: &str,
+    line: usize,
+    words: &[String],
+    mut respond: Respond,
+    draft: &mut Draft,
+) -> Option<Respond> {
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        match word {
+            "status" | "deny_status" => respond.status = words.next()?.parse().ok()?,
+            "content-type" => respond.content_type = words.next()?.to_owned(),
+            "string" | "lf-string" => respond.body = words.next()?.to_owned(),
+            "default-errorfiles" => {}
+            "hdr" => {
+                let (name, value) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+                draft.untranslated(line, format!("{rule} ... hdr {name} {value}: not in a fixed answer"));
+            }
+            "file" | "lf-file" | "errorfile" | "errorfiles" => {
+                let file = words.next().unwrap_or_default();
+                draft.untranslated(line, format!("{rule} ... {word} {file}: bodies stand in the route"));
+            }
+            _ => draft.untranslated(line, format!("{rule} ... {word}: no counterpart")),
+        }
+    }
+    Some(respond)
 }

@@ -20,6 +20,8 @@ pub(super) struct Backend {
     pub(super) service: Option<String>,
     /// A rule keeps requests away from it that cannot be said, or keeps away all of them.
     pub(super) refused: bool,
+    /// `timeout tunnel`: Headgate's is the listener's.
+    pub(super) tunnel: Option<Duration>,
     host: Option<String>,
     request_headers: HeaderEdits,
     response_headers: HeaderEdits,
@@ -67,12 +69,31 @@ pub(super) fn backend(name: &str, number: usize, lines: &[Line], draft: &mut Dra
             "option" if line.word(1) == "forwardfor" => {
                 forwarded_for(line, &mut backend.request_headers, draft);
             }
+            "timeout" if line.word(1) == "tunnel" => tunnel(line, number, &mut backend, draft),
             _ => setting(line, &mut plan, draft),
         }
     }
     servers(lines, &mut plan, draft);
     backend.service = service(name, number, plan, draft);
     backend
+}
+
+/// `section` is the line that the backend begins with.
+fn tunnel(line: &Line, section: usize, backend: &mut Backend, draft: &mut Draft) {
+    let shown = line.shown();
+    match duration(line.word(2), MS).filter(|time| !time.is_zero()) {
+        Some(time) => {
+            backend.tunnel = Some(time);
+            // That of `defaults` is everybody's.
+            if line.number > section {
+                let text = format!(
+                    "{shown}: of the listeners that lead here; of several backends the longest counts"
+                );
+                draft.approximated(line.number, text);
+            }
+        }
+        None => draft.untranslated(line.number, format!("{shown}: not a duration")),
+    }
 }
 
 /// The lines on servers. Where a template looks them up, there are no others: a service has either.

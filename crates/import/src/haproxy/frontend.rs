@@ -17,6 +17,8 @@ use std::time::Duration;
 pub(super) struct Bound {
     name: String,
     tls: bool,
+    /// The longest `timeout tunnel` of the backends that it leads to.
+    tunnel: Option<Duration>,
 }
 
 pub(super) struct Frontend<'f> {
@@ -183,21 +185,20 @@ fn bind(line: &Line, bound: &mut Vec<Bound>, draft: &mut Draft) {
         if let Some(ca) = ca {
             draft.unneeded(line.number, format!("bind ... ca-file {ca}: no client certificate is asked for"));
         }
-        bound.push(Bound { name, tls });
+        bound.push(Bound { name, tls, tunnel: None });
     }
 }
 
 fn setting(line: &Line, bound: &[Bound], draft: &mut Draft) {
     let time = duration(line.word(2), Duration::from_millis(1)).filter(|time| !time.is_zero());
     match (line.word(0), line.word(1), time) {
-        ("timeout", kind @ ("client" | "http-request" | "http-keep-alive" | "tunnel"), Some(time)) => {
+        ("timeout", kind @ ("client" | "http-request" | "http-keep-alive"), Some(time)) => {
             for listener in bound {
                 let Some(spec) = draft.config.listeners.get_mut(&listener.name) else { continue };
                 match kind {
                     "client" => spec.timeouts.body = Span(time),
                     "http-request" => spec.timeouts.head = Span(time),
-                    "http-keep-alive" => spec.timeouts.idle = Span(time),
-                    _ => spec.timeouts.tunnel = Span(time),
+                    _ => spec.timeouts.idle = Span(time),
                 }
             }
         }
@@ -246,7 +247,13 @@ fn answer(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
         _ => {}
     }
     let answers = matches!(line.word(0), "redirect") || matches!(line.word(1), "redirect" | "return");
-    let ways = frontend.acls.condition(condition);
+    // A fixed answer may stand for a refusal, whatever more specific route comes later.
+    let refuses = route.respond.as_ref().is_some_and(|respond| respond.status >= 400);
+    let ways = if refuses {
+        frontend.acls.condition_of_refusal(condition)
+    } else {
+        frontend.acls.condition(condition)
+    };
     if route.redirect.is_none() && route.respond.is_none() {
         if !answers {
             draft.untranslated(line.number, format!("{}: no counterpart", line.shown()));
@@ -259,20 +266,14 @@ fn answer(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
     match ways {
         Ok(ways) => {
             let taken = ways.iter().filter(|way| way.is_everything()).map(|way| way.tls).collect::<Vec<_>>();
-            // A fixed answer may stand for a refusal, whatever more specific route comes later.
-            let refuses = route.respond.as_ref().is_some_and(|respond| respond.status >= 400);
             for way in ways {
                 for one in bind_route(&way, &route, frontend) {
-                    if refuses {
-                        frontend.order.push((line.number, one.clone()));
-                        draft.deny(
-                            line.number,
-                            &one,
-                            one.respond.as_ref().map_or(403, |respond| respond.status),
-                        );
-                    } else {
-                        frontend.order.push((line.number, one.clone()));
-                        draft.route(line.number, one);
+                    frontend.order.push((line.number, one.clone()));
+                    match &one.respond {
+                        Some(Respond { status, .. }) if refuses => {
+                            draft.deny_other_than(line.number, &one, *status, &way.other_than);
+                        }
+                        _ => draft.route(line.number, one),
                     }
                 }
             }
@@ -313,6 +314,9 @@ fn use_backend(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
     backend.apply(&mut route);
     match frontend.acls.condition(condition) {
         Ok(ways) => {
+            if let Some(time) = backend.tunnel {
+                tunnel(time, frontend, draft);
+            }
             for way in ways {
                 for one in bind_route(&way, &route, frontend) {
                     frontend.order.push((line.number, one.clone()));
@@ -325,6 +329,17 @@ fn use_backend(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
             guard_unknown(line, &reason, frontend, draft)
         }
         Err(reason) => draft.untranslated(line.number, format!("{}: {reason}", line.shown())),
+    }
+}
+
+/// Gives the listeners a backend's time for tunnels, unless another backend has them wait longer.
+fn tunnel(time: Duration, frontend: &mut Frontend<'_>, draft: &mut Draft) {
+    for bound in &mut frontend.bound {
+        if let Some(spec) = draft.config.listeners.get_mut(&bound.name) {
+            let longest = bound.tunnel.unwrap_or_default().max(time);
+            bound.tunnel = Some(longest);
+            spec.timeouts.tunnel = Span(longest);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What keeps requests away in HAProxy: which of it can be said, and what is refused because it cannot.
 
 use super::acl::Match;
+use super::answer::refusal;
 use super::frontend::{Frontend, bind_route};
 use super::parse::Line;
 use crate::draft::Draft;
@@ -35,15 +36,14 @@ pub(super) fn is_guard(line: &Line) -> bool {
 /// refused and not less.
 pub(super) fn guard(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft) {
     let (rule, condition) = line.split_condition();
-    let status = rule.iter().position(|word| word == "deny_status" || word == "status");
-    let status =
-        status.and_then(|at| rule.get(at + 1)?.parse().ok()).filter(|status| (400..600).contains(status));
     let plain = line.word(0) == "http-request" && line.word(1) == "deny" || line.word(0) == "block";
+    let words = if line.word(0) == "http-request" { rule.get(2..).unwrap_or_default() } else { &[] };
+    let answer = if plain { refusal(line.number, words, draft) } else { of_status(status(words)) };
     let ways = match line.word(0) {
         "filter" | "rate-limit" => Ok(vec![Match::default()]),
         word if word.starts_with("re") || word.starts_with("rsp") => Ok(vec![Match::default()]),
         "http-response" | "http-after-response" | "tcp-response" => Err("a rule on responses".to_owned()),
-        _ => frontend.acls.condition(condition),
+        _ => frontend.acls.condition_of_refusal(condition),
     };
     let ways = match ways {
         Ok(ways) => ways,
@@ -52,8 +52,19 @@ pub(super) fn guard(line: &Line, frontend: &mut Frontend<'_>, draft: &mut Draft)
     if !plain {
         draft.closes(line.number, format!("{}: {GUARDED}", line.shown()));
     }
-    deny(line, &ways, status.unwrap_or(403), frontend, draft);
+    deny(line, &ways, &answer, frontend, draft);
     note_case(line, frontend, draft);
+}
+
+/// The status that a rule names, where it is one of an error.
+fn status(words: &[String]) -> u16 {
+    let at = words.iter().position(|word| word == "deny_status" || word == "status");
+    let named = at.and_then(|at| words.get(at + 1)?.parse().ok());
+    named.filter(|status| (400..600).contains(status)).unwrap_or(403)
+}
+
+pub(super) fn of_status(status: u16) -> Respond {
+    Respond { status, ..Respond::default() }
 }
 
 /// Says where a refused path is let through in other case.
@@ -86,21 +97,21 @@ pub(super) fn guard_unknown(line: &Line, reason: &str, frontend: &mut Frontend<'
     if known.is_some() {
         note_case(line, frontend, draft);
     }
-    deny(line, &known.unwrap_or_else(|| vec![Match::default()]), 403, frontend, draft);
+    deny(line, &known.unwrap_or_else(|| vec![Match::default()]), &of_status(403), frontend, draft);
 }
 
-fn deny(line: &Line, ways: &[Match], status: u16, frontend: &mut Frontend<'_>, draft: &mut Draft) {
+fn deny(line: &Line, ways: &[Match], answer: &Respond, frontend: &mut Frontend<'_>, draft: &mut Draft) {
     for way in ways {
-        let respond = Some(Respond { status, ..Respond::default() });
+        let respond = Some(answer.clone());
         for route in bind_route(way, &RouteSpec { respond, ..RouteSpec::default() }, frontend) {
-            draft.deny(line.number, &route, status);
+            draft.deny_other_than(line.number, &route, answer.status, &way.other_than);
         }
     }
 }
 
 /// What goes to a backend that lets nothing through must not go to another one.
 pub(super) fn refuse_backend(line: &Line, status: u16, frontend: &mut Frontend<'_>, draft: &mut Draft) {
-    match frontend.acls.condition(line.split_condition().1) {
+    match frontend.acls.condition_of_refusal(line.split_condition().1) {
         Ok(ways) if line.word(0) == "default_backend" => {
             let respond = Some(Respond { status, ..Respond::default() });
             for way in ways {
@@ -113,7 +124,7 @@ pub(super) fn refuse_backend(line: &Line, status: u16, frontend: &mut Frontend<'
                 }
             }
         }
-        Ok(ways) => deny(line, &ways, status, frontend, draft),
+        Ok(ways) => deny(line, &ways, &of_status(status), frontend, draft),
         Err(reason) => guard_unknown(line, &reason, frontend, draft),
     }
 }

@@ -1,7 +1,7 @@
 //! Rules of HAProxy that change header fields, and `option forwardfor`.
 
 use super::parse::Line;
-use crate::draft::{Draft, is_forwarding};
+use crate::draft::{Draft, is_forwarding, of_certificates};
 use headgate_model::spec::HeaderEdits;
 
 /// `set-header`, `add-header` and `del-header`; any other rule is a note.
@@ -22,7 +22,8 @@ pub(super) fn header_edit(line: &Line, edits: &mut HeaderEdits, draft: &mut Draf
         "set-header" if value.contains('%') && request && !name.eq_ignore_ascii_case("host") => {
             draft.remove_header(number, edits, name);
             let text = format!(
-                "set-header {name} {value}: a value with variables; what a client sends under this name is removed"
+                "set-header {name} {value}: a value with variables; what a client sends under this name is removed{}",
+                of_certificates(value)
             );
             draft.untranslated(number, text);
         }
@@ -47,8 +48,10 @@ fn conditional_edit(line: &Line, edits: &mut HeaderEdits, draft: &mut Draft) {
     let (number, shown) = (line.number, line.shown());
     if line.word(0) == "http-request" && matches!(line.word(1), "set-header" | "del-header") {
         draft.remove_header(number, edits, line.word(2));
-        let text =
-            format!("{shown}: edits have no conditions; what a client sends under this name is removed");
+        let text = format!(
+            "{shown}: edits have no conditions; what a client sends under this name is removed{}",
+            of_certificates(&shown)
+        );
         draft.untranslated(number, text);
     } else {
         draft.untranslated(number, format!("{shown}: edits have no conditions"));

@@ -123,7 +123,7 @@ fn is_backend_setting(line: &Line) -> bool {
             | "fullconn",
             _,
         ) => true,
-        ("timeout", kind) => matches!(kind, "connect" | "server" | "queue" | "check"),
+        ("timeout", kind) => matches!(kind, "connect" | "server" | "queue" | "check" | "tunnel"),
         ("option", kind) => matches!(kind, "httpchk" | "redispatch" | "prefer-last-server"),
         _ => false,
     }
@@ -133,7 +133,7 @@ fn is_backend_setting(line: &Line) -> bool {
 fn is_frontend_setting(line: &Line) -> bool {
     match (line.word(0), line.word(1)) {
         ("maxconn" | "bind", _) => true,
-        ("timeout", kind) => matches!(kind, "client" | "http-request" | "http-keep-alive" | "tunnel"),
+        ("timeout", kind) => matches!(kind, "client" | "http-request" | "http-keep-alive"),
         ("option", kind) => matches!(kind, "httplog" | "dontlognull"),
         _ => false,
     }

@@ -167,7 +167,7 @@ pub(super) fn guarded_expression(block: &Directive, context: &Context<'_, '_>, d
 }
 
 /// The status that a location refuses everything with that would go to a service.
-fn refusal_inside(block: &Directive) -> Option<u16> {
+pub(super) fn refusal_inside(block: &Directive) -> Option<u16> {
     let mut guards = Guards::default();
     // The notes on what stands inside come when the location itself is read.
     let mut scratch = Draft::default();

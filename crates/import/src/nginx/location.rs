@@ -1,7 +1,7 @@
 //! `location` blocks and what a server does itself: proxying, returning, rewriting.
 
 use super::answer::{answer, captured_prefix, condition};
-use super::guard::{guarded_expression, limit_except};
+use super::guard::{guarded_expression, limit_except, refusal_inside};
 use super::parse::Directive;
 use super::settings::{Settings, leftover};
 use super::{Http, include, upstream};
@@ -221,10 +221,15 @@ fn place(block: &Directive, draft: &mut Draft) -> Option<Place> {
                 Some(place)
             }
             None => {
-                draft.untranslated(
-                    block.line,
-                    format!("{}: patterns are not regular expressions; this whole block", block.shown()),
-                );
+                let elsewhere = if refusal_inside(block).is_some() {
+                    ""
+                } else {
+                    "; its requests go where the longest prefix sends them"
+                };
+                let shown = block.shown();
+                let text =
+                    format!("{shown}: patterns are not regular expressions; this whole block{elsewhere}");
+                draft.untranslated(block.line, text);
                 None
             }
         },

@@ -4,7 +4,7 @@ use super::cache::Cache;
 use super::guard::Guards;
 use super::parse::Directive;
 use super::real_ip::RealIp;
-use crate::draft::{Draft, is_forwarding};
+use crate::draft::{Draft, is_forwarding, of_certificates};
 use crate::quantity::{duration, size};
 use headgate_model::spec::{Bytes, HeaderEdits, ListenSpec, LogFormat, ServiceSpec, Span, UpstreamTls};
 use std::time::Duration;
@@ -239,7 +239,8 @@ impl Settings {
                     draft.remove_header(*line, &mut edits, name);
                     let text = format!(
                         "proxy_set_header {name} {value}: a value with variables; what a client sends under this \
-                         name is removed"
+                         name is removed{}",
+                        of_certificates(value)
                     );
                     draft.untranslated(*line, text);
                 }

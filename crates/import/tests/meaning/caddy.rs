@@ -152,3 +152,35 @@ fn what_a_handle_leaves_goes_on_to_a_proxy_after_it() {
     let found = import(caddy, &text);
     assert_eq!(answer(&found, "GET", "h.example", "/a"), "service 10.0.0.2-80");
 }
+
+#[test]
+fn the_order_of_the_options_counts() {
+    let sites = "\trespond /a* \"hello\"\n\treverse_proxy 10.0.0.1:80\n";
+    let ordered = |order: &str| import(caddy, &format!("{{\n\torder {order}\n}}\n{}", site(sites)));
+    for (order, first) in [
+        ("respond before reverse_proxy", "200"),
+        ("reverse_proxy before respond", "service 10.0.0.1-80"),
+        ("reverse_proxy first", "service 10.0.0.1-80"),
+        ("respond last", "service 10.0.0.1-80"),
+        ("respond after handle_path", "200"),
+    ] {
+        let found = ordered(order);
+        assert_eq!(answer(&found, "GET", "h.example", "/a"), first, "{order}");
+        assert_eq!(notes(&found, 2, Kind::Untranslated), "", "{order}");
+    }
+    for order in ["rate_limit before respond", "respond before rate_limit", "respond"] {
+        let found = ordered(order);
+        assert_eq!(answer(&found, "GET", "h.example", "/a"), "200", "{order}");
+        assert!(notes(&found, 2, Kind::Untranslated).contains(order), "{order}: {:?}", found.notes);
+    }
+    assert!(notes(&ordered("header last"), 2, Kind::Approximated).contains("those that answer"));
+}
+
+#[test]
+fn a_field_with_a_certificate_says_what_tells_of_it() {
+    let text = site(
+        "\treverse_proxy 10.0.0.1:80 {\n\t\theader_up X-Cert {http.request.tls.client.certificate_pem}\n\t}\n",
+    );
+    let found = import(caddy, &text);
+    assert!(notes(&found, 3, Kind::Untranslated).contains("client_cert = \"leaf\""), "{:?}", found.notes);
+}

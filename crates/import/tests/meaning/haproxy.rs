@@ -240,3 +240,109 @@ fn a_field_that_is_set_to_itself_passes() {
     assert_eq!(found.config.routes[0].request_headers, Default::default());
     assert!(notes(&found, 3, Kind::Unneeded).contains("Authorization"));
 }
+
+#[test]
+fn a_refusal_of_other_methods_lets_these_through() {
+    let (get, put) = ("GET", "PUT");
+    for rule in [
+        "deny deny_status 405 if !METH_GET",
+        "deny deny_status 405 unless METH_GET",
+        "deny deny_status 405 if !{ method GET HEAD }",
+        "deny deny_status 405 if !safe",
+        "return status 405 if !safe",
+    ] {
+        let text = frontend(&format!(" acl safe method GET\n acl safe method HEAD\n http-request {rule}\n"));
+        let found = import(haproxy, &text);
+        for (method, expected) in
+            [(get, "service b"), ("HEAD", "service b"), (put, "405"), ("PATCH", "405"), ("NEW", "405")]
+        {
+            assert_eq!(answer(&found, method, "h.example", "/a"), expected, "{rule}: {method}");
+        }
+        let closed: Vec<_> = found.notes.iter().filter(|note| note.kind == Kind::ClosesAccess).collect();
+        assert!(closed.is_empty(), "{rule}: {closed:?}");
+    }
+}
+
+#[test]
+fn a_refusal_of_other_methods_holds_for_its_paths_and_no_others() {
+    let found = import(
+        haproxy,
+        &frontend(
+            " http-request deny if { path_beg /api/ } !METH_GET !METH_POST
+ http-request deny if { path_beg /api/secret }
+ use_backend b if { path_beg /api/v1/ }
+ redirect location /new if { path /api/old }\n",
+        ),
+    );
+    for (method, path, expected) in [
+        ("DELETE", "/", "service b"),
+        ("GET", "/api/x", "service b"),
+        ("POST", "/api/v1/x", "service b"),
+        ("DELETE", "/api/x", "403"),
+        ("DELETE", "/api/v1/x", "403"),
+        ("GET", "/api/secret", "403"),
+        ("DELETE", "/api/secret", "403"),
+        ("GET", "/api/old", "302 to /new"),
+        ("DELETE", "/api/old", "403"),
+    ] {
+        assert_eq!(answer(&found, method, "h.example", path), expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_negation_of_methods_elsewhere_is_listed() {
+    let text = frontend(" use_backend b if !METH_GET\n");
+    let found = import(haproxy, &text);
+    assert!(notes(&found, 3, Kind::Untranslated).contains("negation of methods"), "{:?}", found.notes);
+}
+
+#[test]
+fn a_refusal_keeps_its_text() {
+    let rule = "deny deny_status 429 content-type application/json string {\"error\":1} if { path_beg /a }";
+    let text = frontend(&format!(" http-request {}\n", rule.replace('"', "\\\"")));
+    let found = import(haproxy, &text);
+    let respond = found.config.routes.iter().find_map(|route| route.respond.as_ref()).unwrap();
+    assert_eq!(
+        (respond.status, respond.content_type.as_str(), respond.body.as_str()),
+        (429, "application/json", "{\"error\":1}")
+    );
+    for (rule, status, lost) in [
+        ("deny deny_status 418 file /etc/teapot.html", "418", "/etc/teapot.html"),
+        ("deny deny_status 418 lf-string %[src]", "418", "variables"),
+        ("deny deny_status 418 string no hdr X-A 1", "418", "hdr X-A 1"),
+        ("deny deny_status many", "403", "many"),
+        ("deny deny_status 200", "403", "200"),
+    ] {
+        let found = import(haproxy, &frontend(&format!(" http-request {rule} if {{ path /a }}\n")));
+        assert_eq!(answer(&found, "GET", "h.example", "/a"), status, "{rule}");
+        let said = notes(&found, 3, Kind::Untranslated) + &notes(&found, 3, Kind::Approximated);
+        assert!(said.contains(lost), "{rule}: {said}");
+    }
+}
+
+#[test]
+fn a_backends_time_for_tunnels_is_that_of_the_listeners_that_lead_to_it() {
+    let text =
+        "defaults\n timeout tunnel 10m\nfrontend a\n bind :8080\n timeout tunnel 1s\n default_backend b
+frontend c\n bind :8081\n use_backend ws if { path_beg /ws }\n default_backend b
+backend b\n server s 10.0.0.1:80\nbackend ws\n timeout tunnel 2h\n server s 10.0.0.2:80\n";
+    let found = import(haproxy, text);
+    let minutes = |bind: &str| {
+        let listener =
+            found.config.listeners.values().find(|listener| listener.bind.ends_with(bind)).unwrap();
+        listener.timeouts.tunnel.0.as_secs() / 60
+    };
+    assert_eq!((minutes(":8080"), minutes(":8081")), (10, 120));
+    assert!(notes(&found, line_of(text, "tunnel 2h"), Kind::Approximated).contains("longest"));
+    assert!(notes(&found, line_of(text, "tunnel 1s"), Kind::Unneeded).contains("no effect"));
+}
+
+#[test]
+fn a_field_with_a_certificate_says_what_tells_of_it() {
+    let text = frontend(
+        " http-request set-header X-Client %[ssl_c_s_dn]\n http-request set-header Client-Cert :%[ssl_c_der,base64]:\n",
+    );
+    let found = import(haproxy, &text);
+    assert!(notes(&found, 3, Kind::Untranslated).contains("client_cert = \"leaf\""), "{:?}", found.notes);
+    assert!(notes(&found, 4, Kind::Approximated).contains("client_cert = \"leaf\""), "{:?}", found.notes);
+}

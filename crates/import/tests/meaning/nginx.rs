@@ -1,6 +1,6 @@
 //! NGINX.
 
-use super::{answer, import, notes};
+use super::{answer, import, line_of, notes};
 use headgate_import::{Kind, nginx};
 use headgate_model::spec::{RouteCache, Span};
 use std::time::Duration;
@@ -168,4 +168,31 @@ fn hidden_files_are_refused_and_nothing_else_is() {
         assert_eq!(of("/img/a.png"), "403");
         assert!(notes(&found, 6, Kind::ClosesAccess).contains("first 8 segments"));
     }
+}
+
+#[test]
+fn an_expression_for_an_ending_is_listed_and_refuses_only_where_it_refused() {
+    let text = "server {\n listen 8080;\n location / { proxy_pass http://10.0.0.1:80; }
+ location ~ \\.php$ { proxy_pass http://10.0.0.2:80; }\n}\n";
+    let found = import(nginx, text);
+    assert_eq!(answer(&found, "GET", "h.example", "/a.php"), "service 10.0.0.1-80");
+    let lost = notes(&found, line_of(text, "php"), Kind::Untranslated);
+    assert!(lost.contains("its requests go where the longest prefix sends them"), "{lost}");
+    // No pattern says how a path ends: what might be meant is refused, and that is everything.
+    let text = text.replace("{ proxy_pass http://10.0.0.2:80; }", "{ deny all; }");
+    let found = import(nginx, &text);
+    assert_eq!(answer(&found, "GET", "h.example", "/a"), "403");
+    let closed = notes(&found, line_of(&text, "php"), Kind::ClosesAccess);
+    assert!(closed.contains("all of /* is refused until you decide"), "{closed}");
+    assert!(!notes(&found, line_of(&text, "php"), Kind::Untranslated).contains("longest prefix"));
+}
+
+#[test]
+fn a_field_with_a_certificate_says_what_tells_of_it() {
+    let text = server(
+        " proxy_set_header X-Cert $ssl_client_escaped_cert;\n location / { proxy_pass http://10.0.0.1:80; }\n",
+    );
+    let found = import(nginx, &text);
+    let lost = notes(&found, line_of(&text, "X-Cert"), Kind::Untranslated);
+    assert!(lost.contains("client_cert = \"leaf\""), "{:?}", found.notes);
 }
