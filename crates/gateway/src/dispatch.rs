@@ -60,7 +60,7 @@ pub(crate) async fn dispatch_or_fall_back(
                 x.view.services[service].count_fallback();
                 record.fault = Some(kind);
                 let answer = Answer { status: *status, content_type, body: content, fields: &[] };
-                return answer_directly(x, route, &answer, body, client, record).await;
+                return answer_directly(x, &route.response.write, &answer, body, client, record).await;
             }
         }
     }

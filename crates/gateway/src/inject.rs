@@ -64,7 +64,7 @@ async fn stand_in(
         Instead::Abort { status, body: text } => {
             let content_type = b"text/plain; charset=utf-8";
             let answer = Answer { status: *status, content_type, body: text.as_bytes(), fields: &[] };
-            answer_directly(attempt.x, attempt.route, &answer, body, client, record).await
+            answer_directly(attempt.x, &attempt.route.response.write, &answer, body, client, record).await
         }
         Instead::Reset => {
             record.status = FaultKind::Injected.status();

@@ -13,7 +13,7 @@ use crate::transform::{counts_hops, hops_left};
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_net::body::Source;
 use headgate_net::downstream::Downstream;
-use headgate_net::head::Method;
+use headgate_net::head::{Method, RequestHead};
 
 /// Runs the phases and, where one fails, answers with the fault.
 #[inline]
@@ -92,6 +92,9 @@ async fn phases(
     admit(x)?;
     let ask = ask(x);
     let Some(matched) = x.view.snapshot.table.find(&ask) else {
+        if is_about_server(x.head) {
+            return answer_about_server(x, body, client, record).await;
+        }
         return Err(no_route(x, &ask).into());
     };
     record.route = Some(matched.route);
@@ -114,17 +117,17 @@ async fn phases(
         }
         Action::Respond { status, body: text, content_type } => {
             let answer = Answer { status: *status, content_type, body: text, fields: &[] };
-            answer_directly(x, route, &answer, body, client, record).await
+            answer_directly(x, &route.response.write, &answer, body, client, record).await
         }
         Action::Redirect { needs_host: true, .. } if x.head.host().is_empty() => {
-            let detail = "this redirect needs to know the host; send a Host header";
+            let detail = "this redirect needs to know the host; send a Host header that names it";
             Err(Fault::new(FaultKind::BadRequest, detail).into())
         }
         Action::Redirect { to, status, .. } => {
             let location = filled(x, to, &ask, &matched);
             let fields: &[(&[u8], &[u8])] = &[(b"location", &location)];
             let answer = Answer { status: *status, content_type: b"", body: b"", fields };
-            answer_directly(x, route, &answer, body, client, record).await
+            answer_directly(x, &route.response.write, &answer, body, client, record).await
         }
     }
 }
@@ -147,7 +150,26 @@ async fn answer_at_last_hop(
     let allow = x.view.snapshot.table.allowed(ask).join(&b", "[..]);
     let fields: &[(&[u8], &[u8])] = if allow.is_empty() { &[] } else { &[(b"allow", &allow)] };
     let answer = Answer { status: 204, content_type: b"", body: b"", fields };
-    answer_directly(x, route, &answer, body, client, record).await
+    answer_directly(x, &route.response.write, &answer, body, client, record).await
+}
+
+/// Whether it asks about the server and no path of it (RFC 9112 section 3.2.4). Which service that would be is not
+/// said, so that no route has it.
+#[cold]
+fn is_about_server(head: &RequestHead) -> bool {
+    head.line.method == Method::Options && matches!(head.path(), b"*" | b"")
+}
+
+/// Says that it is there (RFC 9110 section 9.3.7): methods differ by path.
+#[cold]
+async fn answer_about_server(
+    x: &Exchange<'_>,
+    body: &Source<'_>,
+    client: &mut Downstream<'_>,
+    record: &mut Record,
+) -> Result<Finish, Failure> {
+    let answer = Answer { status: 204, content_type: b"", body: b"", fields: &[] };
+    answer_directly(x, &[], &answer, body, client, record).await
 }
 
 #[cold]

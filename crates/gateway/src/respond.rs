@@ -3,7 +3,7 @@
 use crate::clock::WallClock;
 use crate::exchange::{Exchange, Failure, Finish};
 use crate::record::Record;
-use crate::snapshot::Route;
+use crate::snapshot::FieldLine;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_net::body::{Sink, Source};
 use headgate_net::deadline::Deadline;
@@ -61,10 +61,10 @@ impl Answer<'_> {
     }
 }
 
-/// Answers in place of an endpoint, with the route's edits.
+/// Answers in place of an endpoint, with what the route adds to responses.
 pub(crate) async fn answer_directly(
     x: &Exchange<'_>,
-    route: &Route,
+    further: &[FieldLine],
     answer: &Answer<'_>,
     body: &Source<'_>,
     client: &mut Downstream<'_>,
@@ -78,7 +78,7 @@ pub(crate) async fn answer_directly(
         .fields
         .iter()
         .copied()
-        .chain(route.response.write.iter().map(|(name, value)| (&**name, &**value)))
+        .chain(further.iter().map(|(name, value)| (&**name, &**value)))
         .collect();
     let answer = Answer { fields: &edited, ..*answer };
     let to = To { client, wall: &x.worker.wall, deadline: x.timers.download, pause: x.pause };

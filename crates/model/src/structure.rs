@@ -65,6 +65,9 @@ fn describe(
             let found = value_at(root, &steps).map(|value| format!(", found {}", kind(value)));
             (format!("expected {}{}", in_words(expected), found.unwrap_or_default()), None)
         }
+        Said::OutOfRange("u8") if is_percentage(&steps) => {
+            ("out of range: expected a whole number from 0 to 100".to_owned(), None)
+        }
         Said::OutOfRange(expected) => (format!("out of range: expected {}", in_words(expected)), None),
         Said::Other(text) => match text.split_once("; ") {
             Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
@@ -119,6 +122,11 @@ fn in_words(expected: &str) -> &str {
         other if other.starts_with("struct ") => "a table",
         other => other,
     }
+}
+
+/// Whether the value ends earlier than its type does.
+fn is_percentage(steps: &[Step]) -> bool {
+    matches!(steps.last(), Some(Step::Key(key)) if key.ends_with("percent"))
 }
 
 fn value_at<'d>(root: &'d DeValue<'d>, steps: &[Step]) -> Option<&'d DeValue<'d>> {

@@ -209,7 +209,10 @@ fn host(parts: &request::Parts) -> Result<&[u8], Fault> {
     if fields.next().is_some() {
         return Err(bad("more than one Host field (RFC 9112 section 3.2)"));
     }
-    if host.is_empty() || check_host(host).is_none() {
+    if host.is_empty() {
+        return Err(bad(":authority or Host is empty (RFC 9110 section 4.2.1)"));
+    }
+    if check_host(host).is_none() {
         return Err(bad(":authority is not a name with an optional port (RFC 9113 section 8.3.1)"));
     }
     Ok(host)

@@ -266,7 +266,7 @@ pub enum Body {
 pub struct RequestLine {
     pub method: Method,
     pub method_part: Part,
-    /// Path and query in origin form; `*` for `OPTIONS *`.
+    /// Path and query in origin form; `*` for `OPTIONS *`, nothing where that was asked with an absolute URL.
     pub target: Part,
     /// Length of the path within the target; what follows is the query with its `?`.
     pub path_len: u32,

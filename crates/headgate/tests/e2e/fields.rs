@@ -128,10 +128,40 @@ fn an_absolute_target_becomes_a_path() {
         ("HTTP://A.TEST/", "/"),
         ("https://a.test//", "//"),
         ("http://a.test/?", "/?"),
+        ("http://a.test", "/"),
+        ("https://A.test", "/"),
     ] {
         let head = request("", format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
         assert_eq!(head.first_line(), format!("GET {path} HTTP/1.1"));
         assert_eq!(head.values("host"), ["a.test"]);
+    }
+}
+
+#[test]
+fn what_is_asked_of_the_server_and_not_of_a_path_is_answered_here() {
+    let origin = Origin::start();
+    let gateway = Headgate::start(&one_service("", "", &[origin.address]));
+    let mut client = gateway.connect();
+    for target in ["*", "http://a.test", "*"] {
+        let fields = "Host: a.test\r\nContent-Length: 2\r\n\r\nhi";
+        let answer = client.ask(format!("OPTIONS {target} HTTP/1.1\r\n{fields}"));
+        assert_eq!((answer.status(), answer.text()), (204, String::new()), "{target}");
+        client = gateway.connect();
+    }
+    let answer = client.ask("OPTIONS * HTTP/1.1\r\nHost: unknown.test\r\n\r\n");
+    assert_eq!(answer.status(), 204);
+    // The connection goes on, and other methods know no asterisk.
+    assert_eq!(client.ask("GET * HTTP/1.1\r\nHost: a.test\r\n\r\n").status(), 400);
+    origin.assert_untouched("OPTIONS of the server");
+}
+
+#[test]
+fn a_second_host_is_called_that_whatever_it_says() {
+    let gateway = Headgate::start(&one_service("", "", &["127.0.0.1:1".parse().unwrap()]));
+    for hosts in ["Host: a\r\nHost: b", "Host: a\r\nHost: a", "Host:\r\nHost: a", "Host: a\r\nHost:"] {
+        let answer = gateway.connect().ask(format!("GET / HTTP/1.1\r\n{hosts}\r\n\r\n"));
+        assert_eq!(answer.status(), 400);
+        assert!(answer.text().contains("more than one Host"), "{hosts}: {}", answer.text());
     }
 }
 

@@ -40,6 +40,9 @@ pub(super) fn request(bytes: &[u8], fields: &[Field], line: &mut RequestLine) ->
             Known::Other => {}
             Known::Host => {
                 hosts += 1;
+                if hosts > 1 {
+                    return Err(Fault::new(KIND, "more than one Host field (RFC 9112 section 3.2)"));
+                }
                 host(bytes, field, line)?;
             }
             Known::ContentLength => content_length(field.value.of(bytes), &mut lengths, KIND)?,
@@ -63,11 +66,8 @@ pub(super) fn request(bytes: &[u8], fields: &[Field], line: &mut RequestLine) ->
             _ => {}
         }
     }
-    match hosts {
-        1 => {}
-        0 if line.version == Version::Http10 => {}
-        0 => return Err(Fault::new(KIND, "an HTTP/1.1 request without Host (RFC 9112 section 3.2)")),
-        _ => return Err(Fault::new(KIND, "more than one Host field (RFC 9112 section 3.2)")),
+    if hosts == 0 && line.version != Version::Http10 {
+        return Err(Fault::new(KIND, "an HTTP/1.1 request without Host (RFC 9112 section 3.2)"));
     }
     line.body = match lengths {
         Lengths { chunked: true, .. } if line.version == Version::Http10 => {

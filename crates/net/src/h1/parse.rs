@@ -169,11 +169,16 @@ fn split_target(bytes: &[u8], method: Method, start: usize, end: usize) -> Resul
                     "the request target's host is not a name with a port (RFC 9110 section 4.2)",
                 ));
             }
-            if bytes.get(path_start) != Some(&b'/') {
-                // `http://host` and `http://host?query` would need a `/` that is not in the buffer.
-                return Err(bad("an absolute request target needs a path, at least `/`"));
+            let host = Part::new(host_start..path_start);
+            match bytes[path_start..end].first() {
+                Some(b'/') => Ok((Part::new(path_start..end), host)),
+                // Of OPTIONS it means what `*` does (RFC 9112 section 3.2.4), of others the path `/` (RFC 9110
+                // section 4.2.3), which the scheme ends in.
+                None if method == Method::Options => Ok((Part::new(end..end), host)),
+                None => Ok((Part::new(host_start - 1..host_start), host)),
+                // The `/` would have to stand before the query.
+                Some(_) => Err(bad("an absolute request target with a query needs a path, at least `/`")),
             }
-            Ok((Part::new(path_start..end), Part::new(host_start..path_start)))
         }
     }
 }
