@@ -10,6 +10,7 @@ use crate::snapshot::{Route, Service};
 use crate::transform;
 use crate::tunnel::Tunnel;
 use crate::view::{Link, ServiceView};
+use crate::websocket::refuse_success;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_model::toxic::Toxic;
 use headgate_net::body::{Source, relay};
@@ -144,14 +145,7 @@ async fn talk(
     let download = x.timers.download;
     let line = &x.head.line;
 
-    let outline = Outline {
-        head: x.head,
-        target: match &x.target {
-            TargetPlan::AsSent => None,
-            target => Some(target.parts(x.head)),
-        },
-        upgrade: if line.upgrade { x.head.value(Known::Upgrade) } else { None },
-    };
+    let outline = outline(x);
     let mut out = upstream.start(&outline);
     transform::request_fields(x, route, link.endpoint.name.as_bytes(), &record.traced, &mut out);
     let mut sink = upstream.begin(out, &outline)?;
@@ -202,6 +196,7 @@ async fn talk(
     if interims == 0 && attempt.puts_aside(head.line.status) {
         return Ok(put_aside(&head, upload.is_complete()));
     }
+    refuse_success(x.websocket, head.line.status)?;
     record.status = head.line.status;
     let mut kept = x.changes_since.and_then(|since| what_changed(x, route, &head, since));
 
@@ -237,6 +232,18 @@ fn head_for(attempt: &Attempt<'_, '_>, client: &Downstream<'_>, head: &ResponseH
         _ => transform::response_fields(x, route, attempt.set_cookie, head, &mut out),
     }
     out
+}
+
+#[inline]
+fn outline<'x>(x: &'x Exchange<'_>) -> Outline<'x> {
+    Outline {
+        head: x.head,
+        target: match &x.target {
+            TargetPlan::AsSent => None,
+            target => Some(target.parts(x.head)),
+        },
+        upgrade: if x.head.line.upgrade { x.head.value(Known::Upgrade) } else { None },
+    }
 }
 
 /// Whether nothing of the connection is left to be read.
@@ -290,7 +297,11 @@ async fn switch_protocols(
         let fault = Fault::new(FaultKind::BadResponse, "the upstream switched protocols without being asked");
         return Err(fault.into());
     }
-    record.status = 101;
+    if let Some(handshake) = attempt.x.websocket {
+        handshake.check(head)?;
+    }
+    // What the client is told: a stream has no 101 (RFC 8441 section 5).
+    record.status = if attempt.x.websocket.is_some() { 200 } else { 101 };
     record.upgraded = true;
     let timer = attempt.x.worker.deadlines.deadline();
     timer.set(attempt.x.pause);

@@ -4,6 +4,7 @@
 use crate::identify::Peer;
 use crate::tunnel::Tunnel;
 use crate::view::View;
+use crate::websocket::Handshake;
 use crate::worker::Worker;
 use headgate_cache::fill::Fill;
 use headgate_model::fault::{Fault, FaultKind};
@@ -28,6 +29,8 @@ pub(crate) struct Exchange<'c> {
     pub target: TargetPlan,
     /// Where the response may make stored ones outdated: the moment on the purge clock at which it was asked for.
     pub changes_since: Option<u64>,
+    /// It opens a WebSocket over HTTP/2.
+    pub websocket: Option<&'c Handshake>,
     /// Where the response goes into the cache for all who wait.
     pub fill: Option<&'c Fill>,
 }
@@ -54,6 +57,7 @@ impl<'c> Exchange<'c> {
             started: worker.now(),
             target: TargetPlan::AsSent,
             changes_since: None,
+            websocket: None,
             fill: None,
         }
     }

@@ -120,6 +120,8 @@ fn builder(limits: &Limits) -> Builder {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
         .data_frame_budget(SMALL_FRAMES_BUDGET)
+        // WebSockets (RFC 8441); `stream` refuses every other use of CONNECT.
+        .enable_connect_protocol()
         // A client may give up on all that it asked for at once; more than that in one turn is a flood.
         .max_pending_accept_reset_streams(streams)
         .max_concurrent_reset_streams(streams)

@@ -70,3 +70,4 @@ mod transform;
 mod tunnel;
 mod unprocessed;
 mod view;
+mod websocket;

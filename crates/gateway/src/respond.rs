@@ -4,6 +4,7 @@ use crate::clock::WallClock;
 use crate::exchange::{Exchange, Failure, Finish};
 use crate::record::Record;
 use crate::snapshot::FieldLine;
+use crate::websocket::refuse_success;
 use headgate_model::fault::{Fault, FaultKind};
 use headgate_net::body::{Sink, Source};
 use headgate_net::deadline::Deadline;
@@ -70,6 +71,7 @@ pub(crate) async fn answer_directly(
     client: &mut Downstream<'_>,
     record: &mut Record,
 ) -> Result<Finish, Failure> {
+    refuse_success(x.websocket, answer.status)?;
     record.status = answer.status;
     if !body.is_finished() {
         client.close_after();

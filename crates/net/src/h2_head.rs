@@ -10,8 +10,9 @@ use crate::h1::parse::HeadLimits;
 use crate::head::{
     Body, Field, Flat, Known, Method, Part, RequestHead, RequestLine, ResponseHead, StatusLine, Version,
 };
+use h2::ext::Protocol;
 use headgate_model::fault::{Fault, FaultKind};
-use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE};
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, SEC_WEBSOCKET_KEY, TE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Uri, request, response};
 
@@ -21,7 +22,16 @@ const fn bad(detail: &'static str) -> Fault {
     Fault::new(FaultKind::BadRequest, detail)
 }
 
-/// Renders a request's head into `head`, which is empty. `ended` says that no content follows.
+/// Whether a request opens a WebSocket (RFC 8441).
+#[must_use]
+pub fn opens_websocket(parts: &request::Parts) -> bool {
+    let protocol = parts.extensions.get::<Protocol>();
+    parts.method == http::Method::CONNECT
+        && protocol.is_some_and(|protocol| protocol.as_str().eq_ignore_ascii_case("websocket"))
+}
+
+/// Renders a request's head into `head`, which is empty. `ended` says that no content follows. One that
+/// [`opens_websocket`] comes out as the GET that does so in HTTP/1 (RFC 6455), with `websocket_key`.
 ///
 /// # Errors
 /// A fault to answer with: the rule that the request breaks, or the limit that it exceeds.
@@ -29,9 +39,13 @@ pub fn render_request(
     parts: &request::Parts,
     ended: bool,
     limits: &HeadLimits,
+    websocket_key: Option<&[u8]>,
     head: &mut RequestHead,
 ) -> Result<(), Fault> {
-    let method = parts.method.as_str().as_bytes();
+    let method = match websocket_key {
+        Some(_) => b"GET",
+        None => parts.method.as_str().as_bytes(),
+    };
     if method.len() > LONGEST_METHOD {
         return Err(Fault::new(FaultKind::MethodNotSupported, "the method is longer than 32 bytes"));
     }
@@ -40,16 +54,18 @@ pub fn render_request(
     if line.method == Method::Connect {
         return Err(Fault::new(
             FaultKind::MethodNotSupported,
-            "CONNECT is not served: Headgate is a gateway, not a forward proxy",
+            "CONNECT is served for WebSockets alone (RFC 8441): Headgate is a gateway, not a forward proxy",
         ));
     }
     let target = target(&parts.uri, line.method, limits)?;
     let host = host(parts)?;
     line.body = match content_length(&parts.headers) {
-        _ if ended => Body::None,
+        // What follows is no content: it is for the other protocol.
+        _ if ended || websocket_key.is_some() => Body::None,
         Some(length) => Body::Length(length),
         None => Body::Chunked,
     };
+    line.upgrade = websocket_key.is_some();
     if line.method == Method::Trace && line.body != Body::None {
         return Err(bad("a TRACE request with content (RFC 9110 section 9.3.8)"));
     }
@@ -71,8 +87,13 @@ pub fn render_request(
     line.path_len = target.iter().position(|&byte| byte == b'?').unwrap_or(target.len()) as u32;
     out.put(&[b" HTTP/1.1\r\n"])?;
     line.host = out.field(b"host", &[host])?;
+    if let Some(key) = websocket_key {
+        out.field(b"upgrade", &[b"websocket"])?;
+        out.field(SEC_WEBSOCKET_KEY.as_str().as_bytes(), &[key])?;
+    }
     for (name, value) in &parts.headers {
-        if *name == HOST || *name == COOKIE {
+        // Over HTTP/2 the key means nothing (RFC 8441 section 5).
+        if *name == HOST || *name == COOKIE || websocket_key.is_some() && *name == SEC_WEBSOCKET_KEY {
             continue;
         }
         let value = value.as_bytes();

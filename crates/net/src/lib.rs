@@ -1,6 +1,7 @@
 //! The only crate that opens data sockets: streams, TLS, HTTP/1, HTTP/2, pools. It moves messages; it
 //! never decides where they go.
 
+pub mod base64;
 pub mod body;
 pub mod buffer;
 pub mod connect;

@@ -121,6 +121,7 @@ impl Fetch {
             started,
             target: self.target.copy(&worker.buffers),
             changes_since: None,
+            websocket: None,
             fill: Some(&fill),
         };
         let mut record = Record { route: Some(self.route), ..Record::default() };

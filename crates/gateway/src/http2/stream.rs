@@ -2,19 +2,21 @@
 
 use super::Client;
 use crate::crew::Task;
-use crate::exchange::{Exchange, Timers};
+use crate::exchange::{Exchange, Finish, Timers};
 use crate::phases;
 use crate::record::{self, Record};
 use crate::respond;
+use crate::tunnel::Tunnel;
 use crate::view::View;
+use crate::websocket::Handshake;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use headgate_model::fault::{Fault, FaultKind};
-use headgate_net::body::{H2Source, Side, Source};
+use headgate_net::body::{H2Source, Received, Side, Source};
 use headgate_net::downstream::{ClientStream, Downstream, H2Responder};
 use headgate_net::h1::parse::HeadLimits;
-use headgate_net::h2_head::render_request;
+use headgate_net::h2_head::{opens_websocket, render_request};
 use headgate_net::head::{Body, Method};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -47,12 +49,30 @@ impl Task for Asked {
         let Self { under_way, view, listener, request, respond } = self;
         let client = &under_way.client;
         let stream = ClientStream::new(respond);
-        if serve(client, &view, listener, request, &stream).await {
-            client.resets.borrow_mut().finished();
-        } else {
-            client.resets.borrow_mut().given_up(client.worker.now());
+        let ended = serve(client, &view, listener, request, &stream).await;
+        match ended {
+            Ended::Answered => client.resets.borrow_mut().finished(),
+            Ended::GivenUp => client.resets.borrow_mut().given_up(client.worker.now()),
+            Ended::Switched(tunnel, received) => {
+                client.resets.borrow_mut().finished();
+                let idle = view.snapshot.listeners[listener].spec.timeouts.tunnel.0;
+                // A tunnel may outlive many configurations and needs nothing more of its own.
+                drop(view);
+                let worker = &client.worker;
+                let deadline = worker.deadlines.deadline();
+                tunnel.run_on_stream(&stream, received, &worker.buffers, &deadline, idle).await;
+            }
         }
     }
+}
+
+/// What became of a request.
+enum Ended {
+    Answered,
+    /// The client reset the stream before it was answered.
+    GivenUp,
+    /// The stream carries another protocol from here on; the client's part of it comes in here.
+    Switched(Box<Tunnel>, Rc<Received>),
 }
 
 /// A stream that counts as under way, however its task ends.
@@ -76,14 +96,14 @@ impl Drop for UnderWay {
     }
 }
 
-/// Answers the request; false when the client gave up before it was answered.
+/// Answers the request.
 async fn serve(
     client: &Client,
     view: &Rc<View>,
     listener: usize,
     request: http::Request<RecvStream>,
     stream: &ClientStream,
-) -> bool {
+) -> Ended {
     let worker = &client.worker;
     let spec = &view.snapshot.listeners[listener].spec;
     let (download, upload) = (worker.deadlines.deadline(), worker.deadlines.deadline());
@@ -94,7 +114,9 @@ async fn serve(
         fields: spec.limits.headers as usize,
         target_bytes: spec.limits.uri.0 as usize,
     };
-    let rendered = render_request(&parts, content.is_end_stream(), &limits, &mut head);
+    let websocket = opens_websocket(&parts).then(|| Handshake::new(&mut worker.dice.borrow_mut()));
+    let key = websocket.as_ref().map(Handshake::key);
+    let rendered = render_request(&parts, content.is_end_stream(), &limits, key, &mut head);
     drop(parts);
     let to_head = head.line.method == Method::Head;
     let mut to_client = Downstream::H2(H2Responder { stream, to_head });
@@ -106,15 +128,17 @@ async fn serve(
         let to = respond::To { client: &mut to_client, wall: &worker.wall, deadline: &download, pause };
         // A client that does not take it is told nothing else.
         let _ = respond::fault(&fault, &Source::Empty, &[], to).await;
-        return true;
+        return Ended::Answered;
     }
     let body_limit = spec.limits.body.0;
-    let mut body = match head.line.body {
-        Body::None => Source::Empty,
-        _ => Source::H2(H2Source::new(client.backlog.receive(content), Side::Client, body_limit)),
+    let (mut body, received) = match head.line.body {
+        Body::None if websocket.is_some() => (Source::Empty, Some(client.backlog.receive(content))),
+        Body::None => (Source::Empty, None),
+        _ => (Source::H2(H2Source::new(client.backlog.receive(content), Side::Client, body_limit)), None),
     };
     let timers = Timers { upload: &upload, download: &download };
     let mut x = Exchange::begin(worker, view, listener, &client.peer, &head, timers);
+    x.websocket = websocket.as_ref();
     let mut record = Record::default();
     let finished = {
         let mut answered = pin!(async {
@@ -128,12 +152,12 @@ async fn serve(
             }
         });
         poll_fn(|cx| match answered.as_mut().poll(cx) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending => stream.poll_reset(cx).map(|()| false),
+            Poll::Ready(finish) => Poll::Ready(Some(finish)),
+            Poll::Pending => stream.poll_reset(cx).map(|()| None),
         })
         .await
     };
-    if !finished {
+    if finished.is_none() {
         worker.faults.record(FaultKind::ClientClosed);
         record.fault = Some(FaultKind::ClientClosed);
         if record.status == 0 {
@@ -142,5 +166,9 @@ async fn serve(
         record.conclude(&x, &body);
     }
     record.finish(worker, view, x.started);
-    finished
+    match (finished, received) {
+        (Some(Finish::Switched(tunnel)), Some(received)) => Ended::Switched(tunnel, received),
+        (Some(_), _) => Ended::Answered,
+        (None, _) => Ended::GivenUp,
+    }
 }

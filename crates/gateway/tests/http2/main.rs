@@ -8,3 +8,4 @@ mod hostile;
 mod small_frames;
 mod support;
 mod unprocessed;
+mod websocket;

@@ -1,6 +1,10 @@
 //! After a switch of protocols bytes pass untouched, in both directions, until both sides are done.
 
+use crate::support::frames::*;
 use crate::support::{Headgate, Origin, Wire, assert_same, noise, one_service};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use rustix::process::Signal;
+use std::fs;
 use std::io::Write;
 use std::thread;
 
@@ -75,6 +79,69 @@ fn nothing_of_the_new_protocol_is_sent_before_the_origin_agrees() {
     upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nplain");
     assert_eq!(client.response().text(), "plain");
     assert_eq!(upstream.head().target(), "/next");
+}
+
+/// `Sec-WebSocket-Accept` for a key (RFC 6455 section 4.2.2).
+fn accept(key: &str) -> String {
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let mut accept = Vec::new();
+    headgate_net::base64::write(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref(), &mut accept);
+    String::from_utf8(accept).unwrap()
+}
+
+/// RFC 8441: a stream of HTTP/2 is a WebSocket to the client, its endpoint sees an upgrade; a reload does not concern it,
+/// and a stop waits for it.
+#[test]
+fn a_websocket_over_http2_survives_reloads_and_is_waited_for_at_a_stop() {
+    let origin = Origin::start();
+    let config = one_service("http2 = true", "", &[origin.address]);
+    let mut gateway = Headgate::start(&config);
+    let mut client = Frames::silent(&gateway);
+    client.send([PREFACE, &frame(SETTINGS, 0, 0, [])].concat());
+    let settings = client
+        .until(|frame| (frame.kind == SETTINGS && frame.flags & ACK == 0).then(|| frame.payload.clone()));
+    assert!(settings.chunks(6).any(|one| one == [0, 8, 0, 0, 0, 1]), "SETTINGS_ENABLE_CONNECT_PROTOCOL");
+    let fields = block(&[
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":authority", "a.test"),
+        (":path", "/chat"),
+        ("sec-websocket-version", "13"),
+    ]);
+    client.send([frame(SETTINGS, ACK, 0, []), frame(HEADERS, END_HEADERS, 1, fields)].concat());
+    let mut upstream = origin.accept();
+    let head = upstream.head();
+    assert_eq!(head.first_line(), "GET /chat HTTP/1.1");
+    assert_eq!((head.value("upgrade"), head.value("connection")), (Some("websocket"), Some("upgrade")));
+    let accept = accept(head.value("sec-websocket-key").unwrap());
+    upstream.send(SWITCH.replace("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", &accept));
+    assert_eq!(client.until(|frame| (frame.kind == HEADERS).then(|| status(&frame.payload))), 200);
+    let mut echo = |client: &mut Frames, text: &str| {
+        client.send(frame(DATA, 0, 1, text));
+        upstream.expect(text);
+        upstream.send(text);
+        let back = client.until(|frame| (frame.kind == DATA).then(|| frame.payload.clone()));
+        assert_eq!(back, text.as_bytes());
+    };
+    for turn in 0..3 {
+        echo(&mut client, "before");
+        fs::write(gateway.config_file(), config.replace("workers = 1", &format!("drain = \"2{turn}s\"")))
+            .unwrap();
+        gateway.signal(Signal::HUP);
+        gateway.event("configuration reloaded");
+        echo(&mut client, "after");
+    }
+    gateway.signal(Signal::TERM);
+    client.until(|frame| (frame.kind == GOAWAY).then_some(()));
+    echo(&mut client, "at the stop");
+    client.send(frame(DATA, END_STREAM, 1, ""));
+    assert_eq!(upstream.rest().0, b"");
+    upstream.finish_sending();
+    client.until(|frame| (frame.kind == DATA && frame.flags & END_STREAM != 0).then_some(()));
+    drop(client);
+    let (ended, stderr) = gateway.wait();
+    assert!(ended.success(), "{stderr}");
 }
 
 #[test]

@@ -49,13 +49,27 @@ pub struct H2Sink<'c> {
     held: Bytes,
     ended: bool,
     sent: u64,
+    /// What the peer is told when it is dropped before its end.
+    unfinished: Reason,
 }
 
 impl<'c> H2Sink<'c> {
     /// `ended` says that the head already ended the stream; content is then ignored.
     #[must_use]
     pub fn new(half: &'c SendHalf, side: Side, ended: bool) -> Self {
-        Self { half, side, held: Bytes::new(), ended, sent: 0 }
+        let unfinished = match side {
+            Side::Client => Reason::INTERNAL_ERROR,
+            Side::Upstream => Reason::CANCEL,
+        };
+        Self { half, side, held: Bytes::new(), ended, sent: 0, unfinished }
+    }
+
+    /// Towards a client, for bytes of another protocol: a connection that breaks is a stream that is cancelled
+    /// (RFC 8441 section 5).
+    pub(crate) fn tunnel(half: &'c SendHalf) -> Self {
+        let mut sink = Self::new(half, Side::Client, false);
+        sink.unfinished = Reason::CANCEL;
+        sink
     }
 
     pub(super) async fn push(&mut self, mut piece: &[u8], deadline: &Deadline) -> Result<(), Fault> {
@@ -137,10 +151,7 @@ impl Drop for H2Sink<'_> {
         if !self.ended
             && let Some(stream) = &mut *self.half.stream.borrow_mut()
         {
-            stream.send_reset(match self.side {
-                Side::Client => Reason::INTERNAL_ERROR,
-                Side::Upstream => Reason::CANCEL,
-            });
+            stream.send_reset(self.unfinished);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::stream::IoFault;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use headgate_model::fault::Fault;
+use http::header::SEC_WEBSOCKET_ACCEPT;
 use std::cell::RefCell;
 use std::task::{Context, Poll};
 
@@ -22,6 +23,12 @@ impl ClientStream {
     #[must_use]
     pub fn new(respond: SendResponse<Bytes>) -> Self {
         Self { respond: RefCell::new(respond), half: SendHalf::default() }
+    }
+
+    /// Takes bytes of another protocol, once the client was told of the switch.
+    #[must_use]
+    pub fn tunnel(&self) -> Sink<'_> {
+        Sink::H2(H2Sink::tunnel(&self.half))
     }
 
     /// Ready when the client reset the stream, or its connection is gone.
@@ -58,6 +65,23 @@ impl<'c> H2Responder<'c> {
     pub(super) fn interim(&self, status: u16, fields: FieldMap) -> Result<(), Fault> {
         let response = h2_head::response(status, None, fields)?;
         self.stream.respond.borrow_mut().send_informational(response).map_err(|_| gone())
+    }
+
+    /// Says 200 where HTTP/1 says 101 (RFC 8441 section 5).
+    pub(super) fn switch(&mut self, head: &ResponseHead) -> Result<(), Fault> {
+        let mut fields = FieldMap::default();
+        let drops = Drops {
+            known: KnownSet::HOP_BY_HOP,
+            names: &[],
+            named_by_connection: head.line.connection_names_fields,
+        };
+        copy_kept(head, &drops, &mut fields);
+        // It answers a key that this client has not sent.
+        fields.remove(SEC_WEBSOCKET_ACCEPT);
+        let response = h2_head::response(200, None, fields)?;
+        let half = self.stream.respond.borrow_mut().send_response(response, false);
+        self.stream.half.open(half.map_err(|_| gone())?);
+        Ok(())
     }
 }
 

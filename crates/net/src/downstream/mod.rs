@@ -95,15 +95,16 @@ impl<'c> Downstream<'c> {
         }
     }
 
-    /// Passes a switch of protocols (101) on; afterwards the connection carries bytes.
+    /// Passes a switch of protocols (101) on; afterwards the connection, or the stream, carries bytes.
     ///
     /// # Errors
     /// When the client is gone or takes nothing until `deadline`.
     pub async fn switch(&mut self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
         match self {
             Self::H1(client) => client.switch(head, deadline).await,
-            Self::H2(_) | Self::Receiver { .. } => {
-                Err(Fault::new(FaultKind::Internal, "only an HTTP/1 connection switches protocols"))
+            Self::H2(client) => client.switch(head),
+            Self::Receiver { .. } => {
+                Err(Fault::new(FaultKind::Internal, "only a client's connection switches protocols"))
             }
         }
     }

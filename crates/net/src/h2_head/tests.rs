@@ -11,7 +11,7 @@ fn rendered(
 ) -> Result<RequestHead, Fault> {
     let (parts, ()) = build(http::Request::builder()).body(()).unwrap().into_parts();
     let mut head = RequestHead::new(512, LIMITS.fields);
-    render_request(&parts, ended, &LIMITS, &mut head).map(|()| head)
+    render_request(&parts, ended, &LIMITS, None, &mut head).map(|()| head)
 }
 
 fn refusal(build: impl FnOnce(request::Builder) -> request::Builder) -> FaultKind {

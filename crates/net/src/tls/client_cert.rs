@@ -1,6 +1,7 @@
 //! A client's verified certificates in the form in which a service is told of them (RFC 9440): made once per
 //! connection, then only copied. Who is told is not decided here.
 
+use crate::base64;
 use rustls::pki_types::CertificateDer;
 
 /// Longest value of `Client-Cert`; RSA certificates take some 2 KiB, post-quantum ones some 8 KiB.
@@ -63,23 +64,10 @@ fn byte_sequences(items: &[CertificateDer<'_>], most: usize) -> Option<Box<[u8]>
             return None;
         }
         out.extend_from_slice(if out.is_empty() { b":" } else { b", :" });
-        write_base64(item, &mut out);
+        base64::write(item, &mut out);
         out.push(b':');
     }
     Some(out.into_boxed_slice())
-}
-
-/// RFC 4648 section 4, padded.
-fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for three in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * at) & 63) as usize];
-            out.push(if at > three.len() { b'=' } else { digit });
-        }
-    }
 }
 
 #[cfg(test)]
@@ -88,26 +76,6 @@ mod tests {
 
     fn certificates(lens: &[usize]) -> Vec<CertificateDer<'static>> {
         lens.iter().map(|len| CertificateDer::from(vec![0xff; *len])).collect()
-    }
-
-    #[test]
-    fn base64_as_the_rfc_shows_it() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            let mut out = Vec::new();
-            write_base64(bytes.as_bytes(), &mut out);
-            assert_eq!(out, text.as_bytes());
-        }
-        let mut out = Vec::new();
-        write_base64(b"\x00\x10\x83\xfb\xff\xfe", &mut out);
-        assert_eq!(out, b"ABCD+//+");
     }
 
     #[test]

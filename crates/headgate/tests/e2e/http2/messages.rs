@@ -43,7 +43,9 @@ fn malformed_requests_are_refused_alone() {
         ("a length that is no number", &[M, S, A, P, ("content-length", "x")]),
         ("two lengths that differ", &[M, S, A, P, ("content-length", "1"), ("content-length", "2")]),
         ("a length and no content", &[M, S, A, P, ("content-length", "5")]),
-        ("CONNECT with :protocol", &[(":method", "CONNECT"), (":protocol", "websocket"), S, A, P]),
+        // RFC 8441 section 4.
+        ("GET with :protocol", &[M, (":protocol", "websocket"), S, A, P]),
+        (":protocol without a path", &[(":method", "CONNECT"), (":protocol", "websocket"), S, A]),
     ];
     let answered: &[(&str, u16, &Fields)] = &[
         ("an asterisk for GET", 400, &[M, S, A, (":path", "*")]),
@@ -57,6 +59,11 @@ fn malformed_requests_are_refused_alone() {
         ("a blank at a value's end", 400, &[M, S, A, P, ("x", "1 ")]),
         ("a tab at a value's start", 400, &[M, S, A, P, ("x", "\t1")]),
         ("CONNECT", 501, &[(":method", "CONNECT"), (":authority", "a.test:443")]),
+        (
+            "CONNECT with another :protocol",
+            501,
+            &[(":method", "CONNECT"), (":protocol", "connect-udp"), S, A, P],
+        ),
         ("another expectation", 417, &[M, S, A, P, ("expect", "200-ok")]),
         ("TE: trailers", 200, &[M, S, A, P, ("te", "trailers")]),
         ("the same Host", 200, &[M, S, A, P, ("host", "a.test")]),
