@@ -17,6 +17,7 @@ use headgate_model::spec::{
 };
 use headgate_model::state::{EndpointState, ServiceState};
 use headgate_model::template::Template;
+use headgate_net::head::Known;
 use headgate_net::spare::Spares;
 use headgate_policy::balance::Settings;
 use headgate_policy::bulkhead::Bulkhead;
@@ -96,13 +97,18 @@ pub type FieldLine = (Box<[u8]>, Box<[u8]>);
 pub struct Edits {
     pub remove: Vec<Box<[u8]>>,
     pub write: Vec<FieldLine>,
+    /// Something is removed that the gateway itself says of the client.
+    pub removes_ours: bool,
 }
 
 impl From<&HeaderEdits> for Edits {
     fn from(spec: &HeaderEdits) -> Self {
         let lower = |name: &String| name.to_ascii_lowercase().into_bytes().into_boxed_slice();
+        let remove: Vec<Box<[u8]>> = spec.remove.iter().chain(spec.set.keys()).map(lower).collect();
+        let removes_ours = remove.iter().any(|name| Known::of(name).says_of_client());
         Self {
-            remove: spec.remove.iter().chain(spec.set.keys()).map(lower).collect(),
+            remove,
+            removes_ours,
             write: spec
                 .set
                 .iter()

@@ -51,14 +51,39 @@ pub(crate) fn request_fields(
     if let Some(hops) = hops_left {
         out.field(b"max-forwards", decimal(hops.saturating_sub(1), &mut [0; 20]));
     }
-    forwarding_fields(x, out);
-    if let Some(certificate) = &x.peer.certificate {
-        certificate_fields(x, certificate, out);
+    if route.request.removes_ours {
+        client_fields_but_for(x, &route.request, out);
+    } else {
+        client_fields(x, out);
     }
     if let Some(tracing) = &x.view.tracing {
         tracing.write(traced, x.head, out);
     }
     write_edits(&route.request, out);
+}
+
+/// Says who the client is, by its address and its certificate.
+#[inline]
+fn client_fields(x: &Exchange<'_>, out: &mut HeadOut) {
+    forwarding_fields(x, out);
+    if let Some(certificate) = &x.peer.certificate {
+        certificate_fields(x, certificate, out);
+    }
+}
+
+/// The same without what the route removes, or sets in its own way.
+#[cold]
+fn client_fields_but_for(x: &Exchange<'_>, edits: &Edits, out: &mut HeadOut) {
+    let mut ours = HeadOut::H2(Box::default());
+    client_fields(x, &mut ours);
+    if let HeadOut::H2(ours) = ours {
+        for (name, value) in &ours.into_map() {
+            let name = name.as_str().as_bytes();
+            if !edits.remove.iter().any(|removed| **removed == *name) {
+                out.field(name, value.as_bytes());
+            }
+        }
+    }
 }
 
 /// Says whom the request comes from. What an untrusted client claims about that is not passed on.

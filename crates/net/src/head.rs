@@ -140,6 +140,20 @@ impl Known {
         if is_twin(name, candidate.name()) { twin } else { Self::Other }
     }
 
+    /// Whether a proxy says in this field of a request who its client is.
+    #[must_use]
+    pub const fn says_of_client(self) -> bool {
+        matches!(
+            self,
+            Self::Forwarded
+                | Self::XForwardedFor
+                | Self::XForwardedProto
+                | Self::XForwardedHost
+                | Self::ClientCert
+                | Self::ClientCertChain
+        )
+    }
+
     /// Whether the field belongs to one hop only and is never forwarded as it came (RFC 9110 section
     /// 7.6.1 and its predecessors). Framing fields are among them: framing is written anew on each hop.
     #[inline]

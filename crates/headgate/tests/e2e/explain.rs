@@ -10,6 +10,8 @@ const CONFIG: &str = r#"
     [listen.plain]
     bind = "127.0.0.1:0"
     forwarded = "forwarded"
+    trusted_proxies = ["10.0.0.0/8"]
+    client_cert = "pass"
     [service.app]
     endpoints = ["127.0.0.1:1"]
     fallback = { body = "sorry", status = 502 }
@@ -79,7 +81,7 @@ fn it_shows_the_request_that_the_service_sees_and_what_holds_for_it() {
         &[
             "request    GET /new/1999/x/y?q=1 (rewritten)",
             "host     inside.test (the route's)",
-            "told by forwarded",
+            "told by forwarded; client-cert, client-cert-chain as a trusted proxy sent them",
             "remove   x-a",
             "set      x-b: 1",
             "add      x-c: 2",

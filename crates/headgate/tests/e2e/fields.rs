@@ -267,6 +267,25 @@ fn nor_for_one_that_a_route_sets() {
 }
 
 #[test]
+fn a_route_has_the_last_word_on_what_is_said_of_the_client() {
+    let origin = Origin::start();
+    let edits =
+        "request_headers = { remove = [\"X-Forwarded-Host\"], set = { X-Forwarded-Proto = \"https\" } }";
+    for listen in ["", TRUSTED] {
+        let config =
+            one_service(listen, "", &[origin.address]).replace("[[route]]", &format!("[[route]]\n{edits}"));
+        let gateway = Headgate::start(&config);
+        let mut client = gateway.connect();
+        client
+            .send("GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-Host: b\r\nX-Forwarded-Proto: http\r\n\r\n");
+        let head = origin.accept().head();
+        assert_eq!(head.values("x-forwarded-proto"), ["https"], "{listen}");
+        assert_eq!(head.values("x-forwarded-for"), ["127.0.0.1"]);
+        assert!(!head.has("x-forwarded-host"), "{head:?}");
+    }
+}
+
+#[test]
 fn trailers_bring_nothing_back_that_was_taken_off() {
     let trailers = "X-Sum: 1\r\nX-Mine: 2\r\nX-Gone: 3\r\nx-user: evil\r\nAuthorization: evil\r\nContent-Type: evil\r\n\
                     Set-Cookie: evil\r\nMax-Forwards: 1\r\n";
