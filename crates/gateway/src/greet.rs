@@ -84,7 +84,7 @@ pub(crate) async fn greet(
     Ok(Greeted { stream, peer, protocol })
 }
 
-/// What services are told of the certificates that were verified in the handshake, or in the one that is resumed.
+/// What services are told of the certificates that were verified in the handshake.
 ///
 /// # Errors
 /// When they are too long for a header. A service that is not told of one it relies on would take the client for one

@@ -6,7 +6,7 @@ use super::{CertificateStore, Stamps, TlsError, alpn, provider};
 use headgate_model::spec::{ClientAuth, ListenTls};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl ServerTls {
 ///
 /// Early data (0-RTT) is never accepted, since it can be replayed (RFC 8446 section 8). Ticket keys are
 /// made anew for each call and rotated by rustls every six hours; keep the result as long as its spec is
-/// unchanged, or clients cannot resume.
+/// unchanged, or clients cannot resume. Where certificates are asked for, no session is resumed.
 ///
 /// # Errors
 /// [`TlsError`] for a file or setting that cannot be used.
@@ -50,11 +50,18 @@ pub fn server(spec: &ListenTls, http2: bool) -> Result<ServerTls, TlsError> {
     };
     let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as Arc<_>);
     config.alpn_protocols = alpn(http2, true);
-    config.session_storage = ServerSessionMemoryCache::new(STORED_SESSIONS);
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
-    // One is enough to resume by, each resumed connection brings the next, and each costs every handshake
-    // about 250 bytes and an encryption.
-    config.send_tls13_tickets = 1;
+    if spec.client_ca.is_some() {
+        // A resumed session brings its certificate along unverified, and a new ticket: it would outlive the
+        // certificate's own end.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    } else {
+        config.session_storage = ServerSessionMemoryCache::new(STORED_SESSIONS);
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
+        // One is enough to resume by, each resumed connection brings the next, and each costs every handshake
+        // about 250 bytes and an encryption.
+        config.send_tls13_tickets = 1;
+    }
     Ok(ServerTls { config: Arc::new(config), certificates, authorities })
 }
 

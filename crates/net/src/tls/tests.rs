@@ -117,6 +117,31 @@ fn a_minimum_version_is_kept() {
     assert!(error.contains("`1.1`") && error.contains("\"1.2\" or \"1.3\""), "{error}");
 }
 
+/// rustls takes the certificate of a resumed session as it was, whatever has become of it since.
+#[test]
+fn where_certificates_are_asked_for_each_handshake_verifies_them() {
+    let lab = Lab::new();
+    let mut spec = listen(vec![lab.certificate("a", &["a.test"])]);
+    spec.client_ca = Some(lab.ca_file());
+    let pair = lab.certificate("client", &["client.test"]);
+    let upstream = UpstreamTls { cert: Some(pair.cert), key: Some(pair.key), ..lab.upstream() };
+    let modern = client(&upstream, Protocol::Http1).unwrap();
+    for auth in [ClientAuth::Required, ClientAuth::Optional] {
+        spec.client_auth = auth;
+        let tls = server(&spec, false).unwrap();
+        for _ in 0..3 {
+            let kind = shake(&tls, &modern, "a.test").unwrap().server.handshake_kind();
+            assert_eq!(kind, Some(HandshakeKind::Full));
+        }
+    }
+    let tls = server(&spec, false).unwrap();
+    let old = lab.tls12_client();
+    for _ in 0..3 {
+        let kind = shake(&tls, &old, "a.test").unwrap().server.handshake_kind();
+        assert_eq!(kind, Some(HandshakeKind::Full));
+    }
+}
+
 #[test]
 fn the_second_handshake_resumes_the_first() {
     let lab = Lab::new();
