@@ -4,7 +4,7 @@ use super::answer::{answer, captured_prefix, condition};
 use super::guard::{guarded_expression, limit_except, refusal_inside};
 use super::parse::Directive;
 use super::settings::{Settings, leftover};
-use super::{Http, include, upstream};
+use super::{Http, idle, include, upstream};
 use crate::denial::refused;
 use crate::draft::Draft;
 use headgate_model::spec::{Fallback, Protocol, Redirect, Respond, RouteSpec, ServiceSpec};
@@ -103,6 +103,7 @@ pub(super) fn server(
 
 fn location(block: &Directive, context: &Context<'_, '_>, draft: &mut Draft) {
     let Some(place) = place(block, draft) else { return };
+    idle::note(block, draft);
     let mut inner = Context { settings: context.settings.inner(), in_server: false, ..context.clone() };
     inner.past_expressions |= matches!(block.arg(0), "=" | "^~");
     let mut rest = Vec::new();

@@ -4,6 +4,7 @@ mod answer;
 mod cache;
 mod files;
 mod guard;
+mod idle;
 mod location;
 mod parse;
 mod real_ip;

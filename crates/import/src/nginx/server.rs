@@ -1,9 +1,9 @@
 //! `server` blocks: which listeners they share, which names they answer to, what is the default.
 
-use super::Http;
 use super::location::{self, Context};
 use super::parse::Directive;
 use super::settings::Settings;
+use super::{Http, idle};
 use crate::draft::Draft;
 use headgate_model::spec::{Certificate, ClientAuth, ListenSpec};
 use std::collections::BTreeSet;
@@ -206,6 +206,7 @@ fn one(
         methods: Vec::new(),
         in_server: true,
     };
+    idle::note(server.directive, draft);
     location::server(&others, server.directive.line, context, draft);
 }
 

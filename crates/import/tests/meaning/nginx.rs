@@ -196,3 +196,13 @@ fn a_field_with_a_certificate_says_what_tells_of_it() {
     let lost = notes(&found, line_of(&text, "X-Cert"), Kind::Untranslated);
     assert!(lost.contains("client_cert = \"leaf\""), "{:?}", found.notes);
 }
+
+#[test]
+fn settings_of_proxying_where_nothing_is_proxied_are_listed() {
+    let text = "server {\n listen 8080;\n server_name a.example;\n proxy_set_header X-A 1;\n return 301 https://b.example;
+}\nserver {\n listen 8080;\n server_name c.example;\n proxy_set_header X-B 1;\n location / { proxy_pass http://10.0.0.1:80; }
+ location /fixed { proxy_connect_timeout 1s; return 200; }\n}\n";
+    let found = import(nginx, text);
+    let idle = |part| notes(&found, line_of(text, part), Kind::Unneeded).contains("nothing is proxied here");
+    assert!(idle("X-A") && idle("/fixed") && !idle("X-B"), "{:?}", found.notes);
+}
