@@ -1,22 +1,37 @@
 //! Single figures: a mean with its interval, and how numbers are written.
 
 use super::CONFIDENCE;
-use headgate_stats::descriptive::mean;
-use headgate_stats::interval::mean_interval;
+use headgate_stats::interval::{stratified_mean, stratified_mean_interval};
+use std::fmt;
 
 /// A mean over runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Estimate {
     pub mean: f64,
-    /// Half the width of the confidence interval; none for a single run.
+    /// Half the width of the confidence interval; none where a combination has a single run, or all are equal.
     pub half: Option<f64>,
 }
 
+/// The mean over combinations of levels, each of which counts as much as any other; what lies between them is no chance.
 /// `None` without any value.
-pub(super) fn estimate(values: &[f64]) -> Option<Estimate> {
-    let mean = mean(values).ok()?;
-    let half = mean_interval(values, CONFIDENCE).ok().map(|interval| (interval.high - interval.low) / 2.0);
-    Some(Estimate { mean, half })
+pub(super) fn estimate(strata: &[Vec<f64>]) -> Option<Estimate> {
+    let mean = stratified_mean(strata).ok()?;
+    let interval = stratified_mean_interval(strata, CONFIDENCE).ok();
+    Some(Estimate { mean, half: interval.map(|interval| (interval.high - interval.low) / 2.0) })
+}
+
+/// The mean as a cell of a table.
+pub(super) fn cell(strata: &[Vec<f64>]) -> String {
+    estimate(strata).map_or_else(|| "-".to_owned(), |one| one.to_string())
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.half {
+            Some(half) => write!(f, "{} ± {}", number(self.mean), number(half)),
+            None => f.write_str(&number(self.mean)),
+        }
+    }
 }
 
 /// Four significant digits; whole numbers from 1,000 on.

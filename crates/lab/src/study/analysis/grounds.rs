@@ -1,7 +1,7 @@
 //! The same runs on both grounds side by side: by how much the simulator is off, and what the processes of the
 //! rig really used.
 
-use super::figures::{Estimate, estimate, number};
+use super::figures::{estimate, number};
 use crate::report::{Report, Table};
 use crate::study::{Finished, Ground, Measure, Study};
 use std::collections::BTreeMap;
@@ -22,9 +22,13 @@ pub(super) fn compare(report: &mut Report, study: &Study, finished: &[Finished])
                 here.filter_map(|run| run.measures.get(&measure).copied()).collect::<Vec<f64>>()
             };
             let (sim, rig) = (on(Ground::Sim), on(Ground::Rig));
-            let (Some(simulated), Some(real)) = (estimate(&sim), estimate(&rig)) else { continue };
+            let (Some(simulated), Some(real)) =
+                (estimate(std::slice::from_ref(&sim)), estimate(std::slice::from_ref(&rig)))
+            else {
+                continue;
+            };
             let mut row = vec![cell.to_string(), measure.title().to_owned(), sim.len().to_string()];
-            row.extend([interval(simulated), rig.len().to_string(), interval(real)]);
+            row.extend([simulated.to_string(), rig.len().to_string(), real.to_string()]);
             row.push(if real.mean == 0.0 {
                 "-".to_owned()
             } else {
@@ -55,13 +59,6 @@ pub(super) fn compare(report: &mut Report, study: &Study, finished: &[Finished])
         rows,
         notes: errors.iter().map(note).collect(),
     });
-}
-
-fn interval(one: Estimate) -> String {
-    match one.half {
-        Some(half) => format!("{} ± {}", number(one.mean), number(half)),
-        None => number(one.mean),
-    }
 }
 
 /// What each process really used, on the mean of all runs on the rig, and what the load generator had to say.

@@ -2,6 +2,8 @@
 //! one on the axis is the first with numbers.
 
 use super::super::{Finished, Measure, Study};
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// The runs of a study, to be asked for by level.
 pub(super) struct Groups<'a> {
@@ -12,6 +14,23 @@ pub(super) struct Groups<'a> {
     pub axis: Option<(&'a str, Vec<f64>)>,
     /// Other factors with their levels.
     pub others: Vec<(&'a str, Vec<String>)>,
+}
+
+/// One combination of levels of all factors but the compared one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    /// Factor and level: the axis first.
+    pub levels: Vec<(String, String)>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (factor, level)) in self.levels.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{factor} {level}")?;
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Groups<'a> {
@@ -43,31 +62,88 @@ impl<'a> Groups<'a> {
         self.compared.as_ref().map_or_else(|| vec![String::new()], |(_, levels)| levels.clone())
     }
 
-    /// The values of a measure over all runs with these levels, in the order of the runs.
-    pub(super) fn values(&self, measure: Measure, levels: &[(&str, &str)]) -> Vec<f64> {
+    /// Every combination of the levels of the factors that are not compared; a single one when there are none.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let axis = self.axis.iter().map(|(name, places)| {
+            let levels: Vec<String> = places.iter().map(f64::to_string).collect();
+            (*name, levels)
+        });
+        let mut places = vec![Place::default()];
+        for (name, levels) in axis.chain(self.others.iter().cloned()) {
+            let with = |place: &Place| {
+                let one = |level: &String| {
+                    let mut levels = place.levels.clone();
+                    levels.push((name.to_owned(), level.clone()));
+                    Place { levels }
+                };
+                levels.iter().map(one).collect::<Vec<Place>>()
+            };
+            places = places.iter().flat_map(with).collect();
+        }
+        places
+    }
+
+    /// The values of a measure over all runs of one level of the compared factor, in the order of the runs.
+    pub(super) fn of(&self, measure: Measure, level: &str) -> Vec<f64> {
+        self.with(measure, &[(self.compared_name(), level)]).map(|(_, value)| value).collect()
+    }
+
+    /// The same of those at one place.
+    pub(super) fn at(&self, measure: Measure, level: &str, place: &Place) -> Vec<f64> {
+        let place = place.levels.iter().map(|(factor, level)| (factor.as_str(), level.as_str()));
+        let levels: Vec<(&str, &str)> = place.chain([(self.compared_name(), level)]).collect();
+        self.with(measure, &levels).map(|(_, value)| value).collect()
+    }
+
+    /// The values of a measure over all runs with these levels, by combination of levels: runs of one combination are
+    /// repeats of each other, those of different ones are not.
+    pub(super) fn strata(&self, measure: Measure, levels: &[(&str, &str)]) -> Vec<Vec<f64>> {
+        let mut strata: BTreeMap<&BTreeMap<String, String>, Vec<f64>> = BTreeMap::new();
+        for (run, value) in self.with(measure, levels) {
+            strata.entry(&run.levels).or_default().push(value);
+        }
+        strata.into_values().collect()
+    }
+
+    /// The same of all runs of one level of the compared factor.
+    pub(super) fn strata_of(&self, measure: Measure, level: &str) -> Vec<Vec<f64>> {
+        self.strata(measure, &[(self.compared_name(), level)])
+    }
+
+    /// The same of those at one point of the axis.
+    pub(super) fn strata_along(&self, measure: Measure, level: &str, point: f64) -> Vec<Vec<f64>> {
+        let axis = self.axis.as_ref().map_or("", |(name, _)| *name);
+        self.strata(measure, &[(self.compared_name(), level), (axis, &point.to_string())])
+    }
+
+    /// Points of the axis and values of a measure, run by run, for one level of the compared factor.
+    pub(super) fn pairs(&self, measure: Measure, level: &str) -> (Vec<f64>, Vec<f64>) {
+        let points = self.axis.as_ref().map_or(&[][..], |(_, points)| points);
+        let of = |point: f64| {
+            let values = self.strata_along(measure, level, point).into_iter().flatten();
+            values.map(move |value| (point, value))
+        };
+        points.iter().flat_map(|point| of(*point)).unzip()
+    }
+
+    /// How many runs of one level of the compared factor there are, in all or at one place.
+    pub(super) fn count(&self, level: &str, place: &Place) -> usize {
+        let place = place.levels.iter().map(|(factor, level)| (factor.as_str(), level.as_str()));
+        self.runs(&place.chain([(self.compared_name(), level)]).collect::<Vec<_>>()).count()
+    }
+
+    /// Runs with these levels and their value of a measure.
+    fn with(&self, measure: Measure, levels: &[(&str, &str)]) -> impl Iterator<Item = (&'a Finished, f64)> {
+        self.runs(levels).filter_map(move |run| Some((run, *run.measures.get(&measure)?)))
+    }
+
+    /// Runs with these levels. A factor without a name is none.
+    fn runs(&self, levels: &[(&str, &str)]) -> impl Iterator<Item = &'a Finished> {
         let fits = |run: &&Finished| {
             let mut wanted = levels.iter().filter(|(factor, _)| !factor.is_empty());
             wanted.all(|(factor, level)| run.levels.get(*factor).is_some_and(|known| known == level))
         };
-        self.finished.iter().filter(fits).filter_map(|run| run.measures.get(&measure).copied()).collect()
-    }
-
-    /// The same for one level of the compared factor.
-    pub(super) fn of(&self, measure: Measure, level: &str) -> Vec<f64> {
-        self.values(measure, &[(self.compared_name(), level)])
-    }
-
-    /// The same for one level of the compared factor and one place on the axis.
-    pub(super) fn at(&self, measure: Measure, level: &str, place: f64) -> Vec<f64> {
-        let axis = self.axis.as_ref().map_or("", |(name, _)| *name);
-        self.values(measure, &[(self.compared_name(), level), (axis, &place.to_string())])
-    }
-
-    /// Places on the axis and values of a measure, run by run, for one level of the compared factor.
-    pub(super) fn pairs(&self, measure: Measure, level: &str) -> (Vec<f64>, Vec<f64>) {
-        let places = self.axis.as_ref().map_or(&[][..], |(_, places)| places);
-        let of = |place: f64| self.at(measure, level, place).into_iter().map(move |value| (place, value));
-        places.iter().flat_map(|place| of(*place)).unzip()
+        self.finished.iter().filter(fits)
     }
 
     pub(super) fn compared_name(&self) -> &str {

@@ -11,6 +11,8 @@ mod groups;
 mod recovery;
 mod regression;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod tests_of_difference;
 
 pub use compare::compare;

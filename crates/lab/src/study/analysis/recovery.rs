@@ -1,7 +1,7 @@
 //! How long a fault was felt, split into what policies and machines took.
 
-use super::figures::{estimate, number};
-use super::groups::Groups;
+use super::figures::{cell, estimate};
+use super::groups::{Groups, Place};
 use crate::report::{Bars, Report, Table};
 use crate::study::Measure;
 
@@ -18,10 +18,16 @@ pub(super) fn tell(report: &mut Report, groups: &Groups<'_>) {
          before; nothing adds replicas yet, so it ends when the fault gives back what it took. On the rig the gateway \
          is asked every 50 ms, and answers are counted in windows of 100 ms.",
     );
-    let mean = |measure, level: &str| estimate(&groups.of(measure, level)).map_or(0.0, |one| one.mean);
+    let counts =
+        |level: &str| (groups.of(Measure::RecoveryS, level).len(), groups.count(level, &Place::default()));
+    let mean = |part, level: &str| estimate(&groups.strata_of(part, level)).map_or(0.0, |one| one.mean);
     let bar = |level: String| {
         let parts = PARTS.iter().map(|part| mean(*part, &level)).collect();
-        (level, parts)
+        // Runs that have not recovered lack a part: their bar must not look like a swift one.
+        let (recovered, runs) = counts(&level);
+        let label =
+            if recovered == runs { level } else { format!("{level} ({recovered} of {runs} recovered)") };
+        (label, parts)
     };
     report.bars(Bars {
         caption: "Mean recovery".to_owned(),
@@ -33,20 +39,15 @@ pub(super) fn tell(report: &mut Report, groups: &Groups<'_>) {
     let mut head = vec![groups.compared_name().to_owned(), "runs".to_owned(), "recovered".to_owned()];
     head.extend(all.iter().map(|part| part.title().to_owned()));
     let rows = groups.levels().into_iter().map(|level| {
-        let runs = groups.of(Measure::SuccessPercent, &level).len();
-        let recovered = groups.of(Measure::RecoveryS, &level).len();
-        let cells = all.iter().map(|part| {
-            estimate(&groups.of(*part, &level)).map_or_else(
-                || "-".to_owned(),
-                |one| match one.half {
-                    Some(half) => format!("{} ± {}", number(one.mean), number(half)),
-                    None => number(one.mean),
-                },
-            )
-        });
+        let (recovered, runs) = counts(&level);
+        let cells = all.iter().map(|part| cell(&groups.strata_of(*part, &level)));
         [level.clone(), runs.to_string(), recovered.to_string()].into_iter().chain(cells).collect()
     });
-    let caption =
-        "Intervals of recovery; runs that did not recover before their end have no total".to_owned();
-    report.table(Table { caption, head, rows: rows.collect(), notes: Vec::new() });
+    let caption = "Intervals of recovery".to_owned();
+    let notes = vec![
+        "A run that did not recover before its end has no total, and what it did not reach is in no mean: where fewer \
+         recovered than were run, the true times are longer."
+            .to_owned(),
+    ];
+    report.table(Table { caption, head, rows: rows.collect(), notes });
 }

@@ -78,7 +78,10 @@ fn curves(report: &mut Report, groups: &Groups<'_>, axis: &str, measure: Measure
         ]);
         let mean = |place: &f64| {
             let is_place = groups.axis.as_ref().is_some_and(|(_, places)| places.contains(place));
-            is_place.then(|| estimate(&groups.at(measure, &level, *place))).flatten().map(|one| one.mean)
+            is_place
+                .then(|| estimate(&groups.strata_along(measure, &level, *place)))
+                .flatten()
+                .map(|one| one.mean)
         };
         let means = curve.iter().map(mean).collect();
         if let Ok(parabola) = &parabola {

@@ -2,45 +2,38 @@
 //! published, and on each layout of its own.
 
 use super::TOLD;
-use super::figures::{Estimate, estimate, number};
+use super::figures::{Estimate, cell, estimate, number};
 use super::groups::Groups;
 use crate::report::{Chart, Report, Series, Table};
 use crate::study::Measure;
 use std::collections::BTreeMap;
 
-/// One row for each level and place on the axis.
+/// One row for each combination of levels.
 pub(super) fn means(report: &mut Report, groups: &Groups<'_>) {
     report.heading("Means");
     let told: Vec<Measure> = Measure::ALL.into_iter().filter(|measure| groups.has(*measure)).collect();
-    let axis = groups.axis.as_ref();
+    let places = groups.places();
     let mut head: Vec<String> = vec![groups.compared_name().to_owned()];
-    head.extend(axis.map(|(name, _)| (*name).to_owned()));
+    head.extend(places.iter().take(1).flat_map(|place| &place.levels).map(|(factor, _)| factor.clone()));
     head.push("runs".to_owned());
     head.extend(told.iter().map(|measure| measure.title().to_owned()));
     let mut rows = Vec::new();
     for level in groups.levels() {
-        for place in axis.map_or_else(|| vec![None], |(_, places)| places.iter().copied().map(Some).collect())
-        {
-            let values = |measure| match place {
-                Some(place) => groups.at(measure, &level, place),
-                None => groups.of(measure, &level),
-            };
+        for place in &places {
             let mut row = vec![level.clone()];
-            row.extend(place.map(|place| place.to_string()));
-            row.push(values(told.first().copied().unwrap_or(Measure::SuccessPercent)).len().to_string());
-            row.extend(told.iter().map(|measure| cell(&values(*measure))));
+            row.extend(place.levels.iter().map(|(_, level)| level.clone()));
+            row.push(groups.count(&level, place).to_string());
+            row.extend(told.iter().map(|measure| cell(&[groups.at(*measure, &level, place)])));
             rows.push(row);
         }
     }
     let caption = "Mean of the runs, and half the width of its interval".to_owned();
     report.table(Table { caption, head, rows, notes: Vec::new() });
-}
-
-fn cell(values: &[f64]) -> String {
-    match estimate(values) {
-        Some(Estimate { mean, half: Some(half), .. }) => format!("{} ± {}", number(mean), number(half)),
-        Some(Estimate { mean, .. }) => number(mean),
-        None => "-".to_owned(),
+    if places.len() > 1 {
+        report.text(
+            "What is told below for more than one combination at once is the mean of the means above, each counted \
+             alike, and its interval has the chance within combinations and nothing of what lies between them.",
+        );
     }
 }
 
@@ -50,7 +43,7 @@ pub(super) fn charts(report: &mut Report, groups: &Groups<'_>) {
     for measure in TOLD.into_iter().filter(|measure| groups.has(*measure)) {
         let series = groups.levels().into_iter().enumerate().map(|(colour, level)| {
             let at: Vec<Option<Estimate>> =
-                places.iter().map(|place| estimate(&groups.at(measure, &level, *place))).collect();
+                places.iter().map(|place| estimate(&groups.strata_along(measure, &level, *place))).collect();
             let bound = |sign: f64| {
                 let of = |one: &Option<Estimate>| one.and_then(|one| Some(one.mean + sign * one.half?));
                 at.iter().map(of).collect::<Vec<_>>()
@@ -90,7 +83,7 @@ pub(super) fn published(
         let pair = |measure: &Measure| {
             let theirs = known.and_then(|known| known.get(measure));
             [
-                cell(&groups.of(*measure, &level)),
+                cell(&groups.strata_of(*measure, &level)),
                 theirs.map_or_else(|| "-".to_owned(), |value| number(*value)),
             ]
         };
@@ -114,7 +107,7 @@ pub(super) fn layouts(report: &mut Report, groups: &Groups<'_>) {
         report.heading(format!("Cross-validation by {factor}"));
         for measure in TOLD.into_iter().filter(|measure| groups.has(*measure)) {
             let on = |level: &str, other: &str| {
-                groups.values(measure, &[(groups.compared_name(), level), (factor, other)])
+                groups.strata(measure, &[(groups.compared_name(), level), (*factor, other)])
             };
             let mut head = vec![groups.compared_name().to_owned()];
             head.extend(levels.iter().cloned());
@@ -133,7 +126,10 @@ pub(super) fn layouts(report: &mut Report, groups: &Groups<'_>) {
             };
             let orders: Vec<Vec<String>> = levels.iter().map(order).collect();
             let same = orders.windows(2).all(|pair| pair[0] == pair[1]);
-            let note = if same {
+            let all: Vec<f64> = groups.levels().iter().flat_map(|level| groups.of(measure, level)).collect();
+            let note = if all.windows(2).all(|pair| pair[0] == pair[1]) {
+                "All runs are equal."
+            } else if same {
                 "The order of the means is the same everywhere."
             } else {
                 "The order of the means is not the same everywhere; where intervals overlap, chance alone can change it."
