@@ -266,9 +266,18 @@ impl Sim {
     pub(super) fn row(&mut self) {
         self.close_row();
         // What is answered after the end is one last row, however long it takes.
-        if self.now_ns < self.clients.workload().phases().end_ns() {
-            self.again(self.interval_ns, Later::Row);
+        if let Some(end_ns) = self.row_end_ns() {
+            self.again(end_ns - self.now_ns, Later::Row);
         }
+    }
+
+    /// A row that begins now ends at the next mark of the interval, or before it with its phase: what is measured and
+    /// what is not are never in one row. `None` after the last phase.
+    pub(super) fn row_end_ns(&self) -> Option<u64> {
+        let phases = self.clients.workload().phases();
+        let (_, phase_end_ns) = phases.span_ns(phases.index_at(self.now_ns)?);
+        let mark_ns = (self.now_ns / self.interval_ns + 1) * self.interval_ns;
+        Some(mark_ns.min(phase_end_ns))
     }
 
     /// Periodic work goes on while there is somebody to ask.
@@ -294,10 +303,7 @@ impl Sim {
                 usage.idle_bytes += spec.memory.0 as f64;
             }
         }
-        let phases = self.clients.workload().phases();
-        // The last instant of the row belongs to it; its end does not.
-        let measured =
-            phases.measured_at(self.meter.row_start_ns()) && phases.measured_at(now_ns.saturating_sub(1));
+        let measured = self.clients.workload().phases().measured_at(self.meter.row_start_ns());
         let cores = self.fleet.nodes.iter().map(|node| node.vcpus).sum();
         let bytes = self.node_bytes * self.fleet.nodes.len() as f64;
         self.meter.close_row(now_ns, measured, &usage, cores, bytes);

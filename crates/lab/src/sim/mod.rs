@@ -127,7 +127,9 @@ impl Sim {
 
     /// Schedules what comes by the clock.
     fn start_clocks(&mut self) {
-        self.later(self.interval_ns, Later::Row);
+        if let Some(end_ns) = self.row_end_ns() {
+            self.later(end_ns, Later::Row);
+        }
         for index in 0..self.services.len() {
             let (service, whom) = (&self.services[index].spec, index as u32);
             let probe_ns = service.health.as_ref().map(|health| health.interval.0.as_nanos() as u64);

@@ -218,3 +218,19 @@ fn mistakes_are_named_with_their_remedy() {
     }
     assert!(sim("[service.a]\nreplica = 3", QUIET, 1).map(|_| ()).unwrap_err().contains("unknown field"));
 }
+
+#[test]
+fn what_is_used_is_measured_whatever_the_phases_have_of_an_interval() {
+    // 100 requests a second of 5 ms are half of one of two cores; the row of 10 s has other phases around them.
+    let system = "nodes = { count = 1, vcpus = 2.0 }\nnetwork = { rtt_within = \"0s\" }\n[service.only]\n\
+                  does = [{ work = { constant = \"5ms\" } }]";
+    let workload = "open = { spacing = \"constant\", phases = [
+        { lasts = \"1500ms\", level = 1, measured = false }, { lasts = \"4s\", level = 100 },
+        { lasts = \"17s\", level = 1, measured = false }] }";
+    let results = run(system, workload, 1);
+    let (cpu, memory) = results.cpu_and_memory();
+    assert!((cpu - 0.25).abs() < 0.002, "{cpu}");
+    assert!(memory > 0.0);
+    let ends: Vec<f64> = results.rows.iter().map(|row| row.end_ns as f64 / 1e9).take(5).collect();
+    assert_eq!(ends[..4], [1.5, 5.5, 10.0, 20.0], "{ends:?}");
+}
