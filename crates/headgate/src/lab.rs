@@ -3,9 +3,11 @@
 
 use crate::interrupt::{Second, stop_on_signal};
 use crate::say::{Failure, say, warn};
-use headgate_lab::study::{self, Bench, Finished, Folder, Making, Origin, Progress, Study, analysis};
-use std::fs::read_to_string;
-use std::io::{IsTerminal, Write, stderr};
+use headgate_lab::study::{
+    self, Bench, Damage, Finished, Folder, Kept, Making, Origin, Progress, Study, analysis,
+};
+use std::fs::{File, read_to_string};
+use std::io::{IsTerminal, Read, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,16 +26,15 @@ pub(crate) struct RunOptions {
 pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     let file = options.file.display();
     let text = read_to_string(&options.file).map_err(|error| format!("cannot read {file}: {error}"))?;
-    let files = |name: &str| beside(&options.file, name);
-    let study =
-        Study::read(&text, &mut |name: &str| files(name)).map_err(|error| format!("{file}: {error}"))?;
+    let study = Study::read(&text, &mut |name: &str| beside(&options.file, name))
+        .map_err(|error| format!("{file}: {error}"))?;
     let can_be_run = match options.rig {
-        true => study::check_for_rig(&study, &mut |name: &str| files(name)),
+        true => study::check_for_rig(&study),
         false => study::check_for_sim(&study),
     };
     can_be_run.map_err(|error| format!("{file}: {error}"))?;
     let out = options.out.clone().unwrap_or_else(|| Path::new("lab-results").join(&study.spec.name));
-    let mut folder = Folder::open(&out, &text)?;
+    let mut folder = Folder::open(&out, &text, &study.files)?;
     for damage in folder.damage() {
         let problem =
             format!("{}, line {}: {}", out.join("runs.jsonl").display(), damage.line, damage.problem);
@@ -57,35 +58,40 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Failure> {
     } else {
         Making::Sim { threads }
     };
-    let made = study::run(&study, &mut folder, &origin(), making, &files, &mut |progress| bar.show(progress));
+    let made = study::run(&study, &mut folder, &origin(), making, &mut |progress| bar.show(progress));
     bar.end();
     made?;
-    write_report(&study, &folder)
+    write_report(&study, folder.path(), folder.finished(), folder.damage())
 }
 
 /// Makes the files for people and programs from what a folder holds.
 pub(crate) fn report(path: &Path) -> Result<(), Failure> {
-    let text = read_to_string(path.join("study.toml"))
-        .map_err(|error| format!("{} holds no results: study.toml: {error}", path.display()))?;
-    let files = |name: &str| beside(&path.join("study.toml"), name);
-    let study = Study::read(&text, &mut |name: &str| files(name))?;
-    write_report(&study, &Folder::open(path, &text)?)
+    let Kept { study, mut files, finished, damage } = Folder::read(path)?;
+    let mut kept = |name: &str| files.remove(name).ok_or_else(|| "it is not in files.json".to_owned());
+    let study = Study::read(&study, &mut kept)
+        .map_err(|error| format!("{}: {error}", path.join("study.toml").display()))?;
+    write_report(&study, path, &finished, &damage)
 }
 
-fn write_report(study: &Study, folder: &Folder) -> Result<(), Failure> {
-    let report = analysis::report(study, folder.finished(), folder.damage());
-    folder.put("runs.csv", &analysis::csv(study, folder.finished()))?;
-    let data = serde_json::json!({ "report": report, "runs": folder.finished() });
-    folder.put("report.json", &serde_json::to_string_pretty(&data)?)?;
-    folder.put("report.md", &report.markdown())?;
-    let page = folder.put("report.html", &report.html())?;
+fn write_report(
+    study: &Study,
+    folder: &Path,
+    finished: &[Finished],
+    damage: &[Damage],
+) -> Result<(), Failure> {
+    let report = analysis::report(study, finished, damage);
+    study::put(folder, "runs.csv", &analysis::csv(study, finished))?;
+    let data = serde_json::json!({ "report": report, "runs": finished });
+    study::put(folder, "report.json", &serde_json::to_string_pretty(&data)?)?;
+    study::put(folder, "report.md", &report.markdown())?;
+    let page = study::put(folder, "report.html", &report.html())?;
     say(&format!("report     {}", page.display()))
 }
 
 /// Prints what differs between two folders of results.
 pub(crate) fn compare(one: &Path, other: &Path) -> Result<(), Failure> {
     let read = |path: &Path| -> Result<Vec<Finished>, Failure> {
-        let (_, finished, damage) = Folder::read(path)?;
+        let Kept { finished, damage, .. } = Folder::read(path)?;
         if !damage.is_empty() {
             warn(&format!("{}: {} lines could not be read and are left out", path.display(), damage.len()));
         }
@@ -98,10 +104,19 @@ pub(crate) fn compare(one: &Path, other: &Path) -> Result<(), Failure> {
     say(table.to_string().trim_end())
 }
 
+/// A longer file is no trace.
+const BESIDE_MAX: u64 = 256 << 20;
+
 /// A file that a study names is looked for beside the study.
 pub(crate) fn beside(study: &Path, name: &str) -> Result<String, String> {
     let path = study.parent().unwrap_or(Path::new("")).join(name);
-    read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    let mut text = String::new();
+    let read = File::open(&path).and_then(|file| file.take(BESIDE_MAX + 1).read_to_string(&mut text));
+    read.map_err(|error| format!("{}: {error}", path.display()))?;
+    if text.len() as u64 > BESIDE_MAX {
+        return Err(format!("{}: longer than 256 MiB", path.display()));
+    }
+    Ok(text)
 }
 
 fn origin() -> Origin {

@@ -21,12 +21,12 @@ const QUERY_MAX: usize = 1_500;
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
 pub enum DnsError {
-    #[error("cannot read {path}: {source}")]
-    Read { path: String, source: io::Error },
+    #[error("cannot read {path}: {error}")]
+    Read { path: String, error: io::Error },
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Faulty(Vec<ConfigError>),
-    #[error("cannot listen at {address}: {source}")]
-    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot listen at {address}: {error}")]
+    Listen { address: SocketAddr, error: io::Error },
 }
 
 /// When a file was modified, its length and its inode.
@@ -54,7 +54,7 @@ impl Server {
         let zone = read(path)?;
         let address = zone.listen;
         let socket = UdpSocket::bind(address).await;
-        let socket = Arc::new(socket.map_err(|source| DnsError::Listen { address, source })?);
+        let socket = Arc::new(socket.map_err(|error| DnsError::Listen { address, error })?);
         let waiting = Arc::default();
         Ok(Self { socket, path: path.to_owned(), zone, stamp, began: Instant::now(), waiting })
     }
@@ -106,6 +106,6 @@ fn stamp(path: &Path) -> Option<Stamp> {
 
 fn read(path: &Path) -> Result<ZoneSpec, DnsError> {
     let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|source| DnsError::Read { path: name.clone(), source })?;
+    let text = fs::read_to_string(path).map_err(|error| DnsError::Read { path: name.clone(), error })?;
     ZoneSpec::read(&text, &name).map_err(DnsError::Faulty)
 }

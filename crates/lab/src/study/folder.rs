@@ -1,14 +1,16 @@
-//! The folder of a study's results: the study file as it was run, and one line for each finished run, which is
-//! on the disk before the next begins. What an interruption or a fault of the disk has damaged is told and
-//! made again; nothing that can be read is lost.
+//! The folder of a study's results: the study file as it was run, the files that it names, and one line for each
+//! finished run, which is on the disk before the next begins. What an interruption or a fault of the disk has damaged is
+//! told and made again; nothing that can be read is lost.
 
-use super::Finished;
+use super::{Finished, NamedFiles};
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 const STUDY: &str = "study.toml";
+/// The files that the study names, as one JSON object: their names may be any path.
+const FILES: &str = "files.json";
 const RUNS: &str = "runs.jsonl";
 /// A longer line is damaged: a run has a few hundred bytes.
 const LINE_MAX: usize = 64 * 1024;
@@ -18,10 +20,16 @@ const RUNS_BYTES_MAX: u64 = 1 << 30;
 /// Why a folder cannot be used. Nothing in it has been changed.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    #[error("{}: {source}", path.display())]
+    #[error("cannot use {}", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("{} holds the results of another study; name another folder, or remove it", path.display())]
     Another { path: PathBuf },
+    #[error("{} has runs and no study.toml that says what they are; put the study's file there, or name another folder", path.display())]
+    Nameless { path: PathBuf },
+    #[error("{} holds results with other content of the files that the study names; name another folder, or remove it", path.display())]
+    OtherFiles { path: PathBuf },
+    #[error("somebody else is making runs into {}; wait for them, or name another folder", path.display())]
+    Busy { path: PathBuf },
     #[error("{} is no file of runs: it is larger than 1 GiB; name another folder", path.display())]
     Huge { path: PathBuf },
 }
@@ -34,7 +42,16 @@ pub struct Damage {
     pub problem: String,
 }
 
-/// An open folder.
+/// What a folder holds.
+#[derive(Debug)]
+pub struct Kept {
+    pub study: String,
+    pub files: NamedFiles,
+    pub finished: Vec<Finished>,
+    pub damage: Vec<Damage>,
+}
+
+/// A folder that runs are made into, by nobody else at the same time.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -44,55 +61,61 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder of the study with this text, or makes it.
+    /// Opens the folder of the study with this text and these files, or makes it.
     ///
     /// # Errors
-    /// When it holds another study, or cannot be read or written.
-    pub fn open(path: &Path, study: &str) -> Result<Self, FolderError> {
-        let error = |path: &Path| {
-            let path = path.to_owned();
-            move |source| FolderError::Io { path, source }
-        };
-        fs::create_dir_all(path).map_err(error(path))?;
-        let file = path.join(STUDY);
-        match fs::read_to_string(&file) {
+    /// When it holds another study, is in use, or cannot be read or written.
+    pub fn open(path: &Path, study: &str, files: &NamedFiles) -> Result<Self, FolderError> {
+        fs::create_dir_all(path).map_err(io_error(path))?;
+        let file = path.join(RUNS);
+        let has_runs = file.metadata().is_ok_and(|runs| runs.len() > 0);
+        match fs::read_to_string(path.join(STUDY)) {
             Ok(known) if known == study => {}
             // An interruption can leave an empty file; with runs beside it, it is another matter.
-            Ok(known) if known.is_empty() && !path.join(RUNS).exists() => {
-                write_durably(&file, study).map_err(error(&file))?;
-            }
+            Ok(known) if known.is_empty() && !has_runs => {}
             Ok(_) => return Err(FolderError::Another { path: path.to_owned() }),
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound && !path.join(RUNS).exists() => {
-                write_durably(&file, study).map_err(error(&file))?;
-            }
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-                return Err(FolderError::Another { path: path.to_owned() });
+                if has_runs {
+                    return Err(FolderError::Nameless { path: path.to_owned() });
+                }
             }
-            Err(source) => return Err(FolderError::Io { path: file, source }),
+            Err(source) => return Err(FolderError::Io { path: path.join(STUDY), source }),
         }
-        let file = path.join(RUNS);
+        if has_runs && read_files(path)? != *files {
+            return Err(FolderError::OtherFiles { path: path.to_owned() });
+        }
         let mut runs =
-            OpenOptions::new().read(true).append(true).create(true).open(&file).map_err(error(&file))?;
+            OpenOptions::new().read(true).append(true).create(true).open(&file).map_err(io_error(&file))?;
+        // Other errors are of file systems that know no locks.
+        if let Err(TryLockError::WouldBlock) = runs.try_lock() {
+            return Err(FolderError::Busy { path: path.to_owned() });
+        }
+        if !has_runs {
+            put(path, STUDY, study)?;
+            if !files.is_empty() {
+                let files = serde_json::to_string(files).map_err(|bad| io_error(path)(bad.into()))?;
+                put(path, FILES, &files)?;
+            }
+        }
         let (finished, damage, ends_within_line) = read(&mut runs, &file)?;
         if ends_within_line {
             // What follows shall not be damaged by it.
-            runs.write_all(b"\n").map_err(error(&file))?;
+            runs.write_all(b"\n").map_err(io_error(&file))?;
         }
         Ok(Self { path: path.to_owned(), runs, finished, damage })
     }
 
-    /// Reads the results that are there, and the text of their study.
+    /// Reads the results that are there, also while runs are made, and changes nothing.
     ///
     /// # Errors
     /// When there are none, or they cannot be read.
-    pub fn read(path: &Path) -> Result<(String, Vec<Finished>, Vec<Damage>), FolderError> {
-        let error = |path: PathBuf| move |source| FolderError::Io { path, source };
+    pub fn read(path: &Path) -> Result<Kept, FolderError> {
         let file = path.join(STUDY);
-        let study = fs::read_to_string(&file).map_err(error(file))?;
+        let study = fs::read_to_string(&file).map_err(io_error(&file))?;
         let file = path.join(RUNS);
-        let mut runs = File::open(&file).map_err(error(file.clone()))?;
+        let mut runs = File::open(&file).map_err(io_error(&file))?;
         let (finished, damage, _) = read(&mut runs, &file)?;
-        Ok((study, finished, damage))
+        Ok(Kept { study, files: read_files(path)?, finished, damage })
     }
 
     #[must_use]
@@ -112,17 +135,6 @@ impl Folder {
         &self.damage
     }
 
-    /// Puts a file made from the results beside them: all of it, or what was there before.
-    ///
-    /// # Errors
-    /// When it could not be written.
-    pub fn put(&self, name: &str, text: &str) -> Result<PathBuf, FolderError> {
-        let (file, draft) = (self.path.join(name), self.path.join(format!("{name}.new")));
-        let written = write_durably(&draft, text).and_then(|()| fs::rename(&draft, &file));
-        written.map_err(|source| FolderError::Io { path: file.clone(), source })?;
-        Ok(file)
-    }
-
     /// Adds a finished run. On return it is on the disk.
     ///
     /// # Errors
@@ -138,10 +150,35 @@ impl Folder {
     }
 }
 
+/// Puts a file into a folder: all of it, or what was there before.
+///
+/// # Errors
+/// When it could not be written.
+pub fn put(folder: &Path, name: &str, text: &str) -> Result<PathBuf, FolderError> {
+    let (file, draft) = (folder.join(name), folder.join(format!("{name}.{}.new", std::process::id())));
+    let written = write_durably(&draft, text).and_then(|()| fs::rename(&draft, &file));
+    written.map_err(io_error(&file))?;
+    Ok(file)
+}
+
 fn write_durably(file: &Path, text: &str) -> io::Result<()> {
     let mut file = File::create(file)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> FolderError {
+    move |source| FolderError::Io { path: path.to_owned(), source }
+}
+
+/// None are named when there is no such file.
+fn read_files(folder: &Path) -> Result<NamedFiles, FolderError> {
+    let file = folder.join(FILES);
+    match fs::read(&file) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|bad| io_error(&file)(bad.into())),
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(NamedFiles::new()),
+        Err(source) => Err(io_error(&file)(source)),
+    }
 }
 
 /// The runs, what is damaged, and whether the file ends within a line. Of a run that is there twice the first

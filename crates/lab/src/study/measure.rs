@@ -26,7 +26,7 @@ pub enum Measure {
     CpuPercent,
     /// Share of all nodes' memory in use.
     MemoryPercent,
-    /// Good answers of all answers.
+    /// Good answers of all planned requests.
     SuccessPercent,
     /// From the first fault until a policy takes a struck replica out of use.
     DetectS,

@@ -19,13 +19,13 @@ mod spec;
 mod tests;
 
 pub use error::StudyError;
-pub use folder::{Damage, Folder, FolderError};
+pub use folder::{Damage, Folder, FolderError, Kept, put};
 pub use measure::{Measure, Measures};
 pub use on_rig::{Bench, OnRigError, check_for_rig};
 pub use plan::{Cell, Level, Plan, Run};
-pub use runner::{Making, Progress, Reader, RunError, missing, run};
+pub use runner::{Making, Progress, RunError, missing, run};
 pub use simulate::{check_for_sim, simulate};
-pub use spec::{FactorSpec, LevelSpec, Study, StudySpec};
+pub use spec::{FactorSpec, LevelSpec, NamedFiles, Study, StudySpec};
 
 use crate::rig::ProcessUse;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,6 @@ use super::recovery::intervals;
 use super::spec::Study;
 use crate::load::Measured;
 use crate::rig::{GATEWAY, Outcome, RigError, Trial};
-use crate::workload::Files;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -26,13 +25,13 @@ pub struct Bench<'a> {
 ///
 /// # Errors
 /// The first that cannot, with the key that is in the way.
-pub fn check_for_rig(study: &Study, files: Files<'_>) -> Result<(), StudyError> {
-    study.plan().cells().iter().try_for_each(|cell| trial(study, cell, study.spec.seed, files).map(|_| ()))
+pub fn check_for_rig(study: &Study) -> Result<(), StudyError> {
+    study.plan().cells().iter().try_for_each(|cell| trial(study, cell, study.spec.seed).map(|_| ()))
 }
 
-fn trial(study: &Study, cell: &Cell, seed: u64, files: Files<'_>) -> Result<Trial, StudyError> {
+fn trial(study: &Study, cell: &Cell, seed: u64) -> Result<Trial, StudyError> {
     let (system, workload) = study.specs(cell)?;
-    Trial::new(&system, &workload, seed, files)
+    Trial::new(&system, &workload, seed, &mut study.named_files())
         .map_err(|error| StudyError::Cell { cell: cell.to_string(), problem: format!("on the rig: {error}") })
 }
 
@@ -44,10 +43,9 @@ pub(super) fn run_on_rig(
     study: &Study,
     run: Run,
     bench: Bench<'_>,
-    files: Files<'_>,
 ) -> Result<(Measures, Outcome), OnRigError> {
     let cell = &study.plan().cells()[run.cell];
-    let trial = trial(study, cell, run.seed, files)?;
+    let trial = trial(study, cell, run.seed)?;
     let outcome = trial
         .run(bench.program, bench.stop)
         .map_err(|source| OnRigError::Rig { cell: cell.to_string(), source: Box::new(source) })?;
@@ -59,7 +57,7 @@ pub(super) fn run_on_rig(
 pub enum OnRigError {
     #[error(transparent)]
     Study(#[from] StudyError),
-    #[error("with {cell}: {source}")]
+    #[error("with {cell}")]
     Rig { cell: String, source: Box<RigError> },
 }
 
@@ -70,8 +68,10 @@ fn reduce(outcome: &Outcome) -> Measures {
     let mut measures = Measures::from([
         (Measure::CpuPercent, outcome.cpu_share * 100.0),
         (Measure::MemoryPercent, outcome.memory_share * 100.0),
-        (Measure::SuccessPercent, if all == 0 { 100.0 } else { good as f64 / all as f64 * 100.0 }),
     ]);
+    if all > 0 {
+        measures.insert(Measure::SuccessPercent, good as f64 / all as f64 * 100.0);
+    }
     if total.seconds > 0.0 {
         measures.insert(Measure::ThroughputPerS, good as f64 / total.seconds);
     }

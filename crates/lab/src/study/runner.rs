@@ -55,9 +55,6 @@ pub struct Progress {
     pub left: Option<Duration>,
 }
 
-/// Reads files that a study names; called from several threads.
-pub type Reader<'a> = &'a (dyn Fn(&str) -> Result<String, String> + Sync);
-
 /// The runs of the plan that the folder does not hold of this ground.
 #[must_use]
 pub fn missing(study: &Study, folder: &Folder, ground: Ground) -> Vec<Run> {
@@ -76,7 +73,6 @@ pub fn run(
     folder: &mut Folder,
     origin: &Origin,
     making: Making<'_>,
-    files: Reader<'_>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<(), RunError> {
     let missing = missing(study, folder, making.ground());
@@ -103,7 +99,7 @@ pub fn run(
                 loop {
                     let run = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some(&run) = run else { return };
-                    let made = make(study, run, making, origin, files);
+                    let made = make(study, run, making, origin);
                     // Nobody listens any more after an error.
                     if ended.send(made).is_err() {
                         return;
@@ -120,15 +116,8 @@ pub fn run(
     })
 }
 
-fn make(
-    study: &Study,
-    run: Run,
-    making: Making<'_>,
-    origin: &Origin,
-    files: Reader<'_>,
-) -> Result<Finished, RunError> {
+fn make(study: &Study, run: Run, making: Making<'_>, origin: &Origin) -> Result<Finished, RunError> {
     let begun = Instant::now();
-    let files = &mut |file: &str| files(file);
     let mut finished = Finished {
         levels: study.plan().cells()[run.cell].by_factor(),
         repeat: run.repeat,
@@ -143,11 +132,11 @@ fn make(
     };
     match making {
         Making::Sim { .. } => {
-            let (measures, results) = simulate(study, run, files)?;
+            let (measures, results) = simulate(study, run)?;
             (finished.measures, finished.digest) = (measures, Some(format!("{:016x}", results.digest())));
         }
         Making::Rig(bench) => {
-            let (measures, outcome) = run_on_rig(study, run, bench, files)?;
+            let (measures, outcome) = run_on_rig(study, run, bench)?;
             (finished.measures, finished.processes) = (measures, outcome.processes);
             finished.notes = outcome.load.notes;
         }

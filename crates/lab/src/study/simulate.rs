@@ -6,7 +6,7 @@ use super::plan::Run;
 use super::recovery::intervals;
 use super::spec::Study;
 use crate::sim::{FaultKindSpec, FaultSpec, Results, Sim};
-use crate::workload::{Files, Workload};
+use crate::workload::Workload;
 
 /// Whether every combination of the study can be run in the simulator.
 ///
@@ -25,12 +25,12 @@ pub fn check_for_sim(study: &Study) -> Result<(), StudyError> {
 /// Makes the run. The same run of the same study gives the same results, to the bit.
 ///
 /// # Errors
-/// When the cell cannot be run; [`Study::read`] has ruled that out, unless a file has changed since.
-pub fn simulate(study: &Study, run: Run, files: Files<'_>) -> Result<(Measures, Results), StudyError> {
+/// When the cell cannot be run, which [`Study::read`] has ruled out.
+pub fn simulate(study: &Study, run: Run) -> Result<(Measures, Results), StudyError> {
     let cell = &study.plan().cells()[run.cell];
     let (system, workload) = study.specs(cell)?;
     let in_cell = |problem: String| StudyError::Cell { cell: cell.to_string(), problem };
-    let workload = Workload::new(&workload, run.seed, files).map_err(|error| in_cell(error.to_string()))?;
+    let workload = study.workload(cell, &workload, run.seed, &mut study.named_files())?;
     let measured_s = measured_s(&workload);
     let mut sim = Sim::new(&system, workload, run.seed).map_err(|error| in_cell(error.to_string()))?;
     let recovery = sim.run_through_fault();
@@ -54,11 +54,11 @@ fn reduce(results: &Results, measured_s: f64) -> Measures {
     let ms = |ns: f64| ns / 1e6;
     let quantile = |q: f64| ms(latency.quantile_ns(q) as f64);
     let (cpu, memory) = results.cpu_and_memory();
-    let mut measures = Measures::from([
-        (Measure::CpuPercent, cpu * 100.0),
-        (Measure::MemoryPercent, memory * 100.0),
-        (Measure::SuccessPercent, results.success_share() * 100.0),
-    ]);
+    let mut measures =
+        Measures::from([(Measure::CpuPercent, cpu * 100.0), (Measure::MemoryPercent, memory * 100.0)]);
+    if results.offered > 0 {
+        measures.insert(Measure::SuccessPercent, results.success_share() * 100.0);
+    }
     if measured_s > 0.0 {
         measures.insert(Measure::ThroughputPerS, results.ok() as f64 / measured_s);
     }

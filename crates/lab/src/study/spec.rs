@@ -36,7 +36,7 @@ pub struct StudySpec {
     pub workload: WorkloadSpec,
     #[serde(rename = "factor", default)]
     pub factors: Vec<FactorSpec>,
-    /// What others have published, to be held against: by level of the first factor, by measure.
+    /// What others have published, to be held against: by level of the factor that is compared, by measure.
     #[serde(default)]
     pub published: BTreeMap<String, BTreeMap<Measure, f64>>,
 }
@@ -73,12 +73,18 @@ pub struct LevelSpec {
     pub absent: Vec<String>,
 }
 
+/// Text by the name that a study gives to a file.
+pub type NamedFiles = BTreeMap<String, String>;
+
 /// A checked study.
 #[derive(Clone, Debug)]
 pub struct Study {
     pub spec: StudySpec,
     /// The text that it was read from.
     pub text: String,
+    /// The text of each file that it names, by name, as it was when the study was read: later changes of a file are in
+    /// no run.
+    pub files: NamedFiles,
     plan: Plan,
     base: Table,
 }
@@ -95,12 +101,23 @@ impl Study {
         let mut base: Table = text.parse().map_err(form)?;
         base.retain(|key, _| key == "system" || key == "workload");
         let plan = Plan::new(&spec);
-        let study = Self { spec, text: text.to_owned(), plan, base };
+        let mut study = Self { spec, text: text.to_owned(), files: NamedFiles::new(), plan, base };
+        let mut read = NamedFiles::new();
+        let mut keep = |name: &str| match read.get(name) {
+            Some(text) => Ok(String::clone(text)),
+            None => {
+                let text = files(name)?;
+                read.insert(name.to_owned(), text.clone());
+                Ok(text)
+            }
+        };
         for cell in study.plan.cells() {
-            let (system, workload) = study.described(cell, files)?;
+            let (system, workload) = study.specs(cell)?;
+            let workload = study.workload(cell, &workload, study.spec.seed, &mut keep)?;
             let made = Sim::new(&system, workload, study.spec.seed);
             made.map_err(|error| in_cell(cell, &error.within("system")))?;
         }
+        study.files = read;
         Ok(study)
     }
 
@@ -109,14 +126,24 @@ impl Study {
         &self.plan
     }
 
-    /// The system and the workload of a cell, the latter with the study's seed.
-    ///
-    /// # Errors
-    /// When its levels do not fit together.
-    pub fn described(&self, cell: &Cell, files: Files<'_>) -> Result<(SystemSpec, Workload), StudyError> {
-        let (system, workload) = self.specs(cell)?;
-        let workload = Workload::new(&workload, self.spec.seed, files);
-        Ok((system, workload.map_err(|error| in_cell(cell, &error.within("workload")))?))
+    /// The workload of a cell with a seed.
+    pub(super) fn workload(
+        &self,
+        cell: &Cell,
+        spec: &WorkloadSpec,
+        seed: u64,
+        files: Files<'_>,
+    ) -> Result<Workload, StudyError> {
+        let workload = Workload::new(spec, seed, files);
+        workload.map_err(|error| in_cell(cell, &error.within("workload")))
+    }
+
+    /// Gives the files that the study names, as they were when it was read.
+    pub(super) fn named_files(&self) -> impl FnMut(&str) -> Result<String, String> {
+        |name: &str| {
+            let text = self.files.get(name).cloned();
+            text.ok_or_else(|| format!("{name} was not there when the study was read"))
+        }
     }
 
     /// What the base becomes with the levels of a cell.
@@ -192,10 +219,10 @@ fn check(spec: &StudySpec) -> Result<(), StudyError> {
         let problem = format!("make more than {RUNS_MAX} runs");
         return Err(StudyError::value("factors and repeats", problem, "leave levels or repeats out"));
     }
+    let compared = roles(spec).compared.map(|index| &spec.factors[index]);
     for (level, measures) in &spec.published {
-        let known = spec.factors.first().is_some_and(|factor| has_level(factor, level));
-        if !known {
-            let problem = "is no level of the first factor";
+        if !compared.is_some_and(|factor| has_level(factor, level)) {
+            let problem = "is no level of the factor that is compared";
             return Err(StudyError::value(format!("published.{level}"), problem, "write one of its levels"));
         }
         if let Some((measure, _)) = measures.iter().find(|(_, value)| !value.is_finite()) {
@@ -204,6 +231,21 @@ fn check(spec: &StudySpec) -> Result<(), StudyError> {
         }
     }
     Ok(())
+}
+
+/// What factors are for, by their places.
+pub(super) struct Roles {
+    /// The first with numbers.
+    pub axis: Option<usize>,
+    /// The first with named levels, or else the second with numbers.
+    pub compared: Option<usize>,
+}
+
+pub(super) fn roles(spec: &StudySpec) -> Roles {
+    let axis = spec.factors.iter().position(|factor| !factor.values.is_empty());
+    let named = spec.factors.iter().position(|factor| factor.values.is_empty());
+    let compared = named.or_else(|| (0..spec.factors.len()).find(|index| Some(*index) != axis));
+    Roles { axis, compared }
 }
 
 fn has_level(factor: &FactorSpec, name: &str) -> bool {

@@ -54,7 +54,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn finished(study: &Study, run: Run) -> Finished {
-    let (measures, results) = simulate(study, run, &mut no_files()).unwrap();
+    let (measures, results) = simulate(study, run).unwrap();
     Finished {
         levels: study.plan().cells()[run.cell].by_factor(),
         repeat: run.repeat,
@@ -163,11 +163,11 @@ fn an_interrupted_study_goes_on_where_it_stopped() {
     let study = study(STUDY).unwrap();
     let path = folder("resumed");
     let runs: Vec<Run> = study.plan().runs().collect();
-    let mut open = Folder::open(&path, STUDY).unwrap();
+    let mut open = Folder::open(&path, STUDY, &NamedFiles::new()).unwrap();
     open.add(finished(&study, runs[0])).unwrap();
     open.add(finished(&study, runs[1])).unwrap();
     drop(open);
-    let open = Folder::open(&path, STUDY).unwrap();
+    let open = Folder::open(&path, STUDY, &NamedFiles::new()).unwrap();
     assert_eq!(open.finished(), [finished(&study, runs[0]), finished(&study, runs[1])]);
     assert!(open.damage().is_empty());
 }
@@ -177,33 +177,38 @@ fn a_line_cut_short_costs_one_run_and_no_other() {
     let study = study(STUDY).unwrap();
     let path = folder("cut");
     let runs: Vec<Run> = study.plan().runs().collect();
-    let mut open = Folder::open(&path, STUDY).unwrap();
+    let mut open = Folder::open(&path, STUDY, &NamedFiles::new()).unwrap();
     open.add(finished(&study, runs[0])).unwrap();
     open.add(finished(&study, runs[1])).unwrap();
     drop(open);
     let file = path.join("runs.jsonl");
     let whole = fs::read(&file).unwrap();
     fs::write(&file, &whole[..whole.len() - 40]).unwrap();
-    let mut open = Folder::open(&path, STUDY).unwrap();
+    let mut open = Folder::open(&path, STUDY, &NamedFiles::new()).unwrap();
     assert_eq!(open.finished(), [finished(&study, runs[0])]);
     assert_eq!(open.damage().iter().map(|damage| damage.line).collect::<Vec<_>>(), [2]);
     open.add(finished(&study, runs[1])).unwrap();
     drop(open);
-    assert_eq!(Folder::open(&path, STUDY).unwrap().finished().len(), 2, "what follows the damage is whole");
+    assert_eq!(
+        Folder::open(&path, STUDY, &NamedFiles::new()).unwrap().finished().len(),
+        2,
+        "what follows the damage is whole"
+    );
     fs::write(&file, b"\xff\xfe garbage\n{}\n").unwrap();
-    let (_, finished, damage) = Folder::read(&path).unwrap();
-    assert!(finished.is_empty());
-    assert_eq!(damage.len(), 2);
+    let kept = Folder::read(&path).unwrap();
+    assert!(kept.finished.is_empty());
+    assert_eq!(kept.damage.len(), 2);
 }
 
 #[test]
 fn results_of_another_study_are_not_touched() {
     let study = study(STUDY).unwrap();
     let path = folder("another");
-    let mut open = Folder::open(&path, STUDY).unwrap();
+    let mut open = Folder::open(&path, STUDY, &NamedFiles::new()).unwrap();
     open.add(finished(&study, study.plan().runs().next().unwrap())).unwrap();
+    drop(open);
     let before = fs::read(path.join("runs.jsonl")).unwrap();
-    let error = Folder::open(&path, "name = \"other\"").unwrap_err();
+    let error = Folder::open(&path, "name = \"other\"", &NamedFiles::new()).unwrap_err();
     assert!(matches!(error, FolderError::Another { .. }), "{error}");
     assert_eq!(fs::read(path.join("runs.jsonl")).unwrap(), before);
 }
@@ -212,12 +217,12 @@ fn results_of_another_study_are_not_touched() {
 fn the_runs_that_are_missing_are_made_whatever_the_number_of_threads() {
     let study = study(STUDY).unwrap();
     let origin = Origin { headgate: "0.0.0".to_owned(), machine: "a test".to_owned() };
-    let refuse = |_: &str| Err("no file".to_owned());
     let by = |threads: usize| {
-        let mut folder = Folder::open(&folder(&format!("threads-{threads}")), STUDY).unwrap();
+        let mut folder =
+            Folder::open(&folder(&format!("threads-{threads}")), STUDY, &NamedFiles::new()).unwrap();
         folder.add(finished(&study, study.plan().runs().nth(3).unwrap())).unwrap();
         let mut told = Vec::new();
-        run(&study, &mut folder, &origin, Making::Sim { threads }, &refuse, &mut |progress| {
+        run(&study, &mut folder, &origin, Making::Sim { threads }, &mut |progress| {
             told.push(progress.finished)
         })
         .unwrap();
@@ -307,4 +312,75 @@ fn comparing_shows_what_has_changed_and_what_has_not() {
     let changed = table.rows.iter().filter(|row| row[4] == "+100.0 %").count();
     assert_eq!(changed, 2, "{table}");
     assert!(table.to_string().contains("2 combinations are only in one of the two"));
+}
+
+#[test]
+fn one_maker_at_a_time_and_readers_at_any() {
+    let path = folder("busy");
+    let open = Folder::open(&path, STUDY, &NamedFiles::new()).unwrap();
+    let error = Folder::open(&path, STUDY, &NamedFiles::new()).unwrap_err();
+    assert!(matches!(error, FolderError::Busy { .. }), "{error}");
+    assert_eq!(Folder::read(&path).unwrap().study, STUDY);
+    drop(open);
+    Folder::open(&path, STUDY, &NamedFiles::new()).unwrap();
+}
+
+#[test]
+fn runs_without_their_study_are_not_taken_for_those_of_another() {
+    let study = study(STUDY).unwrap();
+    let path = folder("nameless");
+    let mut open = Folder::open(&path, STUDY, &NamedFiles::new()).unwrap();
+    open.add(finished(&study, study.plan().runs().next().unwrap())).unwrap();
+    drop(open);
+    fs::remove_file(path.join("study.toml")).unwrap();
+    let error = Folder::open(&path, STUDY, &NamedFiles::new()).unwrap_err().to_string();
+    assert!(error.contains("put the study's file there"), "{error}");
+    fs::write(path.join("study.toml"), STUDY).unwrap();
+    assert_eq!(Folder::open(&path, STUDY, &NamedFiles::new()).unwrap().finished().len(), 1);
+}
+
+#[test]
+fn files_that_a_study_names_belong_to_its_results() {
+    let text = STUDY
+        .replace("[workload.closed]", "[workload.open]\ntrace = { file = \"rates\" }\n[workload.closed]");
+    let text = &text[..text.find("[workload.closed]").unwrap()];
+    let mut asked = 0;
+    let mut read = |content: &str| {
+        let mut files = |name: &str| {
+            asked += 1;
+            (name == "rates").then(|| content.to_owned()).ok_or("no such file".to_owned())
+        };
+        Study::read(text, &mut files).unwrap()
+    };
+    let (study, changed) = (read("5\n9\n"), read("5\n9\n7\n"));
+    assert_eq!(asked, 2, "once for each study, whatever the combinations");
+    let path = folder("files");
+    let run = study.plan().runs().next().unwrap();
+    let mut open = Folder::open(&path, text, &study.files).unwrap();
+    open.add(finished(&study, run)).unwrap();
+    drop(open);
+    assert_eq!(Folder::read(&path).unwrap().files, study.files);
+    assert_eq!(Folder::open(&path, text, &study.files).unwrap().finished().len(), 1);
+    let error = Folder::open(&path, text, &changed.files).unwrap_err();
+    assert!(matches!(error, FolderError::OtherFiles { .. }), "{error}");
+    assert_ne!(finished(&study, run).digest, finished(&changed, run).digest);
+}
+
+#[test]
+fn named_levels_are_compared_wherever_they_stand() {
+    let levels = STUDY.find("[[factor]]").unwrap();
+    let numbers = STUDY.rfind("[[factor]]").unwrap();
+    let more = "[[factor]]\nname = \"replicas\"\npath = \"system.service.shop.replicas\"\nvalues = [3, 4]\n";
+    let text = format!(
+        "{}{}\n{more}{}[published.least]\ncpu_percent = 7.0\n",
+        &STUDY[..levels],
+        &STUDY[numbers..],
+        &STUDY[levels..numbers]
+    );
+    let study = study(&text).unwrap();
+    let markdown = analysis::report(&study, &all_finished(&study), &[]).markdown();
+    assert!(markdown.contains("Do the levels of balance differ?"), "{markdown}");
+    assert!(
+        markdown.contains("Beside what was published") && markdown.contains("Cross-validation by replicas")
+    );
 }

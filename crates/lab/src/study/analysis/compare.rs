@@ -54,7 +54,11 @@ pub fn compare(one: &[Finished], other: &[Finished]) -> Table {
             rows.push(row);
         }
     }
-    let mut notes = Vec::new();
+    let mut notes = vec![format!(
+        "each row is a test of its own: where nothing has changed, about {} of these {} have a p below 0.05 all the same",
+        number(rows.len() as f64 * (1.0 - CONFIDENCE)),
+        rows.len()
+    )];
     let alone = ours.symmetric_difference(&theirs).count();
     if alone > 0 {
         notes.push(format!("{alone} combinations are only in one of the two and left out"));

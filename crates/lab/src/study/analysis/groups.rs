@@ -1,7 +1,8 @@
-//! Finished runs by the levels of their factors: the factor that is compared is the first of the study, the
-//! one on the axis is the first with numbers.
+//! Finished runs by the levels of their factors: one factor is compared, one is the axis, the others are
+//! told apart.
 
-use super::super::{Finished, Measure, Study};
+use crate::study::spec::{Roles, roles};
+use crate::study::{Finished, Measure, Study};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -41,10 +42,9 @@ impl<'a> Groups<'a> {
             let levels = numbers.chain(factor.levels.iter().map(|level| level.name.clone())).collect();
             (factor.name.as_str(), levels)
         };
-        let count = study.spec.factors.len();
-        let axis = (0..count).find(|&index| !study.spec.factors[index].values.is_empty());
-        let compared = (0..count).find(|&index| Some(index) != axis);
-        let others = (0..count).filter(|&index| Some(index) != axis && Some(index) != compared);
+        let Roles { axis, compared } = roles(&study.spec);
+        let others =
+            (0..study.spec.factors.len()).filter(|&index| Some(index) != axis && Some(index) != compared);
         let numbers = |index: usize| {
             let factor = &study.spec.factors[index];
             (factor.name.as_str(), factor.values.clone())

@@ -123,6 +123,16 @@ fn facts(report: &mut Report, study: &Study, finished: &[Finished], damage: &[Da
             planned - finished.len()
         ));
     }
+    for ground in grounds {
+        let here = || finished.iter().filter(|run| run.ground == ground).map(|run| &run.origin);
+        if here().any(|origin| Some(origin) != here().next()) {
+            report.warning(format!(
+                "The runs of ground {} were not all made by one version on one machine: what differs between levels may \
+                 be theirs.",
+                ground.name()
+            ));
+        }
+    }
     if !damage.is_empty() {
         report.warning(format!("{} lines of the results could not be read and are left out.", damage.len()));
     }

@@ -142,3 +142,14 @@ fn a_level_that_seldom_recovers_does_not_look_swift() {
     let html = report(&study, &runs(&study, recovery), &[]).html();
     assert!(html.contains("<b>random (4 of 12 recovered)</b>") && html.contains("<b>least</b>"));
 }
+
+#[test]
+fn runs_of_different_versions_are_not_passed_off_as_alike() {
+    let study = study(STUDY);
+    let mut runs = runs(&study, latency);
+    let warned =
+        |runs: &[Finished]| report(&study, runs, &[]).markdown().contains("not all made by one version");
+    assert!(!warned(&runs));
+    runs[3].origin.headgate = "0.0.1".to_owned();
+    assert!(warned(&runs));
+}
