@@ -24,6 +24,8 @@ pub enum FolderError {
     Io { path: PathBuf, source: io::Error },
     #[error("{} holds the results of another study; name another folder, or remove it", path.display())]
     Another { path: PathBuf },
+    #[error("{} holds no results of a study: there is no study.toml", path.display())]
+    Empty { path: PathBuf },
     #[error("{} has runs and no study.toml that says what they are; put the study's file there, or name another folder", path.display())]
     Nameless { path: PathBuf },
     #[error("{} holds results with other content of the files that the study names; name another folder, or remove it", path.display())]
@@ -111,7 +113,10 @@ impl Folder {
     /// When there are none, or they cannot be read.
     pub fn read(path: &Path) -> Result<Kept, FolderError> {
         let file = path.join(STUDY);
-        let study = fs::read_to_string(&file).map_err(io_error(&file))?;
+        let study = fs::read_to_string(&file).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => FolderError::Empty { path: path.to_owned() },
+            _ => io_error(&file)(error),
+        })?;
         let file = path.join(RUNS);
         let mut runs = File::open(&file).map_err(io_error(&file))?;
         let (finished, damage, _) = read(&mut runs, &file)?;

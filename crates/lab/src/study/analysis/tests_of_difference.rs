@@ -58,7 +58,7 @@ pub(super) fn tell(report: &mut Report, groups: &Groups<'_>) {
         "Kruskal p",
         "outliers",
     ];
-    let tests = variance.len();
+    let tests = variance.iter().filter(|row| row[4] != "-").count();
     report.table(Table {
         caption: "Analysis of variance".to_owned(),
         head: head.map(str::to_owned).to_vec(),
@@ -70,8 +70,9 @@ pub(super) fn tell(report: &mut Report, groups: &Groups<'_>) {
              difference between levels is found less easily there."
                 .to_owned(),
             format!(
-                "Each row is a test of its own. Where nothing differs, one in twenty is below 0.05 all the same: of {tests}, {}.",
-                number(tests as f64 * LEVEL)
+                "Each row is a test of its own: where nothing differs, about {:.1} of these {tests} have a p below 0.05 all the \
+                 same.",
+                tests as f64 * LEVEL
             ),
         ],
     });
