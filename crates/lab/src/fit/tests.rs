@@ -1,4 +1,4 @@
-//! Fits of spans whose services are known. No real spans: those are for a try by hand.
+//! Fits of spans whose services are known. Real spans: crates/lab/tests/studies.rs.
 
 use super::infer::{FittedCall, fit};
 use super::span::Spans;
