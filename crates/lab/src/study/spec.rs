@@ -68,7 +68,8 @@ pub struct LevelSpec {
     /// Laid over the base; the key `*` means every entry that is there.
     #[serde(default)]
     pub set: Table,
-    /// What belongs to the level and is not built yet. It is named in the report and not imitated.
+    /// What belongs to the level and is not in the study: not built yet, or measured elsewhere. It is named in the
+    /// report and not imitated.
     #[serde(default)]
     pub absent: Vec<String>,
 }

@@ -149,7 +149,8 @@ fn absent(report: &mut Report, study: &Study) {
         .collect();
     if !rows.is_empty() {
         let notes =
-            vec!["These are not built yet. They are not imitated: such a level has what exists.".to_owned()];
+            vec!["These belong to the level and are not in this study: not built yet, or measured elsewhere. They are not \
+                 imitated: such a level has what is in the study.".to_owned()];
         report.table(Table { caption: "Absent".to_owned(), rows, notes, ..Table::default() });
     }
 }

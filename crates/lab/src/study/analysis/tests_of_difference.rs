@@ -6,7 +6,10 @@ use super::groups::Groups;
 use super::{CONFIDENCE, TOLD};
 use crate::report::{Report, Table};
 use crate::study::Measure;
-use headgate_stats::anova::{Centre, Comparison, games_howell, levene, one_way, shapiro_wilk, tukey, welch};
+use headgate_stats::StatsError;
+use headgate_stats::anova::{
+    Anova, Centre, Comparison, games_howell, levene, one_way, shapiro_wilk, tukey, welch,
+};
 use headgate_stats::descriptive::mean;
 use headgate_stats::outlier::iqr_filter;
 use headgate_stats::ranks::kruskal_wallis;
@@ -15,6 +18,9 @@ use headgate_stats::ranks::kruskal_wallis;
 const LEVEL: f64 = 0.05;
 /// Multiple of the interquartile range beyond which a run is an outlier (Tukey 1977).
 const FENCE: f64 = 1.5;
+
+/// Where the runs of every combination are.
+const ALL: &str = "all";
 
 /// Groups that are compared: what they have in common, and the values of each level.
 struct Compared {
@@ -35,14 +41,30 @@ pub(super) fn tell(report: &mut Report, groups: &Groups<'_>) {
          not normal, Kruskal and Wallis's test by ranks is the one that needs no distribution. With few repeats neither \
          check finds much.",
     );
-    let mut variance = Vec::new();
-    let mut pairs = Vec::new();
+    let (mut variance, mut pairs) = (Vec::new(), Vec::new());
+    let (mut not_analysed, mut not_compared) = (Vec::new(), Vec::new());
     for measure in TOLD.into_iter().filter(|measure| groups.has(*measure)) {
+        let why = |place: &str, error: StatsError| format!("{}, {place}: {error}.", measure.title());
         for compared in places(groups, measure) {
-            variance.push(analysis(measure, &compared));
-            pairs.extend(comparisons(measure, &compared, &levels));
+            let table = match one_way(&compared.values) {
+                Ok(table) => table,
+                Err(error) => {
+                    not_analysed.push(why(&compared.where_, error));
+                    // What all runs do not have, no part of them has.
+                    match compared.where_ == ALL {
+                        true => break,
+                        false => continue,
+                    }
+                }
+            };
+            variance.push(analysis(measure, &compared, &table));
+            match comparisons(measure, &compared, &levels) {
+                Ok(rows) => pairs.extend(rows),
+                Err(error) => not_compared.push(why(&compared.where_, error)),
+            }
         }
     }
+    not_analysed.extend(notes(variance.len()));
     let head = [
         "measure",
         "where",
@@ -58,37 +80,40 @@ pub(super) fn tell(report: &mut Report, groups: &Groups<'_>) {
         "Kruskal p",
         "outliers",
     ];
-    let tests = variance.iter().filter(|row| row[4] != "-").count();
     report.table(Table {
         caption: "Analysis of variance".to_owned(),
         head: head.map(str::to_owned).to_vec(),
         rows: variance,
-        notes: vec![
-            "Outliers: runs beyond 1.5 interquartile ranges of their level. They are counted and stay in."
-                .to_owned(),
-            "\"all\" mixes every combination of the other factors and counts what lies between those as chance: a \
-             difference between levels is found less easily there."
-                .to_owned(),
-            format!(
-                "Each row is a test of its own: where nothing differs, about {:.1} of these {tests} have a p below 0.05 all the \
-                 same.",
-                tests as f64 * LEVEL
-            ),
-        ],
+        notes: not_analysed,
     });
     let head = ["measure", "where", "pair", "difference", "interval", "p", "by"];
     report.table(Table {
         caption: "Pairs, p and intervals for all pairs at once".to_owned(),
         head: head.map(str::to_owned).to_vec(),
         rows: pairs,
-        notes: Vec::new(),
+        notes: not_compared,
     });
+}
+
+/// What a reader has to know about a table of so many tests.
+fn notes(tests: usize) -> [String; 3] {
+    [
+        "Outliers: runs beyond 1.5 interquartile ranges of their level. They are counted and stay in.".to_owned(),
+        "\"all\" mixes every combination of the other factors and counts what lies between those as chance: a difference \
+         between levels is found less easily there."
+            .to_owned(),
+        format!(
+            "Each row is a test of its own: where nothing differs, about {:.1} of these {tests} have a p below 0.05 all the \
+             same.",
+            tests as f64 * LEVEL
+        ),
+    ]
 }
 
 /// All runs together, then each combination of the other factors.
 fn places(groups: &Groups<'_>, measure: Measure) -> Vec<Compared> {
     let all = groups.levels().iter().map(|level| groups.of(measure, level)).collect();
-    let mut compared = vec![Compared { where_: "all".to_owned(), values: all }];
+    let mut compared = vec![Compared { where_: ALL.to_owned(), values: all }];
     let places = groups.places();
     if places.len() > 1 {
         compared.extend(places.iter().map(|place| Compared {
@@ -99,22 +124,18 @@ fn places(groups: &Groups<'_>, measure: Measure) -> Vec<Compared> {
     compared
 }
 
-fn analysis(measure: Measure, compared: &Compared) -> Vec<String> {
+fn analysis(measure: Measure, compared: &Compared, table: &Anova) -> Vec<String> {
     let Compared { where_, values } = compared;
     let nothing = || "-".to_owned();
     let or_nothing = |p: Option<f64>| p.map_or_else(nothing, probability);
     let mut row = vec![measure.title().to_owned(), where_.clone()];
-    match one_way(values) {
-        Ok(table) => row.extend([
-            number(table.f),
-            format!("{}, {}", table.between.df, table.within.df),
-            probability(table.p),
-            number(table.eta_squared),
-            number(table.omega_squared),
-        ]),
-        // Why there is no figure stands in place of the first.
-        Err(error) => row.extend([error.to_string(), nothing(), nothing(), nothing(), nothing()]),
-    }
+    row.extend([
+        number(table.f),
+        format!("{}, {}", table.between.df, table.within.df),
+        probability(table.p),
+        number(table.eta_squared),
+        number(table.omega_squared),
+    ]);
     row.push(or_nothing(levene(values, Centre::Median).ok().map(|test| test.p)));
     row.push(or_nothing(shapiro_wilk(&residuals(values)).ok().map(|test| test.p)));
     match welch(values) {
@@ -136,30 +157,29 @@ fn residuals(values: &[Vec<f64>]) -> Vec<f64> {
     values.iter().flat_map(of).collect()
 }
 
-fn comparisons(measure: Measure, compared: &Compared, levels: &[String]) -> Vec<Vec<String>> {
+/// All pairs, or why they cannot be compared: one level never varies and another does.
+fn comparisons(
+    measure: Measure,
+    compared: &Compared,
+    levels: &[String],
+) -> Result<Vec<Vec<String>>, StatsError> {
     let Compared { where_, values } = compared;
     let differ = levene(values, Centre::Median).is_ok_and(|test| test.p < LEVEL);
     let (pairs, by) = if differ {
-        (games_howell(values, CONFIDENCE), "Games-Howell")
+        (games_howell(values, CONFIDENCE)?, "Games-Howell")
     } else {
-        (tukey(values, CONFIDENCE), "Tukey")
+        (tukey(values, CONFIDENCE)?, "Tukey")
     };
-    let row = |pair: String, figures: [String; 3]| {
-        let [difference, interval, p] = figures;
-        vec![measure.title().to_owned(), where_.clone(), pair, difference, interval, p, by.to_owned()]
-    };
-    let told = |pair: Comparison| {
-        let figures = [
+    let row = |pair: Comparison| {
+        vec![
+            measure.title().to_owned(),
+            where_.clone(),
+            format!("{} - {}", levels[pair.first], levels[pair.second]),
             number(pair.difference),
             format!("{} to {}", number(pair.interval.low), number(pair.interval.high)),
             probability(pair.p),
-        ];
-        row(format!("{} - {}", levels[pair.first], levels[pair.second]), figures)
+            by.to_owned(),
+        ]
     };
-    match pairs {
-        Ok(pairs) => pairs.into_iter().map(told).collect(),
-        // Where there is no analysis either, that table says why.
-        Err(_) if one_way(values).is_err() => Vec::new(),
-        Err(error) => vec![row("none".to_owned(), [error.to_string(), "-".to_owned(), "-".to_owned()])],
-    }
+    Ok(pairs.into_iter().map(row).collect())
 }
