@@ -125,11 +125,7 @@ impl Agenda {
         };
         let next = visitor.answered();
         let wish_ns = now_ns.saturating_add(next.think_ns);
-        let at_ns = match self.workload.load() {
-            Load::Closed(closed) => closed.next_turn(*user, wish_ns),
-            Load::Open(_) => next.same_session.then_some(wish_ns),
-        };
-        match at_ns {
+        match self.workload.next_turn(*user, next, wish_ns) {
             Some(at_ns) => self.due.push(Reverse((at_ns, index))),
             None => {
                 self.visitors[index as usize] = None;
@@ -188,6 +184,14 @@ mod tests {
             parts.sort_unstable();
             assert_eq!(parts, whole, "{text}");
         }
+    }
+
+    #[test]
+    fn sessions_that_never_end_end_with_the_last_phase() {
+        let text = "open = { arrive = \"sessions\", phases = [{ lasts = \"1s\", level = 10 }] }\n\
+                    [steps.a]\nnext = { a = 1.0 }\nthink = { constant = \"100ms\" }";
+        let times = planned(text, 0, 1);
+        assert!(times.len() > 20 && times.iter().all(|at_ns| *at_ns < 1_000_000_000), "{times:?}");
     }
 
     #[test]

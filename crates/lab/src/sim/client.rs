@@ -6,6 +6,8 @@ use super::engine::Later;
 use crate::workload::{Load, Request, Singles, Visitor, Workload};
 use headgate_model::dice::Dice;
 
+/// From an answer that took no time to the next request: whoever does not think would ask without end at one instant.
+const TURN_LEAST_NS: u64 = 100_000;
 /// Sessions at once in the open model; beyond it a session is dropped, and counted as such.
 const SESSIONS_MAX: usize = 1 << 22;
 
@@ -148,24 +150,22 @@ impl Sim {
 
     /// A request from outside is over.
     #[inline]
-    pub(super) fn client_answered(&mut self, visitor: u32) {
+    pub(super) fn client_answered(&mut self, visitor: u32, latency_ns: u64) {
         self.clients.open -= 1;
         if visitor == NONE {
             return;
         }
         let next = self.clients.visitors[visitor as usize].answered();
-        let at_ns = self.now_ns.saturating_add(next.think_ns);
-        let turn = match self.clients.workload.load() {
-            Load::Closed(closed) => closed.next_turn(visitor, at_ns),
-            Load::Open(_) if next.same_session => Some(at_ns),
-            Load::Open(_) => {
-                self.clients.free.push(visitor);
-                None
+        let rest_ns = if latency_ns == 0 { next.think_ns.max(TURN_LEAST_NS) } else { next.think_ns };
+        let workload = &self.clients.workload;
+        match workload.next_turn(visitor, next, self.now_ns.saturating_add(rest_ns)) {
+            Some(at_ns) => {
+                self.clients.open += 1;
+                self.later(at_ns, Later::Turn(visitor));
             }
-        };
-        if let Some(at_ns) = turn {
-            self.clients.open += 1;
-            self.later(at_ns, Later::Turn(visitor));
+            // A user who has gone does not come back, and has no slot that another could take.
+            None if matches!(workload.load(), Load::Closed(_)) => {}
+            None => self.clients.free.push(visitor),
         }
     }
 }

@@ -315,7 +315,7 @@ impl Sim {
         }
         if ask.root {
             self.meter.answer(end, latency_ns, ask.measured);
-            self.client_answered(ask.parent);
+            self.client_answered(ask.parent, latency_ns);
             return;
         }
         let parent = &mut self.calls[ask.parent];

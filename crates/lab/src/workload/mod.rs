@@ -163,6 +163,16 @@ impl Workload {
         self.visitor(u64::from(user) << 32, self.streams.within("user", u64::from(user)))
     }
 
+    /// When a visitor asks again who was answered so and wishes to at `wish_ns`: a user while the level has room for
+    /// him, a session until it ends; nobody after the last phase. `user` is the number of a user.
+    #[must_use]
+    pub fn next_turn(&self, user: u32, next: Next, wish_ns: u64) -> Option<u64> {
+        match &*self.load {
+            Load::Closed(closed) => closed.next_turn(user, wish_ns),
+            Load::Open(open) => (next.same_session && wish_ns < open.phases().end_ns()).then_some(wish_ns),
+        }
+    }
+
     fn visitor(&self, session: u64, streams: Streams) -> Visitor {
         Visitor {
             walk: self.journey.walk(session, streams),

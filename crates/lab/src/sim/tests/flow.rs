@@ -234,3 +234,27 @@ fn what_is_used_is_measured_whatever_the_phases_have_of_an_interval() {
     let ends: Vec<f64> = results.rows.iter().map(|row| row.end_ns as f64 / 1e9).take(5).collect();
     assert_eq!(ends[..4], [1.5, 5.5, 10.0, 20.0], "{ends:?}");
 }
+
+#[test]
+fn time_goes_on_for_users_who_neither_think_nor_wait() {
+    let users = "closed = { think = { constant = \"0s\" }, phases = [{ lasts = \"1s\", level = 3 }] }";
+    let at_once = "network = { rtt_within = \"0s\" }\n[service.only]\nreplicas = 1\n";
+    let failing = "[[fault]]\nat = \"0s\"\nwhat = { fail = 1.0 }\nservice = \"only\"";
+    for system in [
+        format!("{at_once}does = [{{ work = {{ constant = \"0s\" }} }}]"),
+        format!("{at_once}cache = {{ ratio = 1.0 }}\ndoes = [{{ work = {{ constant = \"1ms\" }} }}]"),
+        format!("{at_once}does = [{{ work = {{ constant = \"1ms\" }} }}]\n{failing}"),
+    ] {
+        let results = run(&system, users, 1);
+        assert_eq!(results.offered, 30_000, "{system}");
+    }
+}
+
+#[test]
+fn sessions_without_an_end_do_not_outlive_the_workload() {
+    let workload = "open = { arrive = \"sessions\", phases = [{ lasts = \"2s\", level = 10 }] }\n\
+                    [steps.a]\nnext = { a = 1.0 }\nthink = { constant = \"100ms\" }";
+    let results = run("[service.only]\ndoes = [{ work = { constant = \"1ms\" } }]", workload, 1);
+    assert!(results.offered > 50, "{}", results.offered);
+    assert!(results.end_ns < 3_000_000_000, "{}", results.end_ns);
+}
