@@ -90,14 +90,19 @@ fn write_report(
 
 /// Prints what differs between two folders of results.
 pub(crate) fn compare(one: &Path, other: &Path) -> Result<(), Failure> {
-    let read = |path: &Path| -> Result<Vec<Finished>, Failure> {
-        let Kept { finished, damage, .. } = Folder::read(path)?;
-        if !damage.is_empty() {
-            warn(&format!("{}: {} lines could not be read and are left out", path.display(), damage.len()));
+    let read = |path: &Path| -> Result<Kept, Failure> {
+        let kept = Folder::read(path)?;
+        if !kept.damage.is_empty() {
+            let lines = kept.damage.len();
+            warn(&format!("{}: {lines} lines could not be read and are left out", path.display()));
         }
-        Ok(finished)
+        Ok(kept)
     };
-    let table = analysis::compare(&read(one)?, &read(other)?);
+    let (first, second) = (read(one)?, read(other)?);
+    if (&first.study, &first.files) != (&second.study, &second.files) {
+        warn(&"the two studies are not the same; a difference may come from what they ask");
+    }
+    let table = analysis::compare(&first.finished, &second.finished);
     if table.rows.is_empty() {
         return Err("the two folders have no combination of levels in common".into());
     }

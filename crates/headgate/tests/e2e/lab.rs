@@ -90,6 +90,32 @@ fn results_are_reported_and_compared_without_being_made_again() {
     let compared = lab(&["compare", out.to_str().unwrap(), other.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&compared.stdout).into_owned();
     assert!(compared.status.success() && text.contains("balance=p2c, rate=200"), "{text}");
+    assert!(String::from_utf8_lossy(&compared.stderr).contains("not the same"), "their replicas differ");
+    let same = lab(&["compare", out.to_str().unwrap(), out.to_str().unwrap()]);
+    assert!(same.status.success() && same.stderr.is_empty());
+}
+
+#[test]
+fn a_study_with_a_trace_is_reported_from_its_folder_alone() {
+    let scratch = scratch();
+    let (file, rates, out) = (scratch.file("tiny.toml"), scratch.file("rates.txt"), scratch.file("results"));
+    let trace = "trace = { file = \"rates.txt\" }\n[[factor]]";
+    let with_trace = STUDY.replace("phases = [{ lasts = \"10s\", level = 100 }]\n[[factor]]", trace);
+    let (with_trace, _) = with_trace.split_once("[[factor]]\nname = \"rate\"").unwrap();
+    fs::write(&file, with_trace).unwrap();
+    fs::write(&rates, "50\n90\n").unwrap();
+    let done = run(&file, &out);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let before = runs(&out);
+    fs::write(&rates, "50\n90\n70\n").unwrap();
+    let other = run(&file, &out);
+    assert_eq!(other.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("other content of the files"));
+    fs::remove_file(&rates).unwrap();
+    fs::remove_file(out.join("report.html")).unwrap();
+    assert!(lab(&["report", out.to_str().unwrap()]).status.success());
+    assert!(out.join("report.html").exists());
+    assert_eq!(runs(&out), before);
 }
 
 #[test]

@@ -66,6 +66,26 @@ fn what_is_written_is_a_system() {
 }
 
 #[test]
+fn a_name_of_a_service_may_be_anything() {
+    let (one, other) = ("a\nb \"q\" 'r'", "# \\ \u{7f}\u{7}");
+    let spans = serde_json::json!({ "data": [{
+        "processes": { "p": { "serviceName": one }, "q": { "serviceName": other } },
+        "spans": [
+            { "traceID": "t", "spanID": "1", "startTime": 0, "duration": 100, "processID": "p" },
+            { "traceID": "t", "spanID": "2", "references": [{ "refType": "CHILD_OF", "spanID": "1" }],
+              "startTime": 10, "duration": 50, "processID": "q" },
+        ],
+    }] });
+    let mut read = Spans::default();
+    read.read(&spans.to_string()).unwrap();
+    let text = write::toml(&fit(&read)).replace("[system.", "[");
+    let system: SystemSpec = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!(system.entry["*"], one);
+    assert_eq!(system.services[one].does.len(), 2);
+    assert!(system.services.contains_key(other));
+}
+
+#[test]
 fn calls_to_one_service_again_and_again_are_spelled_out() {
     let mut text = HEADER.to_owned();
     for trace in 0..10 {

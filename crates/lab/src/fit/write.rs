@@ -49,7 +49,8 @@ fn write_all(fit: &Fit, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// As a basic string or quoted key of TOML.
+/// As a basic string of TOML, which may be a key as well; on one line, whatever is in it.
 fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    // JSON escapes what TOML does, but for one character.
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }

@@ -193,8 +193,9 @@ fn check(spec: &StudySpec) -> Result<(), StudyError> {
     let is_plain = |text: &str| {
         !text.is_empty() && text.chars().all(|one| one.is_ascii_alphanumeric() || "-_.".contains(one))
     };
-    const PLAIN: &str = "write letters, digits, `-`, `_` and `.`";
-    if !is_plain(&spec.name) {
+    const PLAIN: &str = "write letters, digits, `-`, `_` and, not at the front, `.`";
+    // It names a folder.
+    if !is_plain(&spec.name) || spec.name.starts_with('.') {
         return Err(StudyError::value("name", format!("is `{}`", spec.name), PLAIN));
     }
     if spec.repeats == 0 {

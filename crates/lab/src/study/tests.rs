@@ -148,6 +148,7 @@ fn mistakes_are_named_before_anything_runs() {
         ("repeats = 2", "repeats = 0", "repeats: is 0"),
         ("repeats = 2", "repeats = 1000000", "make more than 100000 runs"),
         ("name = \"small\"", "name = \"../small\"", "name: is `../small`"),
+        ("name = \"small\"", "name = \"..\"", "name: is `..`"),
         ("seed = 7", "seed = 7\npublished.fast.cpu_percent = 1.0", "published.fast: is no level"),
         ("entry = { \"*\" = \"shop\" }", "entry = { \"*\" = \"shoe\" }", "shoe"),
     ];
