@@ -222,6 +222,7 @@ impl Trial {
             struck: first.replicas.iter().map(name).collect(),
             start,
             begins: Duration::from_nanos(first.begins_ns),
+            patience: Duration::from_nanos(first.patience_ns),
             ends: ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max()),
         };
         watched.follow(|| over.load(Relaxed)).map(Some)

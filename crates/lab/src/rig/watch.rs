@@ -30,6 +30,8 @@ pub(super) struct Watched<'a> {
     pub(super) begins: Duration,
     /// When the last fault that strikes them ends; none: never.
     pub(super) ends: Option<Duration>,
+    /// How long a request that is hit may hang before it fails.
+    pub(super) patience: Duration,
 }
 
 impl Watched<'_> {
@@ -46,10 +48,12 @@ impl Watched<'_> {
         }
         let (mut window_at, mut before, mut asked_at) = (self.begins, self.tally.counts(), Duration::ZERO);
         let mut last_bad = self.begins;
-        while !(is_over() || recovery.answered_ns.is_some() && recovery.restored_ns.is_some()) {
+        let mut over = false;
+        while !(over || recovery.answered_ns.is_some() && recovery.restored_ns.is_some()) {
             std::thread::sleep(LOOK_EVERY);
+            over = is_over();
             let now = self.start.elapsed();
-            if now - window_at >= WINDOW {
+            if now - window_at >= WINDOW || over {
                 let (good, bad) = self.tally.counts();
                 let (answered, failed) = (good - before.0, bad - before.1);
                 if failed as f64 > BAD_SHARE * (answered + failed) as f64 {
@@ -67,7 +71,9 @@ impl Watched<'_> {
                     recovery.restored_ns.get_or_insert(ns(now));
                 }
             }
-            if recovery.detected_ns.is_some() && now - last_bad >= CALM {
+            // What hung when the fault was detected may fail until its time is over, and no later than the end.
+            let is_settled = |detected_ns: u64| over || ns(now) - detected_ns >= ns(self.patience);
+            if recovery.detected_ns.is_some_and(is_settled) && now - last_bad >= CALM {
                 recovery.answered_ns.get_or_insert(ns(last_bad));
             }
         }

@@ -55,6 +55,9 @@ pub struct PlannedFault {
     pub ends_ns: Option<u64>,
     /// Whom it strikes, by number over all services in their order; nobody where it is about the network.
     pub replicas: Vec<u32>,
+    /// How long a request that it hits may hang before it fails: the longest timeout of who is struck; zero where it
+    /// fails at once.
+    pub patience_ns: u64,
 }
 
 impl Sim {
@@ -65,8 +68,19 @@ impl Sim {
             begins_ns: fault.begins_ns,
             ends_ns: fault.ends_ns,
             replicas: fault.replicas.clone(),
+            patience_ns: self.patience_ns(fault),
         };
         self.faults.iter().map(planned).collect()
+    }
+
+    /// See [`PlannedFault::patience_ns`].
+    pub(super) fn patience_ns(&self, fault: &Fault) -> u64 {
+        if matches!(fault.what, Effect::Kill | Effect::Fail(_)) {
+            return 0;
+        }
+        let service = |replica: &u32| usize::from(self.fleet.replicas[*replica as usize].service);
+        let timeouts = fault.replicas.iter().map(|replica| self.services[service(replica)].spec.timeout.0);
+        timeouts.max().map_or(0, |longest| longest.as_nanos() as u64)
     }
 
     /// Draws times and victims, and schedules all faults.

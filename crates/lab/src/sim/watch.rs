@@ -33,6 +33,7 @@ impl Sim {
         let fault = self.faults.iter().filter(|fault| !fault.replicas().is_empty());
         let first = fault.min_by_key(|fault| fault.begins_ns())?;
         let (begins_ns, struck) = (first.begins_ns(), first.replicas().to_vec());
+        let patience_ns = self.patience_ns(first);
         let mut recovery = Recovery { begins_ns, detected_ns: None, answered_ns: None, restored_ns: None };
         self.run_until(begins_ns);
         let serving = self.serving();
@@ -41,13 +42,11 @@ impl Sim {
         let mut look_ns = begins_ns;
         loop {
             look_ns += LOOK_EVERY_NS;
-            if !self.run_until(look_ns) {
-                return Some(recovery);
-            }
+            let is_over = !self.run_until(look_ns);
             if recovery.detected_ns.is_none() && self.is_spared_or_well(&struck) {
                 recovery.detected_ns = Some(look_ns);
             }
-            if look_ns - window_ns >= WINDOW_NS {
+            if look_ns - window_ns >= WINDOW_NS || is_over {
                 let (ok, failed) = self.meter.answered();
                 let (ok, failed) = (ok - before.0, failed - before.1);
                 if failed as f64 > BAD_SHARE * (ok + failed) as f64 {
@@ -55,13 +54,15 @@ impl Sim {
                 }
                 (window_ns, before) = (look_ns, (before.0 + ok, before.1 + failed));
             }
-            if recovery.detected_ns.is_some() && look_ns - last_bad_ns >= CALM_NS {
+            // What hung when the fault was detected may fail until its time is over, and no later than the end.
+            let is_settled = |detected_ns: u64| is_over || look_ns - detected_ns >= patience_ns;
+            if recovery.detected_ns.is_some_and(is_settled) && look_ns - last_bad_ns >= CALM_NS {
                 recovery.answered_ns.get_or_insert(last_bad_ns);
             }
             if recovery.detected_ns.is_some() && self.serving() >= serving {
                 recovery.restored_ns.get_or_insert(look_ns);
             }
-            if recovery.answered_ns.is_some() && recovery.restored_ns.is_some() {
+            if is_over || recovery.answered_ns.is_some() && recovery.restored_ns.is_some() {
                 return Some(recovery);
             }
         }

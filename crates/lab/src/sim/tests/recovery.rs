@@ -44,6 +44,25 @@ fn ejection_in_the_data_path_detects_long_before_slow_probes() {
 }
 
 #[test]
+fn what_hangs_when_the_fault_is_detected_still_fails_afterwards() {
+    let system = "[service.shop]\nreplicas = 4\ntimeout = \"10s\"\nhealth = { interval = \"1s\" }\n\
+                  does = [{ work = { exponential = { mean = \"5ms\" } } }]\n\
+                  [[fault]]\nat = \"30s\"\nlasts = \"20s\"\nwhat = \"stop\"\nservice = \"shop\"\nreplicas = 2\n";
+    let found = sim(system, WORKLOAD, 1).unwrap().run_through_fault().unwrap();
+    assert!((2.0..4.0).contains(&seconds(&found, found.detected_ns)), "{found:?}");
+    // The last that was sent to a stopped replica fails 10 s after that.
+    assert!((12.0..14.1).contains(&seconds(&found, found.answered_ns)), "{found:?}");
+    // The workload ends before a minute of patience does.
+    let (forever, short) =
+        (system.replace("10s", "1m").replace("lasts = \"20s\"", ""), WORKLOAD.replace("3m", "55s"));
+    let found = sim(&forever, &short, 1).unwrap().run_through_fault().unwrap();
+    assert!(
+        found.detected_ns.is_some() && found.answered_ns.is_none(),
+        "what hung failed at the end: {found:?}"
+    );
+}
+
+#[test]
 fn without_any_policy_it_is_over_when_the_fault_is() {
     let none = recovery("{ fail = 1.0 }", "");
     assert!((40.0..41.0).contains(&seconds(&none, none.detected_ns)), "{none:?}");
