@@ -4,6 +4,7 @@
 
 use headgate_lab::fit::span::Spans;
 use headgate_lab::fit::{infer, write};
+use headgate_lab::sim::StageSpec;
 use headgate_lab::study::{Measure, Study, check_for_rig, check_for_sim, simulate};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,17 @@ fn every_study_can_be_run() {
         }
     }
     assert!(names.len() >= 8, "{names:?}");
+}
+
+/// Cut at zero, a normal distribution has a larger mean than is written; rates are meant for this one.
+#[test]
+fn work_that_is_cut_at_zero_has_the_mean_that_its_study_speaks_of() {
+    for name in ["balance-rules.toml", "balance-ramp.toml"] {
+        let study = study(name);
+        let StageSpec::Work(work) = &study.spec.system.services["backend"].does[0] else { panic!("{name}") };
+        let mean_ms = work.sampler().unwrap().mean() / 1e6;
+        assert!((mean_ms - 50.0).abs() < 0.01, "{name}: {mean_ms} ms");
+    }
 }
 
 #[test]

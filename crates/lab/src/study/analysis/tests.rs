@@ -123,7 +123,7 @@ fn groups_of_which_one_never_varies_are_told_not_left_out() {
         vec![(Measure::SuccessPercent, 100.0 - lost)]
     };
     let markdown = report(&study, &runs(&study, success), &[]).markdown();
-    let why = "success (%), all: group 1: all values are equal";
+    let why = "success (%), all: least: all values are equal";
     let (_, pairs) = markdown.split_once("**Pairs").unwrap();
     assert!(pairs.contains(why), "{pairs}");
 }

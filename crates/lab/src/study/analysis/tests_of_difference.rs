@@ -44,7 +44,9 @@ pub(super) fn tell(report: &mut Report, groups: &Groups<'_>) {
     let (mut variance, mut pairs) = (Vec::new(), Vec::new());
     let (mut not_analysed, mut not_compared) = (Vec::new(), Vec::new());
     for measure in TOLD.into_iter().filter(|measure| groups.has(*measure)) {
-        let why = |place: &str, error: StatsError| format!("{}, {place}: {error}.", measure.title());
+        let why = |place: &str, error: StatsError| {
+            format!("{}, {place}: {}.", measure.title(), with_names(&error, &levels))
+        };
         for compared in places(groups, measure) {
             let table = match one_way(&compared.values) {
                 Ok(table) => table,
@@ -93,6 +95,16 @@ pub(super) fn tell(report: &mut Report, groups: &Groups<'_>) {
         rows: pairs,
         notes: not_compared,
     });
+}
+
+/// An error about a group by the name of its level.
+fn with_names(error: &StatsError, levels: &[String]) -> String {
+    let text = error.to_string();
+    let named = levels.iter().enumerate().find_map(|(index, level)| {
+        let rest = text.strip_prefix(&format!("group {index}:"))?;
+        Some(format!("{level}:{rest}"))
+    });
+    named.unwrap_or(text)
 }
 
 /// What a reader has to know about a table of so many tests.
