@@ -2,9 +2,9 @@
 
 use super::Promise;
 use crate::body::{H2Sink, SendHalf, Side, Sink};
-use crate::fields::FieldMap;
+use crate::fields::{Drops, FieldMap, KnownSet, copy_kept};
 use crate::h2_head;
-use crate::head::Body;
+use crate::head::{Body, ResponseHead};
 use crate::stream::IoFault;
 use bytes::Bytes;
 use h2::server::SendResponse;
