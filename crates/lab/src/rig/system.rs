@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -449,13 +450,36 @@ impl State {
     }
 }
 
-/// A new folder for the files of one system.
+/// A new folder for the files of one system. One of this name may be left from a process that was killed: then another.
 fn folder() -> Result<PathBuf, RigError> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Relaxed);
-    let path = std::env::temp_dir().join(format!("headgate-rig-{}-{number}", process::id()));
-    match fs::create_dir(&path) {
-        Ok(()) => Ok(path),
-        Err(source) => Err(RigError::system(format!("cannot make the folder {}", path.display()), source)),
+    loop {
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let path = std::env::temp_dir().join(format!("headgate-rig-{}-{number}", process::id()));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(source) => {
+                return Err(RigError::system(format!("cannot make the folder {}", path.display()), source));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_a_killed_process_left_is_passed_over() {
+        let (first, second) = (folder().unwrap(), folder().unwrap());
+        let number: u32 = second.to_string_lossy().rsplit('-').next().unwrap().parse().unwrap();
+        let left = first.with_file_name(format!("headgate-rig-{}-{}", process::id(), number + 1));
+        fs::create_dir(&left).unwrap();
+        let third = folder().unwrap();
+        assert!(![&first, &second, &left].contains(&&third));
+        for path in [first, second, left, third] {
+            fs::remove_dir(path).unwrap();
+        }
     }
 }
