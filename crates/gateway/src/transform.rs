@@ -6,7 +6,7 @@ use crate::snapshot::{Edits, Route};
 use crate::trace::Traced;
 use crate::view::REQUEST_DROPS;
 use headgate_model::spec::{ClientCertFields, ForwardedFields};
-use headgate_net::fields::{Drops, FieldWriter, HeadOut, KnownSet, copy_kept, decimal, is_same_or_twin};
+use headgate_net::fields::{Drops, FieldWriter, HeadOut, copy_kept, decimal, is_same_or_twin};
 use headgate_net::forwarded::{Element, write_converted, write_forwarded};
 use headgate_net::head::{Flat, Known, Method, RequestHead, ResponseHead};
 use headgate_net::tls::ClientCert;
@@ -244,12 +244,7 @@ pub(crate) fn response_fields(
     head: &ResponseHead,
     out: &mut HeadOut,
 ) {
-    let drops = Drops {
-        known: KnownSet::HOP_BY_HOP,
-        names: &route.response.remove,
-        named_by_connection: head.line.connection_names_fields,
-    };
-    copy_kept(head, &drops, out);
+    copy_kept(head, &Drops::of_response(head, &route.response.remove), out);
     if head.value(Known::Date).is_none() {
         out.field(b"date", &x.worker.wall.date()); // RFC 9110 section 6.6.1
     }
@@ -262,23 +257,15 @@ pub(crate) fn response_fields(
 /// Writes the fields of an interim response: what the route takes from responses must not come before them either.
 #[cold]
 pub(crate) fn interim_fields(route: &Route, head: &ResponseHead, out: &mut HeadOut) {
-    let drops = Drops {
-        known: KnownSet::HOP_BY_HOP,
-        names: &route.response.remove,
-        named_by_connection: head.line.connection_names_fields,
-    };
-    copy_kept(head, &drops, out);
+    copy_kept(head, &Drops::of_response(head, &route.response.remove), out);
 }
 
 /// Writes the fields of a response for the cache: what the route adds for clients is added to each answer.
 #[cold]
 pub(crate) fn stored_fields(x: &Exchange<'_>, route: &Route, head: &ResponseHead, out: &mut HeadOut) {
-    let drops = Drops {
-        // Trailers end here.
-        known: KnownSet::HOP_BY_HOP.with(Known::Trailer),
-        names: &route.response.remove,
-        named_by_connection: head.line.connection_names_fields,
-    };
+    let mut drops = Drops::of_response(head, &route.response.remove);
+    // Trailers end here.
+    drops.known = drops.known.with(Known::Trailer);
     copy_kept(head, &drops, out);
     if head.value(Known::Date).is_none() {
         out.field(b"date", &x.worker.wall.date()); // RFC 9110 section 6.6.1

@@ -38,8 +38,8 @@ impl Tunnel {
         if sent.is_err() || self.upstream.write(to_upstream, &[], deadline).await.is_err() {
             return;
         }
-        let down = copy(&self.upstream, client, buffers, deadline, idle);
-        let up = copy(client, &self.upstream, buffers, deadline, idle);
+        let down = copy(&self.upstream, Outlet::Connection(client), buffers, deadline, idle);
+        let up = copy(client, Outlet::Connection(&self.upstream), buffers, deadline, idle);
         both(down, up, |_| Poll::Pending).await;
     }
 
@@ -54,10 +54,43 @@ impl Tunnel {
         idle: Duration,
     ) {
         deadline.set(idle);
-        let down = to_stream(&self, client.tunnel(), buffers, deadline, idle);
+        let down = async {
+            let mut to = Outlet::Stream(client.tunnel());
+            to.write(&self.to_client, deadline).await?;
+            copy(&self.upstream, to, buffers, deadline, idle).await
+        };
         let source = Source::H2(H2Source::new(received, Side::Client, 0));
         let up = from_stream(source, &self.upstream, deadline, idle);
         both(down, up, |cx| client.poll_reset(cx)).await;
+    }
+}
+
+/// Where one direction goes.
+enum Outlet<'t> {
+    Connection(&'t Stream),
+    /// A client's stream of HTTP/2.
+    Stream(Sink<'t>),
+}
+
+impl Outlet<'_> {
+    async fn write(&mut self, bytes: &[u8], deadline: &Deadline) -> Result<(), Broken> {
+        match self {
+            Self::Connection(to) => to.write(bytes, &[], deadline).await.map_err(broken),
+            Self::Stream(to) => {
+                to.push(bytes, deadline).await.map_err(broken)?;
+                to.flush(deadline).await.map_err(broken)
+            }
+        }
+    }
+
+    async fn end(self, deadline: &Deadline) -> Result<(), Broken> {
+        match self {
+            Self::Connection(to) => {
+                to.shutdown(deadline).await;
+                Ok(())
+            }
+            Self::Stream(mut to) => to.finish(None, deadline).await.map_err(broken),
+        }
     }
 }
 
@@ -91,7 +124,7 @@ async fn both(
 /// Carries one direction; both share the deadline, so traffic in either keeps the tunnel open.
 async fn copy(
     from: &Stream,
-    to: &Stream,
+    mut to: Outlet<'_>,
     buffers: &Rc<Buffers>,
     deadline: &Deadline,
     idle: Duration,
@@ -105,40 +138,9 @@ async fn copy(
                 long = count >= SMALL;
                 buffer.advance(count);
                 deadline.set(idle);
-                to.write(buffer.filled(), &[], deadline).await.map_err(broken)?;
+                to.write(buffer.filled(), deadline).await?;
             }
-            Err(IoFault::Closed) => {
-                to.shutdown(deadline).await;
-                return Ok(());
-            }
-            Err(_) => return Err(Broken),
-        }
-    }
-}
-
-/// Carries what the upstream sends to a client's stream.
-async fn to_stream(
-    tunnel: &Tunnel,
-    mut to: Sink<'_>,
-    buffers: &Rc<Buffers>,
-    deadline: &Deadline,
-    idle: Duration,
-) -> Result<(), Broken> {
-    to.push(&tunnel.to_client, deadline).await.map_err(broken)?;
-    to.flush(deadline).await.map_err(broken)?;
-    let mut long = false;
-    loop {
-        tunnel.upstream.readable(deadline).await.map_err(broken)?;
-        let mut buffer = if long { buffers.large() } else { buffers.small() };
-        match tunnel.upstream.read(buffer.room(), deadline).await {
-            Ok(count) => {
-                long = count >= SMALL;
-                buffer.advance(count);
-                deadline.set(idle);
-                to.push(buffer.filled(), deadline).await.map_err(broken)?;
-                to.flush(deadline).await.map_err(broken)?;
-            }
-            Err(IoFault::Closed) => return to.finish(None, deadline).await.map_err(broken),
+            Err(IoFault::Closed) => return to.end(deadline).await,
             Err(_) => return Err(Broken),
         }
     }

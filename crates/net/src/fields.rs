@@ -6,7 +6,7 @@ mod map;
 pub use map::FieldMap;
 
 use crate::buffer::Lent;
-use crate::head::{Field, Flat, Known};
+use crate::head::{Field, Flat, Known, ResponseHead};
 
 /// Where header fields are written: HTTP/1 lines or the fields of an HTTP/2 head.
 pub trait FieldWriter {
@@ -72,6 +72,15 @@ pub struct Drops<'a> {
     pub names: &'a [Box<[u8]>],
     /// The message's `Connection` names fields of its own.
     pub named_by_connection: bool,
+}
+
+impl<'a> Drops<'a> {
+    /// Of a response: what belongs to its hop, and `names`.
+    #[inline]
+    #[must_use]
+    pub fn of_response(head: &ResponseHead, names: &'a [Box<[u8]>]) -> Self {
+        Self { known: KnownSet::HOP_BY_HOP, names, named_by_connection: head.line.connection_names_fields }
+    }
 }
 
 /// Copies every field of `head` that is not dropped.

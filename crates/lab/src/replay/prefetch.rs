@@ -279,18 +279,24 @@ impl<'a> Player<'a> {
         for candidate in foresight.candidates(call.session, now) {
             // Replay has no users to tell apart: a path is the same for everybody.
             let allowed = eligible::check(&candidate.record, Identity::Nobody).is_ok();
-            let Candidate { probability, bytes, latency_us, .. } = candidate;
-            if allowed && self.pays(probability, bytes, latency_us) {
-                self.fetch(call, key(&candidate.path), bytes, latency_us);
+            let Candidate { path, probability, bytes, latency_us, .. } = candidate;
+            if allowed {
+                self.consider(call, &path, probability, bytes, latency_us);
             }
         }
     }
 
     fn lawful(&mut self, call: &Call, prospects: &[Prospect]) {
         for prospect in prospects {
-            if self.pays(prospect.probability, prospect.bytes, prospect.latency_us) {
-                self.fetch(call, key(&prospect.path), prospect.bytes, prospect.latency_us);
-            }
+            let Prospect { path, probability, bytes, latency_us } = prospect;
+            self.consider(call, path, *probability, *bytes, *latency_us);
+        }
+    }
+
+    /// Fetches what is likely enough.
+    fn consider(&mut self, call: &Call, path: &str, probability: f32, bytes: u64, latency_us: f64) {
+        if self.pays(probability, bytes, latency_us) {
+            self.fetch(call, key(path), bytes, latency_us);
         }
     }
 

@@ -4,7 +4,7 @@ use super::Promise;
 use crate::body::{H1Sink, Rest, Side, Sink};
 use crate::buffer::{Buffers, Lent};
 use crate::deadline::Deadline;
-use crate::fields::{Drops, FieldWriter, HeadOut, KnownSet, copy_kept, decimal};
+use crate::fields::{Drops, FieldWriter, HeadOut, copy_kept, decimal};
 use crate::h1::parse::{self, HeadLimits, Progress};
 use crate::head::{Body, Known, RequestHead, ResponseHead, Version};
 use crate::stream::{IoFault, Stream};
@@ -92,12 +92,7 @@ impl<'c> H1Responder<'c> {
     pub(super) async fn switch(&self, head: &ResponseHead, deadline: &Deadline) -> Result<(), Fault> {
         let mut out = self.buffers.out();
         write_status_line(&mut out, head.line.status, head.part(head.line.reason));
-        let drops = Drops {
-            known: KnownSet::HOP_BY_HOP,
-            names: &[],
-            named_by_connection: head.line.connection_names_fields,
-        };
-        copy_kept(head, &drops, &mut *out);
+        copy_kept(head, &Drops::of_response(head, &[]), &mut *out);
         out.field(b"connection", b"upgrade");
         out.field(b"upgrade", head.value(Known::Upgrade).unwrap_or_default());
         self.write_bodiless(out, deadline).await

@@ -2,7 +2,7 @@
 
 use super::Promise;
 use crate::body::{H2Sink, SendHalf, Side, Sink};
-use crate::fields::{Drops, FieldMap, KnownSet, copy_kept};
+use crate::fields::{Drops, FieldMap, copy_kept};
 use crate::h2_head;
 use crate::head::{Body, ResponseHead};
 use crate::stream::IoFault;
@@ -70,12 +70,7 @@ impl<'c> H2Responder<'c> {
     /// Says 200 where HTTP/1 says 101 (RFC 8441 section 5).
     pub(super) fn switch(&mut self, head: &ResponseHead) -> Result<(), Fault> {
         let mut fields = FieldMap::default();
-        let drops = Drops {
-            known: KnownSet::HOP_BY_HOP,
-            names: &[],
-            named_by_connection: head.line.connection_names_fields,
-        };
-        copy_kept(head, &drops, &mut fields);
+        copy_kept(head, &Drops::of_response(head, &[]), &mut fields);
         // It answers a key that this client has not sent.
         fields.remove(SEC_WEBSOCKET_ACCEPT);
         let response = h2_head::response(200, None, fields)?;
