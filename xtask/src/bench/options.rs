@@ -13,7 +13,7 @@ usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|disk|evic
   --only NAME,...         of headgate, nginx, haproxy, relay, varnish, answerer (proxy: the first four; cache: all
                           but relay; else headgate)
   --rows NAME,...         of small, 64k, 1m, post, paced, idle, tls, handshakes, h2, routes (all); of `cache`:
-                          small, 64k, 1m, h2, zipf, memory
+                          small, 64k, 1m, h2, zipf, memory; of `prefetch`: screens, clicks, web07
   --headgate PATH         measure this binary instead of building one
   --idle N                connections of the idle row (10000)
   --routes N              routes of the routes row (5000)
@@ -27,6 +27,8 @@ Rounds, seconds, connections and rows are for `proxy` and `cache`, idle and rout
 const ROWS: [&str; 10] = ["small", "64k", "1m", "post", "paced", "idle", "tls", "handshakes", "h2", "routes"];
 /// Those of `bench cache`.
 const CACHE_ROWS: [&str; 6] = ["small", "64k", "1m", "h2", "zipf", "memory"];
+/// Those of `bench prefetch`.
+const PREFETCH_ROWS: [&str; 3] = ["screens", "clicks", "web07"];
 
 /// What to measure and how long.
 #[derive(Clone, Debug)]
@@ -47,7 +49,11 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn parse(bench: &str, arguments: &[&str]) -> Outcome<Self> {
-        let all_rows = if bench == "cache" { CACHE_ROWS.as_slice() } else { &ROWS };
+        let all_rows = match bench {
+            "cache" => CACHE_ROWS.as_slice(),
+            "prefetch" => &PREFETCH_ROWS,
+            _ => &ROWS,
+        };
         let row = |name: &str| match all_rows.contains(&name) {
             true => Ok(name.to_owned()),
             false => Err(format!("no row `{name}`; there are {}", all_rows.join(", "))),

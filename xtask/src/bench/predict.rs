@@ -22,12 +22,15 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
             text.push(format!("sequences skipped: set {SEQUENCES} to the folder of FIFA.dat and others"))
         }
     }
-    let web = std::env::var(TRACES).ok().map(|folder| Path::new(&folder).join("web07.trace.xz"));
-    let web = web.filter(|path| path.exists()).map(|path| path.display().to_string());
-    if web.is_none() {
-        text.push(format!("web07 skipped: set {TRACES} to the folder of web07.trace.xz"));
-    }
+    let web = web07().map_err(|why| text.push(why)).ok();
     let words: Vec<&str> = ["prefetch", &seeds].into_iter().chain(web.as_deref()).collect();
     text.push(measured(&words)?);
     report(&options, "predict", "Prediction and fetching ahead", &text)
+}
+
+/// Where that trace is, or why it is left out.
+pub(super) fn web07() -> Result<String, String> {
+    let path = std::env::var(TRACES).ok().map(|folder| Path::new(&folder).join("web07.trace.xz"));
+    let path = path.filter(|path| path.exists()).map(|path| path.display().to_string());
+    path.ok_or_else(|| format!("web07 skipped: set {TRACES} to the folder of web07.trace.xz"))
 }

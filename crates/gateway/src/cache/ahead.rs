@@ -13,6 +13,7 @@ use crate::route::Ask;
 use crate::snapshot::{Action, Route, Snapshot};
 use crate::target::{ask, plan_target};
 use headgate_cache::ahead::Ahead;
+use headgate_cache::object::Object;
 use headgate_cache::rules::{Asked, Block, first, matches};
 use headgate_cache::store::Found;
 use headgate_net::head::RequestHead;
@@ -30,7 +31,23 @@ pub(crate) struct Candidacy<'a> {
 
 /// What the configuration and what is stored have against fetching it ahead.
 pub(crate) fn candidacy(cache: &Cache, snapshot: &Snapshot, asked: &Candidacy<'_>) -> Result<(), Refusal> {
-    let Candidacy { listener, head, is_encrypted, now_ms } = *asked;
+    let (key, found) = look_up(cache, snapshot, asked)?;
+    let is_fresh = matches!(&found, Found::Object(object)
+        if object.freshness.is_fresh(asked.now_ms) && !object.is_outdated());
+    if is_fresh || cache.fills.has(&key) { Err(Refusal::Present) } else { Ok(()) }
+}
+
+/// What is stored for it and for everybody, fresh or not, where it might be fetched ahead.
+pub(crate) fn stored(cache: &Cache, snapshot: &Snapshot, asked: &Candidacy<'_>) -> Option<Arc<Object>> {
+    match look_up(cache, snapshot, asked) {
+        Ok((_, Found::Object(object))) => Some(object),
+        _ => None,
+    }
+}
+
+/// Its key and what is stored there.
+fn look_up(cache: &Cache, snapshot: &Snapshot, asked: &Candidacy<'_>) -> Result<(Vec<u8>, Found), Refusal> {
+    let Candidacy { listener, head, is_encrypted, .. } = *asked;
     let fields = head;
     let (host, path, query, method) = (head.host(), head.path(), head.query(), head.method());
     let matched = snapshot.table.find(&Ask { listener, host, path, query, method, fields });
@@ -47,9 +64,7 @@ pub(crate) fn candidacy(cache: &Cache, snapshot: &Snapshot, asked: &Candidacy<'_
         object.part.is_none()
             && (object.selecting.is_empty() || matches(&object.selecting, &HeadFields(head), language))
     });
-    let is_fresh = matches!(&found, Found::Object(object)
-        if object.freshness.is_fresh(now_ms) && !object.is_outdated());
-    if is_fresh || cache.fills.has(&key) { Err(Refusal::Present) } else { Ok(()) }
+    Ok((key, found))
 }
 
 /// The cache's rules of a route whose responses may be fetched ahead.

@@ -8,5 +8,5 @@ mod extent;
 mod fetch;
 mod intake;
 
-pub(crate) use ahead::{Candidacy, candidacy, fetch_ahead};
+pub(crate) use ahead::{Candidacy, candidacy, fetch_ahead, stored};
 pub(crate) use answer::answer;

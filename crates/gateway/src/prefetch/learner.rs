@@ -1,7 +1,8 @@
 //! The thread that learns what is asked for next and orders what pays. No request waits for it: what it is told comes
 //! through a queue that drops, what it orders goes through queues that refuse.
 
-use crate::cache::{Candidacy, candidacy};
+use super::values;
+use crate::cache::{Candidacy, candidacy, stored};
 use crate::clock::WallClock;
 use crate::guard_desk::Names;
 use crate::guarded::Guarded;
@@ -17,7 +18,7 @@ use headgate_policy::guard::{self, Mode, SettingsError};
 use headgate_policy::prefetch::budget::Shares;
 use headgate_policy::prefetch::desk::{Desk, Evidence, Fate, Settings, goal};
 use headgate_policy::prefetch::eligible::Refusal;
-use headgate_policy::prefetch::foresight::{Candidate, Limits};
+use headgate_policy::prefetch::foresight::{Candidate, Field, Limits};
 use headgate_policy::prefetch::trust::Floor;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub(super) struct Learner {
     desk: Desk,
     guarded: Guarded,
     metrics: PrefetchMetrics,
+    /// Whether what answers show is learned from.
+    reads_answers: bool,
     /// Orders whose fate is open, by the desk's key.
     sent: Vec<(u64, Arc<Ahead>)>,
     /// Who asked last and did not say who that is.
@@ -92,6 +95,7 @@ impl Learner {
                 shared.now(),
             )?,
             metrics: PrefetchMetrics::new(&cells),
+            reads_answers: spec.read_answers,
             sent: Vec::new(),
             last: None,
             warmed: Tick(0),
@@ -129,7 +133,9 @@ impl Learner {
         let Self { desk, shared, head, wall, .. } = self;
         let now = shared.now();
         let now_ms = wall.steady_ms(now);
-        let seen = told.seen(wall.unix_us(now) / 1_000_000);
+        let shown =
+            if self.reads_answers { shown(told, (shared, snapshot), head, now_ms) } else { Vec::new() };
+        let seen = told.seen(wall.unix_us(now) / 1_000_000, &shown);
         desk.observe(&seen);
         let orders = desk.consider(&seen, |candidate| {
             may_fetch(candidate, &told.origin, (shared, snapshot), head, now_ms)
@@ -217,6 +223,28 @@ impl Learner {
     }
 }
 
+/// What the answer to a request showed, where it is stored for everybody.
+fn shown(
+    told: &Told,
+    (shared, snapshot): (&Shared, &Snapshot),
+    head: &mut RequestHead,
+    now_ms: u64,
+) -> Vec<Field> {
+    if !told.is_safe || !told.is_stored {
+        return Vec::new();
+    }
+    let asked = again(&told.place, &told.origin, head, now_ms);
+    asked
+        .and_then(|asked| stored(&shared.cache, snapshot, &asked))
+        .map_or_else(Vec::new, |object| values::shown(&object))
+}
+
+/// A request for this place in the place of `origin`.
+fn again<'h>(place: &str, origin: &Origin, head: &'h mut RequestHead, now_ms: u64) -> Option<Candidacy<'h>> {
+    let (text, is_encrypted) = question(place, &origin.shown)?;
+    read(&text, head).then_some(Candidacy { listener: origin.listener, head, is_encrypted, now_ms })
+}
+
 /// What the configuration and the cache have against fetching a candidate in the place of `origin`.
 fn may_fetch(
     candidate: &Candidate,
@@ -225,9 +253,7 @@ fn may_fetch(
     head: &mut RequestHead,
     now_ms: u64,
 ) -> Result<(), Refusal> {
-    let asked = question(&candidate.path, &origin.shown).filter(|(text, _)| read(text, head));
-    let (_, is_encrypted) = asked.ok_or(Refusal::NotCacheable)?;
-    let asked = Candidacy { listener: origin.listener, head, is_encrypted, now_ms };
+    let asked = again(&candidate.path, origin, head, now_ms).ok_or(Refusal::NotCacheable)?;
     candidacy(&shared.cache, snapshot, &asked)
 }
 

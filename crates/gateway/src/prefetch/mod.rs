@@ -5,6 +5,7 @@
 mod errand;
 mod follow;
 mod learner;
+mod values;
 
 pub use errand::carry_out;
 pub use follow::follow;

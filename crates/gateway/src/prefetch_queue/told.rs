@@ -2,7 +2,7 @@
 
 use headgate_model::units::Tick;
 use headgate_policy::prefetch::desk::{Answer, Seen};
-use headgate_policy::prefetch::foresight::Event;
+use headgate_policy::prefetch::foresight::{Event, Field};
 use std::net::IpAddr;
 
 /// One request with its answer.
@@ -38,8 +38,8 @@ pub(crate) struct Origin {
 }
 
 impl Told {
-    /// As the desk takes it.
-    pub(crate) fn seen(&self, unix_s: u64) -> Seen<'_> {
+    /// As the desk takes it, with what its answer showed.
+    pub(crate) fn seen<'a>(&'a self, unix_s: u64, fields: &'a [Field]) -> Seen<'a> {
         let from_origin = matches!(self.answer, Answer::Origin | Answer::Failed);
         Seen {
             event: Event {
@@ -51,7 +51,7 @@ impl Told {
                 is_personal: self.is_personal,
                 bytes: self.bytes,
                 latency_us: if from_origin { self.waited_us } else { 0.0 },
-                fields: &[],
+                fields,
             },
             unix_s,
             service: self.service,

@@ -48,10 +48,31 @@ struct Clients {
 }
 
 /// What clients do after the first request of a user.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Then {
     Orders,
+    /// What the answer to the first one named.
+    Thing,
     Nothing,
+}
+
+impl Then {
+    fn paths(self, user: usize) -> (String, Option<String>) {
+        match self {
+            Self::Orders => (format!("/users/{user}"), Some(format!("/users/{user}/orders"))),
+            Self::Thing => (format!("/lists/{user}"), Some(format!("/things/{}", thing(user)))),
+            Self::Nothing => (format!("/users/{user}"), None),
+        }
+    }
+}
+
+/// A number that nobody guesses from the user's.
+fn thing(user: usize) -> u64 {
+    headgate_policy::balance::hash::mix(user as u64, 1)
+}
+
+fn list(user: usize) -> String {
+    format!(r#"{{"count": 20, "entries": [{{"title": "a thing", "id": {}}}, {{"id": 5}}]}}"#, thing(user))
 }
 
 impl World {
@@ -69,7 +90,11 @@ impl World {
                 return b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".to_vec();
             }
             thread::sleep(TAKES);
-            response(&[("cache-control", "public, max-age=600")], head.target().as_bytes())
+            let fields = [("cache-control", "public, max-age=600"), ("content-type", "application/json")];
+            match head.target().strip_prefix("/lists/") {
+                Some(user) => response(&fields, list(user.parse().unwrap()).as_bytes()),
+                None => response(&fields[..1], head.target().as_bytes()),
+            }
         });
         let admin = Port::reserve();
         let gateway = Headgate::start(&config(&service, &admin, mode));
@@ -137,7 +162,9 @@ impl Clients {
         let request = format!("GET {path} HTTP/1.1\r\nHost: api.test\r\nX-User: {user}\r\n{fields}\r\n");
         let response = wire.ask(request);
         self.asked.fetch_add(1, Ordering::Relaxed);
-        assert!(response.status() == 503 || response.text() == path, "{}", response.text());
+        let is_right =
+            response.text() == path || (path.starts_with("/lists/") && response.text() == list(user));
+        assert!(response.status() == 503 || is_right, "{}", response.text());
         let is_ahead =
             response.head.value("cache-status").is_some_and(|status| status.contains("detail=prefetch"));
         self.hits.fetch_add(usize::from(is_ahead), Ordering::Relaxed);
@@ -153,13 +180,13 @@ impl Clients {
                     let mut waiting = std::collections::VecDeque::new();
                     for _ in 0..users {
                         let user = self.users.fetch_add(1, Ordering::Relaxed);
-                        self.ask(&mut wire, user, &format!("/users/{user}"), fields);
+                        self.ask(&mut wire, user, &then.paths(user).0, fields);
                         waiting.push_back(user);
                         if let Some(earlier) =
                             (waiting.len() > BETWEEN).then(|| waiting.pop_front()).flatten()
-                            && then == Then::Orders
+                            && let Some(path) = then.paths(earlier).1
                         {
-                            self.ask(&mut wire, earlier, &format!("/users/{earlier}/orders"), fields);
+                            self.ask(&mut wire, earlier, &path, fields);
                         }
                     }
                 });
@@ -236,6 +263,15 @@ fn what_was_never_asked_for_is_there_but_for_who_fails_shows_himself_or_switches
     world.journeys(50, Then::Orders, "");
     assert_eq!((world.ahead(), world.metric("headgate_prefetch_predicted_total")), (before, told));
     assert_eq!(world.metric("headgate_guard_stage{policy=\"prefetch\",stage=\"off\"}"), 1);
+}
+
+#[test]
+fn what_a_json_answer_names_is_there_too() {
+    let world = World::new("on");
+    while world.hits() < 20 {
+        world.journeys(100, Then::Thing, "");
+    }
+    assert!(world.seen.ahead.lock().unwrap().iter().all(|target| target.starts_with("/things/")));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Spread, say};
 use headgate_lab::replay::prefetch::{Namer, Outcome, Rules, play};
-use headgate_lab::workload::api::{self, Call, Client, Prospect};
+use headgate_lab::workload::api::{self, Call, Client, Prospect, Shows};
 use headgate_learn::sequence::predictor::Settings;
 use headgate_learn::sequence::slate::{EXPERTS, Expert};
 use headgate_policy::evict::Kind;
@@ -109,7 +109,7 @@ fn web_calls(path: &Path) -> Result<Vec<Call>, String> {
         is_stored: true,
         bytes: 1,
         latency_us: 50_000.0,
-        fields: Vec::new(),
+        shows: Shows::Nothing,
     };
     Ok((0..).zip(keys).map(call).collect())
 }

@@ -1,5 +1,6 @@
 //! One gateway as a process, with its configuration in a folder of its own.
 
+use super::Mode;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -19,20 +20,22 @@ impl Gateway {
     pub(crate) fn start(
         binary: &Path,
         origin: SocketAddr,
-        mode: &str,
+        mode: &Mode,
         memory: u64,
         speed: u64,
     ) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{}: {error}", binary.display());
         let admin =
             TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(failed)?;
-        let folder = std::env::temp_dir().join(format!("headgate-prefetch-{}-{mode}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("headgate-prefetch-{}-{}", std::process::id(), admin.port()));
         std::fs::create_dir_all(&folder).map_err(failed)?;
         let file = folder.join("headgate.toml");
         let config = format!(
             "workers = 1\nadmin.bind = \"{admin}\"\n[listen.web]\nbind = \"127.0.0.1:0\"\n[cache]\nmemory = {memory}\n\
-             [cache.prefetch]\nmode = \"{mode}\"\nsession = \"header:x-user\"\nhorizon = \"{}ms\"\nwindow = \"{}ms\"\n\
+             [cache.prefetch]\n{}horizon = \"{}ms\"\nwindow = \"{}ms\"\n\
              [service.api]\nendpoints = [\"{origin}\"]\n[[route]]\nmatch = \"/*\"\nservice = \"api\"\ncache = true\n",
+            mode.settings,
             30_000 / speed,
             // A tenth of the default: a day is short.
             1_000 / speed,

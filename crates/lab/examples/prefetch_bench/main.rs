@@ -1,13 +1,16 @@
-//! What `cargo xtask bench prefetch` runs: the generated API against real gateways, one without fetching ahead, one in
-//! the shadow, one with it on, side by side in front of services of their own. Hits, requests at the service, waits.
+//! What `cargo xtask bench prefetch` runs: the generated API, and a trace of a web server if there is one, against real
+//! gateways, one without fetching ahead and others with it, side by side in front of services of their own. Hits,
+//! requests at the service, waits.
 
 mod gateway;
+mod load;
 mod origin;
 mod player;
 
 use gateway::Gateway;
-use headgate_lab::workload::api::{self, Call, Client};
+use headgate_lab::workload::api::Client;
 use headgate_stats::interval::mean_interval;
+use load::{Days, Load};
 use origin::Origin;
 use player::{Played, play};
 use std::collections::BTreeMap;
@@ -19,13 +22,37 @@ use std::process::ExitCode;
 const SPEED: u64 = 8;
 /// Of the distinct bytes, for the cache.
 const SIZE: f64 = 0.25;
-const MODES: [&str; 3] = ["off", "shadow", "on"];
+
+const USAGE: &str = "usage: prefetch_bench HEADGATE SEEDS screens|clicks|web07 [TRACE]";
+
+/// How a gateway is set.
+struct Mode {
+    name: &'static str,
+    /// Lines of `[cache.prefetch]`.
+    settings: &'static str,
+}
+
+const API_MODES: [Mode; 4] = [
+    Mode { name: "off", settings: "" },
+    Mode { name: "shadow", settings: "mode = \"shadow\"\nsession = \"header:x-user\"\n" },
+    Mode {
+        name: "on, answers not read",
+        settings: "mode = \"on\"\nsession = \"header:x-user\"\nread_answers = false\n",
+    },
+    Mode { name: "on", settings: "mode = \"on\"\nsession = \"header:x-user\"\n" },
+];
+/// Who asked is not in the trace.
+const WEB_MODES: [Mode; 3] = [
+    Mode { name: "off", settings: "" },
+    Mode { name: "shadow", settings: "mode = \"shadow\"\n" },
+    Mode { name: "on", settings: "mode = \"on\"\n" },
+];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.as_slice() {
-        [binary, seeds] => run(Path::new(binary), seeds),
-        _ => Err("usage: prefetch_bench HEADGATE SEEDS".to_owned()),
+        [binary, seeds, row, trace @ ..] => run(binary, seeds, row, trace),
+        _ => Err(USAGE.to_owned()),
     };
     if let Err(error) = done {
         note(&error);
@@ -41,21 +68,31 @@ struct Row {
     at_origin: u64,
 }
 
-fn run(binary: &Path, seeds: &str) -> Result<(), String> {
+fn run(binary: &str, seeds: &str, row: &str, trace: &[String]) -> Result<(), String> {
     let seeds: u64 = seeds.parse().map_err(|_| "SEEDS is a number")?;
+    let (load, modes) = match (row, trace) {
+        ("screens", []) => (Load::api(Client::Screens), API_MODES.as_slice()),
+        ("clicks", []) => (Load::api(Client::Clicks), API_MODES.as_slice()),
+        ("web07", [path]) => (Load::web(Path::new(path), SPEED)?, WEB_MODES.as_slice()),
+        _ => return Err(USAGE.to_owned()),
+    };
+    compare(Path::new(binary), &load, modes, seeds)
+}
+
+fn compare(binary: &Path, load: &Load, modes: &[Mode], seeds: u64) -> Result<(), String> {
     let mut rows: BTreeMap<(usize, u64), Row> = BTreeMap::new();
     for seed in 1..=seeds {
-        // Learned from one day, measured on another.
-        let (before, measured) =
-            (api::calls(Client::Screens, 1_000 + seed)?, api::calls(Client::Screens, seed)?);
-        let all = || before.iter().chain(&measured);
-        let bytes: BTreeMap<&str, u64> = all().map(|call| (call.path.as_str(), call.bytes)).collect();
+        let days = load.days(seed)?;
+        let bytes: BTreeMap<&str, u64> = days
+            .all()
+            .filter(|call| call.is_safe && call.is_stored)
+            .map(|call| (call.path.as_str(), call.bytes))
+            .collect();
         let memory = (bytes.values().sum::<u64>() as f64 * SIZE) as u64;
         let results: Vec<Result<Row, String>> = std::thread::scope(|scope| {
-            let runs = MODES.map(|mode| {
-                let (before, measured) = (&before, &measured);
-                scope.spawn(move || one(binary, mode, memory, before, measured))
-            });
+            let days = &days;
+            let runs: Vec<_> =
+                modes.iter().map(|mode| scope.spawn(move || one(binary, mode, memory, days))).collect();
             runs.into_iter()
                 .map(|run| run.join().unwrap_or_else(|_| Err("a run panicked".to_owned())))
                 .collect()
@@ -63,32 +100,30 @@ fn run(binary: &Path, seeds: &str) -> Result<(), String> {
         for (mode, row) in results.into_iter().enumerate() {
             rows.insert((mode, seed), row?);
         }
-        note(&format!("seed {seed} of {seeds}"));
+        note(&format!("{}: seed {seed} of {seeds}", load.title));
     }
-    tell(&rows, seeds);
+    tell(&load.title, modes, &rows, seeds);
     Ok(())
 }
 
 /// One gateway through both days.
-fn one(binary: &Path, mode: &str, memory: u64, before: &[Call], measured: &[Call]) -> Result<Row, String> {
-    let origin = Origin::start(before.iter().chain(measured), SPEED)?;
+fn one(binary: &Path, mode: &Mode, memory: u64, days: &Days) -> Result<Row, String> {
+    let origin = Origin::start(days.all(), SPEED)?;
     let gateway = Gateway::start(binary, origin.address, mode, memory, SPEED)?;
-    play(before, gateway.address, SPEED, 0)?;
+    play(&days.before, gateway.address, SPEED, 0)?;
     let (stage, at_origin) = (gateway.stage()?, origin.requests());
-    let played = play(measured, gateway.address, SPEED, 1 << 32)?;
+    let played = play(&days.measured, gateway.address, SPEED, 1 << 32)?;
     Ok(Row { stage, played, at_origin: origin.requests() - at_origin })
 }
 
-fn tell(rows: &BTreeMap<(usize, u64), Row>, seeds: u64) {
-    say(&format!(
-        "Generated API, an app's screens, {SPEED} times as fast; s3fifo, a cache of {SIZE} of the distinct bytes;"
-    ));
-    say(&format!("one day to learn, another one measured; means with 95 % intervals over {seeds} seeds\n"));
+fn tell(title: &str, modes: &[Mode], rows: &BTreeMap<(usize, u64), Row>, seeds: u64) {
+    say(&format!("**{title}**, {SPEED} times as fast; s3fifo, a cache of {SIZE} of the distinct bytes;"));
+    say(&format!("one day to learn, another one measured; means with 95 % intervals over {seeds} runs\n"));
     say(
         "| mode | stage at the second day | hit ratio % | hits gained % of misses | requests at the service | mean wait ms | p50 ms | p99 ms |",
     );
     say("|---|---|---:|---:|---:|---:|---:|---:|");
-    for (mode, name) in MODES.iter().enumerate() {
+    for (mode, Mode { name, .. }) in modes.iter().enumerate() {
         let column = |value: &dyn Fn(&Row, &Row) -> f64| {
             let of = |seed| Some(value(rows.get(&(mode, seed))?, rows.get(&(0, seed))?));
             spread(&(1..=seeds).filter_map(of).collect::<Vec<f64>>())

@@ -1,7 +1,7 @@
-//! The service of the generated API: answers each path with as many bytes after as much time as the calls say. A thread
-//! for each connection, until the bench ends.
+//! The service: answers each path with as many bytes of JSON after as much time as the calls say. A thread for each
+//! connection, until the bench ends.
 
-use headgate_lab::workload::api::Call;
+use headgate_lab::workload::api::{Call, Shows};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,9 +15,10 @@ pub(crate) struct Origin {
     requests: Arc<AtomicU64>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Default)]
 struct Answer {
-    bytes: usize,
+    bytes: u64,
+    shows: Shows,
     takes: Duration,
     is_stored: bool,
 }
@@ -25,7 +26,8 @@ struct Answer {
 impl Origin {
     pub(crate) fn start<'c>(calls: impl Iterator<Item = &'c Call>, speed: u64) -> Result<Self, String> {
         let answer = |call: &Call| Answer {
-            bytes: call.bytes as usize,
+            bytes: call.bytes,
+            shows: call.shows.clone(),
             takes: Duration::from_nanos((call.latency_us * 1e3) as u64 / speed),
             is_stored: call.is_stored,
         };
@@ -52,6 +54,7 @@ impl Origin {
 fn serve(connection: &TcpStream, answers: &BTreeMap<String, Answer>, requests: &AtomicU64) {
     let _ = connection.set_nodelay(true);
     let (mut reader, mut writer) = (BufReader::new(connection), connection);
+    let unknown = Answer::default();
     let mut first = String::new();
     let mut line = String::new();
     loop {
@@ -70,19 +73,18 @@ fn serve(connection: &TcpStream, answers: &BTreeMap<String, Answer>, requests: &
         }
         requests.fetch_add(1, Ordering::Relaxed);
         let target = first.split(' ').nth(1).unwrap_or_default();
-        let unknown = Answer { bytes: 0, takes: Duration::ZERO, is_stored: false };
         let (status, answer) =
-            answers.get(target).map_or(("404 Not Found", unknown), |answer| ("200 OK", *answer));
+            answers.get(target).map_or(("404 Not Found", &unknown), |answer| ("200 OK", answer));
         std::thread::sleep(answer.takes);
         let control =
             if answer.is_stored && first.starts_with("GET ") { "public, max-age=86400" } else { "no-store" };
-        let mut response = format!(
-            "HTTP/1.1 {status}\r\ncache-control: {control}\r\ncontent-length: {}\r\n\r\n",
-            answer.bytes
-        )
-        .into_bytes();
-        response.resize(response.len() + answer.bytes, b'x');
-        if writer.write_all(&response).is_err() {
+        let json = answer.shows.json(answer.bytes);
+        let response = format!(
+            "HTTP/1.1 {status}\r\ncache-control: {control}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{json}",
+            json.len()
+        );
+        if writer.write_all(response.as_bytes()).is_err() {
             return;
         }
     }

@@ -3,7 +3,7 @@
 
 use super::play::Savings;
 use super::trace::Trace;
-use crate::workload::api::{Call, Prospect};
+use crate::workload::api::{Call, Prospect, Shows};
 use headgate_model::units::Tick;
 use headgate_policy::balance::hash::hash;
 use headgate_policy::evict::Kind;
@@ -125,7 +125,7 @@ pub fn play_trace(trace: &Trace, rules: &Rules) -> (Savings, Outcome) {
         is_stored: true,
         bytes: 0,
         latency_us: UNTIMED_US,
-        fields: Vec::new(),
+        shows: Shows::Nothing,
     };
     for at in &trace.requests {
         let object = &trace.objects[*at as usize];
@@ -273,7 +273,7 @@ impl<'a> Player<'a> {
             is_personal: false,
             bytes: call.bytes,
             latency_us: call.latency_us,
-            fields: &call.fields,
+            fields: &call.shows.fields(),
         });
         foresight.train(1);
         for candidate in foresight.candidates(call.session, now) {
@@ -369,7 +369,7 @@ mod tests {
             is_stored: true,
             bytes: 1,
             latency_us: 10_000.0,
-            fields: Vec::new(),
+            shows: Shows::Nothing,
         };
         let both = |session: u64| {
             let at_ns = session * 10_000_000_000;

@@ -3,14 +3,15 @@
 //! paths, and answers get the values that later paths are made of.
 
 mod prospects;
+mod shows;
 
 pub use prospects::{Prospect, calls_with_prospects};
+pub use shows::Shows;
 
 use super::journey::Step;
 use super::{Request, Visitor, Workload, WorkloadSpec, no_files};
-use headgate_learn::routes::graph::Field;
 use headgate_model::dice::Dice;
-use headgate_policy::balance::hash::{hash, mix};
+use headgate_policy::balance::hash::mix;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -42,7 +43,7 @@ pub struct Call {
     pub bytes: u64,
     /// The origin's time.
     pub latency_us: f64,
-    pub fields: Vec<Field>,
+    pub shows: Shows,
 }
 
 impl Client {
@@ -128,7 +129,7 @@ fn bind(workload: &Workload, request: &Request, seen: &mut Seen) -> Call {
             .replace("{order}", &seen.order.to_string())
             .replace("{seller}", &seller(seen.item).to_string()),
     };
-    let fields = answer(step, &path, request, seen);
+    let shows = answer(step, &path, request, seen);
     let is_safe = !request.write;
     Call {
         at_ns: 0,
@@ -139,7 +140,7 @@ fn bind(workload: &Workload, request: &Request, seen: &mut Seen) -> Call {
         is_stored: is_safe && step != "view",
         bytes: request.response_bytes,
         latency_us: 0.0,
-        fields,
+        shows,
     }
 }
 
@@ -161,20 +162,12 @@ fn choose(step: &str, request: &Request, seen: &mut Seen) {
 }
 
 /// The identifiers in the answer; the session remembers them too.
-fn answer(step: &str, path: &str, request: &Request, seen: &mut Seen) -> Vec<Field> {
-    let list = |name: &str, values: &[u64]| -> Vec<Field> {
-        let field = |(at, value): (usize, &u64)| Field {
-            name: hash(format!("$.{name}[{at}].id").as_bytes()),
-            value: value.to_string(),
-        };
-        values.iter().enumerate().map(field).collect()
-    };
-    let one = |name: &str, value: u64| vec![Field { name: hash(name.as_bytes()), value: value.to_string() }];
+fn answer(step: &str, path: &str, request: &Request, seen: &mut Seen) -> Shows {
     match step {
-        "login" => one("$.user.id", seen.user),
+        "login" => Shows::One("user", seen.user),
         "category" | "more" | "search" | "related" | "again" => {
             if step == "again" {
-                return list("items", &seen.items);
+                return Shows::List("items", seen.items.clone());
             }
             let of = match step {
                 "search" => [1, request.key, 0],
@@ -183,14 +176,14 @@ fn answer(step: &str, path: &str, request: &Request, seen: &mut Seen) -> Vec<Fie
             };
             seen.items = (0..LISTED).map(|at| number(&[of[0], of[1], of[2], at])).collect();
             path.clone_into(&mut seen.list);
-            list("items", &seen.items)
+            Shows::List("items", seen.items.clone())
         }
         "orders" => {
             seen.orders = (0..1 + seen.user % 6).map(|at| number(&[4, seen.user, at])).collect();
-            list("orders", &seen.orders)
+            Shows::List("orders", seen.orders.clone())
         }
-        "item" | "promotion" => one("$.seller.id", seller(seen.item)),
-        _ => Vec::new(),
+        "item" | "promotion" => Shows::One("seller", seller(seen.item)),
+        _ => Shows::Nothing,
     }
 }
 
@@ -226,7 +219,7 @@ mod tests {
                 items += 1;
                 known += usize::from(shown.iter().any(|other| other == id));
             }
-            shown.extend(call.fields.iter().map(|field| field.value.clone()));
+            shown.extend(call.shows.fields().into_iter().map(|field| field.value));
             assert!(!call.path.contains('{'), "{}", call.path);
         }
         assert!(known * 2 > items, "{known} of {items}");

@@ -14,8 +14,9 @@ const RULES_MAX: usize = 32;
 const SOURCES_MAX: usize = 4;
 const COMBINATIONS_MAX: usize = 8;
 const PARAMETERS_MAX: usize = 4;
-/// Values of a response that are looked at.
+/// Values of a response that are looked at, and those that a session remembers of all its last responses.
 pub const FIELDS_MAX: usize = 32;
+const REMEMBERED_MAX: usize = 2 * FIELDS_MAX;
 /// What was seen of a template this often is halved, so that old habits fade.
 const SEEN_MAX: f32 = 2_000.0;
 /// Classes of gaps by powers of two of a millisecond.
@@ -39,6 +40,18 @@ struct Asked {
 /// The last requests of a session, newest last.
 #[derive(Clone, Debug, Default)]
 pub struct Recent(VecDeque<Asked>);
+
+impl Recent {
+    /// Of the older responses, those that are too many.
+    fn forget_fields(&mut self) {
+        let mut room = REMEMBERED_MAX;
+        for asked in self.0.iter_mut().rev() {
+            asked.fields.truncate(room);
+            asked.fields.shrink_to_fit();
+            room -= asked.fields.len();
+        }
+    }
+}
 
 /// Where a parameter comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,14 +133,7 @@ impl Graph {
             recent.0.pop_front();
         }
         recent.0.push_back(Asked { placed, at_ns, fields });
-    }
-
-    /// Adds the values of a response that came after its request was observed.
-    pub fn answered(&self, recent: &mut Recent, mut fields: Vec<Field>) {
-        fields.truncate(FIELDS_MAX);
-        if let Some(newest) = recent.0.back_mut() {
-            newest.fields = fields;
-        }
+        recent.forget_fields();
     }
 
     /// Paths with a probability of `least` at least to come soon, each once; at most `most`, likeliest first.

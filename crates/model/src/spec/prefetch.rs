@@ -20,6 +20,8 @@ pub struct PrefetchSpec {
     /// Cookies that make no difference to responses; `"_ga*"` is all that begin so. Who sends others, or
     /// `Authorization`, has nothing fetched ahead.
     pub ignore_cookies: Vec<String>,
+    /// Whether identifiers in stored JSON answers are looked at: later paths may be made of them.
+    pub read_answers: bool,
     /// Memory for what is learned.
     pub memory: Bytes<67_108_864>,
     /// How long after a prediction a request still proves it right.
@@ -36,6 +38,7 @@ impl Default for PrefetchSpec {
             concurrency: Limit::default(),
             session: None,
             ignore_cookies: Vec::new(),
+            read_answers: true,
             memory: Bytes::default(),
             horizon: Span::default(),
             window: Span::default(),

@@ -5,7 +5,8 @@ use super::eligible::Record;
 use crate::balance::hash::{hash, mix};
 use headgate_learn::calibrate::Calibration;
 use headgate_learn::directory::Directory;
-use headgate_learn::routes::graph::{Field, Graph, Named, Recent};
+pub use headgate_learn::routes::graph::{FIELDS_MAX, Field};
+use headgate_learn::routes::graph::{Graph, Named, Recent};
 use headgate_learn::routes::template::{Template, Templates};
 use headgate_learn::sequence::predictor::{Predictor, Session, Settings};
 use headgate_learn::sequence::slate::Guess;
@@ -87,7 +88,7 @@ pub struct Event<'a> {
     pub bytes: u64,
     /// Time that the origin took; zero where it was not asked.
     pub latency_us: f64,
-    /// Values of a JSON answer, from a sample of answers; may be empty.
+    /// Values that the answer shows; may be empty.
     pub fields: &'a [Field],
 }
 
