@@ -26,6 +26,7 @@ usage: cargo xtask COMMAND
   bench disk            the disk tier beside foyer's
   bench sim             events per second, memory and accuracy of the lab's simulator
   bench evict           eviction policies of `headgate replay` beside libcachesim on public traces
+  bench adaptive        self-tuning eviction beside the plain policies on drawn traces
   bench predict         accuracy of next-request prediction, and what fetching ahead gains
   bench prefetch        what fetching ahead gains in real gateways
 

@@ -1,5 +1,6 @@
 //! The benches: how each claim about speed, memory and reloads is measured, and against whom.
 
+mod adaptive;
 mod answerer;
 mod cache;
 mod caches;
@@ -54,6 +55,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["disk", rest @ ..] => disk::run(rest),
         ["sim", rest @ ..] => sim::run(rest),
         ["evict", rest @ ..] => evict::run(rest),
+        ["adaptive", rest @ ..] => adaptive::run(rest),
         ["predict", rest @ ..] => predict::run(rest),
         ["prefetch", rest @ ..] => prefetch::run(rest),
         ["guard", rest @ ..] => guard::run(rest),

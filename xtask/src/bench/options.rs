@@ -5,7 +5,7 @@ use crate::Outcome;
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|disk|evict|predict|prefetch|guard [OPTIONS]
+usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|disk|evict|adaptive|predict|prefetch|guard [OPTIONS]
 
   --rounds N              interleaved rounds (5)
   --seconds S             seconds of each measurement (3)
@@ -21,7 +21,7 @@ usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|disk|evic
   --write                 store the table under docs/results/
 
 Rounds, seconds, connections and rows are for `proxy` and `cache`, idle and routes for `proxy`; `sim` and `disk` take rounds,
-`predict` and `prefetch` as the number of seeds, `guard` rounds of 200 runs. `instructions cached` is about hits of a cache.";
+`adaptive`, `predict` and `prefetch` as the number of seeds, `guard` rounds of 200 runs. `instructions cached` is about hits of a cache.";
 
 /// Every row of `bench proxy`, in the order of the report.
 const ROWS: [&str; 10] = ["small", "64k", "1m", "post", "paced", "idle", "tls", "handshakes", "h2", "routes"];

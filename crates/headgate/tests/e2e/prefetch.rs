@@ -203,6 +203,7 @@ fn config(service: &Service, admin: &Port, mode: &str) -> String {
          bind = \"{LISTEN}\"
          [cache.prefetch]
          mode = \"{mode}\"
+         read_answers = true
          session = \"header:x-user\"
          window = \"20ms\"
          [service.app]

@@ -35,11 +35,11 @@ struct Mode {
 const API_MODES: [Mode; 4] = [
     Mode { name: "off", settings: "" },
     Mode { name: "shadow", settings: "mode = \"shadow\"\nsession = \"header:x-user\"\n" },
-    Mode {
-        name: "on, answers not read",
-        settings: "mode = \"on\"\nsession = \"header:x-user\"\nread_answers = false\n",
-    },
     Mode { name: "on", settings: "mode = \"on\"\nsession = \"header:x-user\"\n" },
+    Mode {
+        name: "on, answers read",
+        settings: "mode = \"on\"\nsession = \"header:x-user\"\nread_answers = true\n",
+    },
 ];
 /// Who asked is not in the trace.
 const WEB_MODES: [Mode; 3] = [

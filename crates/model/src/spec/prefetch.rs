@@ -38,7 +38,7 @@ impl Default for PrefetchSpec {
             concurrency: Limit::default(),
             session: None,
             ignore_cookies: Vec::new(),
-            read_answers: true,
+            read_answers: false,
             memory: Bytes::default(),
             horizon: Span::default(),
             window: Span::default(),

@@ -1,6 +1,6 @@
 //! A policy that can be exchanged for another under its contents: the new one begins empty beside the old one, whose
-//! contents leave one by one as room is needed, and move over when they are hit. Nothing is lost by the exchange. It does
-//! not decide when.
+//! contents move over with the next requests, some with each, in the order in which they would have left, and at once when
+//! they are hit. Nothing is lost by the exchange. It does not decide when.
 
 use super::{Evict, Facts};
 
@@ -8,6 +8,8 @@ use super::{Evict, Facts};
 const MOST_FORMER: u32 = 4;
 /// Hits of the former contents between two misses that are noted; others move when they are hit again.
 const MOST_MOVES: usize = 1_024;
+/// Of the former contents, those that move with each miss, so that no request pays for all.
+const MOVED_EACH: usize = 32;
 
 /// The contents, under one policy or under two.
 pub struct Handover {
@@ -21,13 +23,23 @@ pub struct Handover {
     former_capacity: u64,
     /// Of `before`, and hit: they go to `now` with the next miss, when there is somebody to tell what leaves.
     moves: Vec<u64>,
+    /// Of `before`, all that may still be there; the last would leave first.
+    waiting: Vec<u64>,
 }
 
 impl Handover {
     /// Under one policy, which is for `capacity` bytes.
     #[must_use]
     pub fn new(capacity: u64, now: Box<dyn Evict + Send>) -> Self {
-        Self { capacity, now, before: None, former: 0, former_capacity: capacity, moves: Vec::new() }
+        Self {
+            capacity,
+            now,
+            before: None,
+            former: 0,
+            former_capacity: capacity,
+            moves: Vec::new(),
+            waiting: Vec::new(),
+        }
     }
 
     /// Bytes that it may hold.
@@ -56,6 +68,7 @@ impl Handover {
             None => now,
             before => Box::new(Self { before, ..Self::new(self.former_capacity, now) }),
         });
+        self.line_up();
         true
     }
 
@@ -66,7 +79,16 @@ impl Handover {
         self.moves.clear();
         std::mem::swap(before, &mut self.now);
         std::mem::swap(&mut self.former_capacity, &mut self.capacity);
+        self.line_up();
         true
+    }
+
+    fn line_up(&mut self) {
+        self.waiting.clear();
+        if let Some(before) = &self.before {
+            before.each(&mut |id| self.waiting.push(id));
+        }
+        self.waiting.reverse();
     }
 
     /// Takes out what is beyond the capacity, at most so many objects. False when there is more to do.
@@ -86,9 +108,19 @@ impl Handover {
         self.before.as_mut().is_some_and(|before| before.remove(id))
     }
 
+    /// False when it is not there.
+    fn move_over(&mut self, id: u64, evicted: &mut Vec<u64>) -> bool {
+        let Some(facts) = self.before.as_ref().and_then(|before| before.facts(id)) else { return false };
+        self.take_before(id);
+        if !self.now.admit(id, facts.size, facts.cost, evicted) {
+            evicted.push(id);
+        }
+        true
+    }
+
     fn drop_empty(&mut self) {
         if self.before.as_ref().is_some_and(|before| before.count() == 0) {
-            (self.before, self.former) = (None, 0);
+            (self.before, self.former, self.waiting) = (None, 0, Vec::new());
         }
     }
 }
@@ -112,12 +144,14 @@ impl Evict for Handover {
         // After the capacity was lowered there may be more; it does not become even more.
         let most = self.used().max(self.capacity);
         self.take_before(id);
+        for _ in 0..MOVED_EACH {
+            let Some(id) = self.waiting.pop() else { break };
+            self.move_over(id, evicted);
+        }
         for id in std::mem::take(&mut self.moves) {
-            if let Some(facts) = self.before.as_ref().and_then(|before| before.facts(id)) {
-                self.take_before(id);
-                if !self.now.admit(id, facts.size, facts.cost, evicted) {
-                    evicted.push(id);
-                }
+            if !self.move_over(id, evicted) {
+                // It has moved by itself since; the hit counts all the same.
+                self.now.hit(id);
             }
         }
         let admitted = self.now.admit(id, size, cost, evicted);
@@ -164,7 +198,8 @@ impl Evict for Handover {
 impl Clone for Handover {
     fn clone(&self) -> Self {
         let before = self.before.as_ref().map(|before| before.boxed());
-        Self { now: self.now.boxed(), before, moves: self.moves.clone(), ..*self }
+        let (moves, waiting) = (self.moves.clone(), self.waiting.clone());
+        Self { now: self.now.boxed(), before, moves, waiting, ..*self }
     }
 }
 
@@ -226,34 +261,54 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_comes_back_finds_what_it_knew() {
-        let mut handover = Handover::new(10, Kind::Lru.build(10));
+    fn the_contents_move_over_in_the_order_in_which_they_would_have_left_and_hits_count() {
+        let all = 4 * MOVED_EACH as u64;
+        let mut handover = Handover::new(all, Kind::Fifo.build(all));
         let mut gone = Vec::new();
-        (0..10).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
-        handover.hit(0);
-        assert!(handover.turn(Kind::Fifo.build(10), 10) && !handover.is_settled());
-        assert!(handover.admit(10, 1, 1.0, &mut gone) && handover.turn_back());
-        assert_eq!((gone.as_slice(), handover.count()), ([1].as_slice(), 10), "nothing else has left");
-        assert!(handover.admit(11, 1, 1.0, &mut gone));
-        assert_eq!(gone, [1, 10], "first what the other one had");
+        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        assert!(handover.turn(Kind::Lru.build(all), all) && !handover.is_settled());
+        assert!(handover.hit(1));
+        (all..all + 5).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        assert!(handover.is_settled(), "{MOVED_EACH} with each");
+        assert_eq!((gone.len(), handover.count() as u64), (5, all), "one left for each that came");
+        let order: Vec<u64> = std::iter::from_fn(|| handover.evict()).filter(|id| *id < all).collect();
+        assert_eq!(order.len() as u64, all - 5);
+        assert!(order.iter().filter(|id| **id != 1).is_sorted(), "{order:?}");
+        let place = order.iter().position(|id| *id == 1).unwrap();
+        assert_eq!(order[place - 1], MOVED_EACH as u64 - 1, "hit before the next ones moved: {order:?}");
+    }
+
+    #[test]
+    fn a_policy_that_comes_back_finds_what_it_knew_of_what_it_still_has() {
+        let all = 4 * MOVED_EACH as u64;
+        let mut handover = Handover::new(all, Kind::Lru.build(all));
+        let mut gone = Vec::new();
+        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        // Newest of all.
+        handover.hit(all - 3);
+        assert!(handover.turn(Kind::Fifo.build(all), all));
+        assert!(handover.admit(all, 1, 1.0, &mut gone) && handover.turn_back());
+        (all + 1..all + 9).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
         assert!(handover.is_settled() && !handover.turn_back());
-        assert!(handover.admit(12, 1, 1.0, &mut gone) && handover.contains(0));
-        assert_eq!(gone, [1, 10, 2], "in the order that it knew");
+        let order: Vec<u64> = std::iter::from_fn(|| handover.evict()).collect();
+        let place = |id: u64| order.iter().position(|other| *other == id).unwrap();
+        assert!(place(all - 3) > place(all - 1) && place(all - 1) > place(all - 2), "{order:?}");
     }
 
     #[test]
     fn it_can_be_exchanged_again_before_all_is_handed_over_but_not_without_end() {
-        let mut handover = Handover::new(10, Kind::Lru.build(10));
+        let all = 8 * MOVED_EACH as u64;
+        let mut handover = Handover::new(all, Kind::Lru.build(all));
         let mut gone = Vec::new();
-        (0..10).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
         for step in 0..u64::from(MOST_FORMER) {
-            assert!(handover.turn(Kind::Fifo.build(10), 10), "{step}");
-            assert!(handover.admit(10 + step, 1, 1.0, &mut gone));
+            assert!(handover.turn(Kind::Fifo.build(all), all), "{step}");
+            assert!(handover.admit(all + step, 1, 1.0, &mut gone));
         }
-        assert!(!handover.turn(Kind::Fifo.build(10), 10));
-        (20..28).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
-        assert_eq!(gone, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], "the oldest contents first");
-        (30..32).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
-        assert!(handover.turn(Kind::Lru.build(10), 10));
+        assert!(!handover.turn(Kind::Fifo.build(all), all));
+        (2 * all..2 * all + 9).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        assert!(handover.is_settled() && gone.iter().all(|gone| *gone < all), "the oldest contents first");
+        assert_eq!((gone.len(), handover.count() as u64), (13, all));
+        assert!(handover.turn(Kind::Lru.build(all), all));
     }
 }

@@ -17,9 +17,9 @@ const EPOCH_SHARE: f64 = 0.125;
 const EPOCH_LEAST: u64 = 64;
 const EPOCH_MOST: u64 = 4_096;
 /// Of the objects that a setting holds and the cache does not: by how many hits it must have led. A cache that cannot imitate
-/// the shadows has none of them, and loses them all again if it turns back.
+/// the shadows is taken to have none of them.
 const PRICE: f64 = 0.1;
-const PRICE_OF_ALL: f64 = 0.5;
+const PRICE_OF_ALL: f64 = 0.2;
 
 pub(super) struct Bank {
     capacity: u64,

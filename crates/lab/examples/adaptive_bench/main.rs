@@ -1,0 +1,174 @@
+//! What `cargo xtask bench adaptive` runs: the self-tuning eviction policy beside the plain ones on drawn traces that nothing
+//! in it was chosen on. The argument is the number of seeds. ARC, 2Q and SLRU are not ours and not here.
+
+mod traces;
+
+use headgate_model::dice::Dice;
+use headgate_policy::evict::adaptive::{Adaptive, Goal};
+use headgate_policy::evict::{Evict, Kind};
+use headgate_stats::interval::mean_interval;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use traces::{PATTERNS, Pattern};
+
+/// Of the distinct keys.
+const SIZES: [f64; 4] = [0.01, 0.05, 0.10, 0.25];
+const PLAIN: [Kind; 6] = [Kind::Lru, Kind::Sieve, Kind::S3Fifo, Kind::TinyLfu, Kind::Gdsf, Kind::Lirs];
+/// Points that it may be below the best.
+const MARGIN: f64 = 0.3;
+
+/// Hit ratios in per cent of one size of one trace.
+struct Cell {
+    plain: [f64; PLAIN.len()],
+    /// As replay plays it.
+    alone: f64,
+    /// As a gateway's sample of a large cache decides and moves.
+    at_scale: f64,
+}
+
+#[allow(clippy::print_stdout, reason = "it is a command")]
+fn main() {
+    let seeds: u64 = std::env::args().nth(1).and_then(|seeds| seeds.parse().ok()).unwrap_or(5);
+    println!(
+        "Object hits in %, means with 95 % intervals over {seeds} seeds. The best is that of {}",
+        names()
+    );
+    println!(
+        "in each cell, by its mean. `at scale` moves as a large cache does, which cannot imitate its shadows.\n"
+    );
+    println!(
+        "| traffic | size % | best of the six | which | adaptive | difference | at scale | difference |"
+    );
+    println!("|---|---:|---:|---|---:|---:|---:|---:|");
+    let cells = drawn(seeds);
+    let mut totals = [Total::default(), Total::default()];
+    for (pattern, by_seed) in PATTERNS.iter().zip(&cells) {
+        for (at, size) in SIZES.iter().enumerate() {
+            let of_size: Vec<&Cell> = by_seed.iter().map(|cells| &cells[at]).collect();
+            println!("{}", row(pattern, *size, &of_size, &mut totals));
+        }
+    }
+    let [alone, at_scale] = totals.map(|total| total.said());
+    println!("\nAdaptive: {alone} At scale: {at_scale}");
+    for (at, kind) in PLAIN.iter().enumerate() {
+        let behind = |cells: &[Cell; SIZES.len()]| {
+            cells.iter().map(|cell| cell.plain[at] - best(&cell.plain)).sum::<f64>()
+        };
+        let all: Vec<f64> = cells.iter().flatten().map(behind).collect();
+        println!("{} alone: {:+.2}", kind.name(), all.iter().sum::<f64>() / (all.len() * SIZES.len()) as f64);
+    }
+}
+
+fn names() -> String {
+    PLAIN.map(Kind::name).join(", ")
+}
+
+/// By pattern and seed.
+fn drawn(seeds: u64) -> Vec<Vec<[Cell; SIZES.len()]>> {
+    let jobs: Vec<(usize, u64)> =
+        (0..PATTERNS.len()).flat_map(|pattern| (1..=seeds).map(move |seed| (pattern, seed))).collect();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(&(pattern, seed)) = jobs.get(next.fetch_add(1, Relaxed)) {
+            let trace = (PATTERNS[pattern].draw)(&mut Dice::new(seed));
+            let distinct = trace.iter().collect::<BTreeSet<_>>().len();
+            let cells = SIZES.map(|size| cell(&trace, (distinct as f64 * size) as u64));
+            if let Ok(mut done) = done.lock() {
+                done.push(((pattern, seed), cells));
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let mut done = done.into_inner().unwrap_or_default();
+    done.sort_by_key(|(job, _)| *job);
+    let mut by_pattern: Vec<Vec<_>> = PATTERNS.iter().map(|_| Vec::new()).collect();
+    done.into_iter().for_each(|((pattern, _), cells)| by_pattern[pattern].push(cells));
+    by_pattern
+}
+
+fn cell(trace: &[u64], capacity: u64) -> Cell {
+    Cell {
+        plain: PLAIN.map(|kind| hits(trace, kind.build(capacity))),
+        alone: hits(trace, Box::new(Adaptive::new(capacity, Goal::Objects))),
+        at_scale: hits(trace, Box::new(Adaptive::at_scale(capacity, Goal::Objects, None))),
+    }
+}
+
+fn hits(trace: &[u64], mut policy: Box<dyn Evict + Send>) -> f64 {
+    let (mut hits, mut gone) = (0u64, Vec::new());
+    for &key in trace {
+        if policy.hit(key) {
+            hits += 1;
+        } else {
+            policy.admit(key, 1, 1.0, &mut gone);
+            gone.clear();
+        }
+    }
+    100.0 * hits as f64 / trace.len() as f64
+}
+
+fn best(plain: &[f64]) -> f64 {
+    plain.iter().copied().fold(f64::MIN, f64::max)
+}
+
+fn row(pattern: &Pattern, size: f64, cells: &[&Cell], totals: &mut [Total; 2]) -> String {
+    let mean_of =
+        |at: usize| cells.iter().map(|cell| cell.plain[at]).sum::<f64>() / cells.len().max(1) as f64;
+    let winner = (0..PLAIN.len()).max_by(|one, other| mean_of(*one).total_cmp(&mean_of(*other))).unwrap_or(0);
+    let column = |value: &dyn Fn(&Cell) -> f64| cells.iter().map(|cell| value(cell)).collect::<Vec<f64>>();
+    let alone = column(&|cell| cell.alone - cell.plain[winner]);
+    let at_scale = column(&|cell| cell.at_scale - cell.plain[winner]);
+    let marks = [&alone, &at_scale].map(|differences| if mean(differences) < -MARGIN { " lost" } else { "" });
+    totals[0].add(mean(&alone));
+    totals[1].add(mean(&at_scale));
+    format!(
+        "| {} | {:.0} | {:.2} | {} | {:.2} | {}{} | {:.2} | {}{} |",
+        pattern.name,
+        100.0 * size,
+        mean_of(winner),
+        PLAIN[winner].name(),
+        mean(&column(&|cell| cell.alone)),
+        spread(&alone),
+        marks[0],
+        mean(&column(&|cell| cell.at_scale)),
+        spread(&at_scale),
+        marks[1],
+    )
+}
+
+/// Of all cells.
+#[derive(Default)]
+struct Total {
+    sum: f64,
+    cells: usize,
+    lost: usize,
+}
+
+impl Total {
+    fn add(&mut self, difference: f64) {
+        self.sum += difference;
+        self.cells += 1;
+        self.lost += usize::from(difference < -MARGIN);
+    }
+
+    fn said(&self) -> String {
+        let mean = self.sum / self.cells.max(1) as f64;
+        format!(
+            "{mean:+.2} points in the mean, {} of {} cells lost by more than {MARGIN}.",
+            self.lost, self.cells
+        )
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+fn spread(values: &[f64]) -> String {
+    match mean_interval(values, 0.95) {
+        Ok(interval) => format!("{:+.2} ± {:.2}", mean(values), (interval.high - interval.low) / 2.0),
+        Err(_) => format!("{:+.2}", mean(values)),
+    }
+}

@@ -1,0 +1,13 @@
+//! `cargo xtask bench adaptive`: the self-tuning eviction policy beside the plain ones on drawn traces that nothing in it
+//! was chosen on. Played by an example of the lab crate; what comes out does not depend on the machine.
+
+use super::example::{measured, report};
+use super::options::Options;
+use crate::Outcome;
+
+/// Takes `--rounds N`, the number of seeds, and `--write`.
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    let options = Options::parse("adaptive", arguments)?;
+    let said = measured("adaptive_bench", "release", &[&options.rounds.to_string()])?;
+    report(&options, "adaptive-drawn", "The self-tuning eviction policy on drawn traces", &[said])
+}
