@@ -1,7 +1,7 @@
 //! The thread that learns what is asked for next and orders what pays. No request waits for it: what it is told comes
 //! through a queue that drops, what it orders goes through queues that refuse.
 
-use super::values;
+use super::shown::Shown;
 use crate::cache::{Candidacy, candidacy, stored};
 use crate::clock::WallClock;
 use crate::guard_desk::Names;
@@ -10,6 +10,7 @@ use crate::prefetch_queue::{Ends, Order, Origin, Told, question, read};
 use crate::snapshot::Snapshot;
 use crate::worker::Shared;
 use headgate_cache::ahead::{Ahead, State};
+use headgate_cache::object::Object;
 use headgate_model::spec::{PrefetchMode, PrefetchSpec};
 use headgate_model::units::Tick;
 use headgate_net::head::RequestHead;
@@ -18,7 +19,7 @@ use headgate_policy::guard::{self, Mode, SettingsError};
 use headgate_policy::prefetch::budget::Shares;
 use headgate_policy::prefetch::desk::{Desk, Evidence, Fate, Settings, goal};
 use headgate_policy::prefetch::eligible::Refusal;
-use headgate_policy::prefetch::foresight::{Candidate, Field, Limits};
+use headgate_policy::prefetch::foresight::{Candidate, Limits};
 use headgate_policy::prefetch::trust::Floor;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -46,8 +47,8 @@ pub(super) struct Learner {
     desk: Desk,
     guarded: Guarded,
     metrics: PrefetchMetrics,
-    /// Whether what answers show is learned from.
-    reads_answers: bool,
+    /// What answers show, where that is learned from.
+    shown: Option<Shown>,
     /// Orders whose fate is open, by the desk's key.
     sent: Vec<(u64, Arc<Ahead>)>,
     /// Who asked last and did not say who that is.
@@ -64,7 +65,8 @@ impl Learner {
         ends: Ends,
         seed: u64,
     ) -> Result<Self, SettingsError> {
-        let limits = Limits { horizon: spec.horizon.0, seed, ..Limits::within(spec.memory.0) };
+        let limits =
+            Limits { horizon: spec.horizon.0, seed, ..Limits::within(spec.memory.0, spec.read_answers) };
         let settings = Settings {
             limits,
             shares: Shares { share: spec.max_extra / 2.0, limit: spec.max_extra },
@@ -95,7 +97,7 @@ impl Learner {
                 shared.now(),
             )?,
             metrics: PrefetchMetrics::new(&cells),
-            reads_answers: spec.read_answers,
+            shown: spec.read_answers.then(Shown::default),
             sent: Vec::new(),
             last: None,
             warmed: Tick(0),
@@ -130,12 +132,14 @@ impl Learner {
     }
 
     fn learn(&mut self, told: &Told, snapshot: &Snapshot) {
-        let Self { desk, shared, head, wall, .. } = self;
+        let Self { desk, shared, head, wall, shown, .. } = self;
         let now = shared.now();
         let now_ms = wall.steady_ms(now);
-        let shown =
-            if self.reads_answers { shown(told, (shared, snapshot), head, now_ms) } else { Vec::new() };
-        let seen = told.seen(wall.unix_us(now) / 1_000_000, &shown);
+        let fields = shown.as_mut().and_then(|shown| {
+            let object = answer(told, (shared, snapshot), head, now_ms)?;
+            Some(shown.by(&object))
+        });
+        let seen = told.seen(wall.unix_us(now) / 1_000_000, fields.as_deref().unwrap_or_default());
         desk.observe(&seen);
         let orders = desk.consider(&seen, |candidate| {
             may_fetch(candidate, &told.origin, (shared, snapshot), head, now_ms)
@@ -223,20 +227,17 @@ impl Learner {
     }
 }
 
-/// What the answer to a request showed, where it is stored for everybody.
-fn shown(
+/// The answer to a request, where it is stored for everybody and something may be fetched for who asked.
+fn answer(
     told: &Told,
     (shared, snapshot): (&Shared, &Snapshot),
     head: &mut RequestHead,
     now_ms: u64,
-) -> Vec<Field> {
-    if !told.is_safe || !told.is_stored {
-        return Vec::new();
+) -> Option<Arc<Object>> {
+    if !told.is_safe || !told.is_stored || told.is_personal {
+        return None;
     }
-    let asked = again(&told.place, &told.origin, head, now_ms);
-    asked
-        .and_then(|asked| stored(&shared.cache, snapshot, &asked))
-        .map_or_else(Vec::new, |object| values::shown(&object))
+    stored(&shared.cache, snapshot, &again(&told.place, &told.origin, head, now_ms)?)
 }
 
 /// A request for this place in the place of `origin`.

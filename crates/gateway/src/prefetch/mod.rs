@@ -5,6 +5,7 @@
 mod errand;
 mod follow;
 mod learner;
+mod shown;
 mod values;
 
 pub use errand::carry_out;

@@ -22,7 +22,8 @@ const TEXT_MAX: usize = 64;
 /// Ends of the names under which identifiers stand; they are chosen before others.
 const LIKELY: [&str; 10] = ["id", "ids", "guid", "slug", "key", "sku", "code", "handle", "name", "number"];
 /// Parts of the names under which secrets stand; those are left alone.
-const SECRET: [&str; 4] = ["token", "secret", "passw", "signature"];
+const SECRET: [&str; 9] =
+    ["token", "secret", "passw", "signature", "session", "credential", "apikey", "accesskey", "privatekey"];
 
 /// The values that a stored response shows, where it is JSON, plain or in gzip.
 pub(super) fn shown(object: &Object) -> Vec<Field> {
@@ -217,7 +218,7 @@ mod tests {
     #[test]
     fn what_leads_elsewhere_or_is_nobodys_business_is_left_out() {
         let json = r#"{"id": "../7", "a_id": "..", "b_id": "a/b", "c_id": "a b", "d_id": "a\r\nb", "e_id": "", "f_id": "%2e",
-            "g_id": -4, "h_id": 1.5, "i_id": true, "accessToken": "abc", "password": {"id": 5}, "k_id": "é", "id2": "fine"}"#;
+            "g_id": -4, "h_id": 1.5, "i_id": true, "accessToken": "abc", "password": {"id": 5}, "apiKey": "k1", "sessionId": 77, "k_id": "é", "id2": "fine"}"#;
         assert_eq!(read(json), ["fine"]);
         assert!(read(&format!("{{\"id\": \"{}\"}}", "a".repeat(TEXT_MAX + 1))).is_empty());
     }

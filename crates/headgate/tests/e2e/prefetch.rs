@@ -76,7 +76,7 @@ fn list(user: usize) -> String {
 }
 
 impl World {
-    fn new(mode: &str) -> Self {
+    fn new(settings: &str) -> Self {
         let seen = Arc::new(Seen::default());
         let noting = Arc::clone(&seen);
         let service = Service::start(move |request| {
@@ -97,7 +97,7 @@ impl World {
             }
         });
         let admin = Port::reserve();
-        let gateway = Headgate::start(&config(&service, &admin, mode));
+        let gateway = Headgate::start(&config(&service, &admin, settings));
         let clients = Clients {
             gateway: gateway.listener("web"),
             users: AtomicUsize::new(0),
@@ -195,15 +195,14 @@ impl Clients {
     }
 }
 
-fn config(service: &Service, admin: &Port, mode: &str) -> String {
+fn config(service: &Service, admin: &Port, settings: &str) -> String {
     format!(
         "workers = 2
          admin.bind = \"{}\"
          [listen.web]
          bind = \"{LISTEN}\"
          [cache.prefetch]
-         mode = \"{mode}\"
-         read_answers = true
+         {settings}
          session = \"header:x-user\"
          window = \"20ms\"
          [service.app]
@@ -218,7 +217,7 @@ fn config(service: &Service, admin: &Port, mode: &str) -> String {
 
 #[test]
 fn what_was_never_asked_for_is_there_but_for_who_fails_shows_himself_or_switches_it_off() {
-    let mut world = World::new("on");
+    let mut world = World::new("mode = \"on\"");
     while world.hits() < 20 {
         world.journeys(100, Then::Orders, "");
     }
@@ -256,7 +255,7 @@ fn what_was_never_asked_for_is_there_but_for_who_fails_shows_himself_or_switches
     let most = world.asked() * 11 / 10;
     assert!(world.service.requests() <= most, "{} of {most}", world.service.requests());
 
-    let off = config(&world.service, &world.admin, "off");
+    let off = config(&world.service, &world.admin, "mode = \"off\"");
     fs::write(world.gateway.config_file(), off).unwrap();
     world.gateway.signal(Signal::HUP);
     world.gateway.event("configuration reloaded");
@@ -268,7 +267,7 @@ fn what_was_never_asked_for_is_there_but_for_who_fails_shows_himself_or_switches
 
 #[test]
 fn what_a_json_answer_names_is_there_too() {
-    let world = World::new("on");
+    let world = World::new("mode = \"on\"\nread_answers = true");
     while world.hits() < 20 {
         world.journeys(100, Then::Thing, "");
     }
@@ -277,7 +276,7 @@ fn what_a_json_answer_names_is_there_too() {
 
 #[test]
 fn useless_fetches_stay_within_the_budget() {
-    let world = World::new("on");
+    let world = World::new("mode = \"on\"");
     while world.hits() < 20 {
         world.journeys(100, Then::Orders, "");
     }
@@ -290,7 +289,7 @@ fn useless_fetches_stay_within_the_budget() {
 
 #[test]
 fn in_the_shadow_hits_are_counted_and_nothing_is_fetched() {
-    let world = World::new("shadow");
+    let world = World::new("mode = \"shadow\"");
     while world.metric("headgate_prefetch_outcomes_total{outcome=\"would_hit\"}") < 50 {
         world.journeys(50, Then::Orders, "");
     }

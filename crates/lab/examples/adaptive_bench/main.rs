@@ -1,5 +1,5 @@
 //! What `cargo xtask bench adaptive` runs: the self-tuning eviction policy beside the plain ones on drawn traces that nothing
-//! in it was chosen on. The argument is the number of seeds. ARC, 2Q and SLRU are not ours and not here.
+//! in it was chosen on, but the price of a move at scale. The argument is the number of seeds. ARC, 2Q and SLRU are not ours and not here.
 
 mod traces;
 
@@ -43,20 +43,20 @@ fn main() {
     println!("|---|---:|---:|---|---:|---:|---:|---:|");
     let cells = drawn(seeds);
     let mut totals = [Total::default(), Total::default()];
+    // By plain policy, what it is below the best of each cell.
+    let mut behind: [Vec<f64>; PLAIN.len()] = Default::default();
     for (pattern, by_seed) in PATTERNS.iter().zip(&cells) {
         for (at, size) in SIZES.iter().enumerate() {
             let of_size: Vec<&Cell> = by_seed.iter().map(|cells| &cells[at]).collect();
             println!("{}", row(pattern, *size, &of_size, &mut totals));
+            let best = mean_of(&of_size, winner(&of_size));
+            behind.iter_mut().enumerate().for_each(|(at, one)| one.push(mean_of(&of_size, at) - best));
         }
     }
     let [alone, at_scale] = totals.map(|total| total.said());
     println!("\nAdaptive: {alone} At scale: {at_scale}");
     for (at, kind) in PLAIN.iter().enumerate() {
-        let behind = |cells: &[Cell; SIZES.len()]| {
-            cells.iter().map(|cell| cell.plain[at] - best(&cell.plain)).sum::<f64>()
-        };
-        let all: Vec<f64> = cells.iter().flatten().map(behind).collect();
-        println!("{} alone: {:+.2}", kind.name(), all.iter().sum::<f64>() / (all.len() * SIZES.len()) as f64);
+        println!("{} alone: {:+.2}", kind.name(), mean(&behind[at]));
     }
 }
 
@@ -109,14 +109,18 @@ fn hits(trace: &[u64], mut policy: Box<dyn Evict + Send>) -> f64 {
     100.0 * hits as f64 / trace.len() as f64
 }
 
-fn best(plain: &[f64]) -> f64 {
-    plain.iter().copied().fold(f64::MIN, f64::max)
+fn mean_of(cells: &[&Cell], policy: usize) -> f64 {
+    mean(&cells.iter().map(|cell| cell.plain[policy]).collect::<Vec<f64>>())
+}
+
+/// The best in the mean over the seeds.
+fn winner(cells: &[&Cell]) -> usize {
+    let better = |one: &usize, other: &usize| mean_of(cells, *one).total_cmp(&mean_of(cells, *other));
+    (0..PLAIN.len()).max_by(better).unwrap_or(0)
 }
 
 fn row(pattern: &Pattern, size: f64, cells: &[&Cell], totals: &mut [Total; 2]) -> String {
-    let mean_of =
-        |at: usize| cells.iter().map(|cell| cell.plain[at]).sum::<f64>() / cells.len().max(1) as f64;
-    let winner = (0..PLAIN.len()).max_by(|one, other| mean_of(*one).total_cmp(&mean_of(*other))).unwrap_or(0);
+    let winner = winner(cells);
     let column = |value: &dyn Fn(&Cell) -> f64| cells.iter().map(|cell| value(cell)).collect::<Vec<f64>>();
     let alone = column(&|cell| cell.alone - cell.plain[winner]);
     let at_scale = column(&|cell| cell.at_scale - cell.plain[winner]);
@@ -127,7 +131,7 @@ fn row(pattern: &Pattern, size: f64, cells: &[&Cell], totals: &mut [Total; 2]) -
         "| {} | {:.0} | {:.2} | {} | {:.2} | {}{} | {:.2} | {}{} |",
         pattern.name,
         100.0 * size,
-        mean_of(winner),
+        mean_of(cells, winner),
         PLAIN[winner].name(),
         mean(&column(&|cell| cell.alone)),
         spread(&alone),

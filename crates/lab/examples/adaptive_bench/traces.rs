@@ -1,4 +1,4 @@
-//! Drawn traces that nothing in the self-tuning policy was chosen on: popularity that stays, drifts or turns, scans, loops,
+//! Drawn traces of kinds that the self-tuning policy was not made for: popularity that stays, drifts or turns, scans, loops,
 //! things asked for once, recency of several kinds, sessions.
 
 use headgate_lab::workload::Zipf;

@@ -12,7 +12,9 @@ const WEB_LATENCY_US: f64 = 50_000.0;
 
 /// A load.
 pub(crate) struct Load {
-    pub title: String,
+    pub title: &'static str,
+    /// What is learned from, and what is measured.
+    pub parts: &'static str,
     calls: Calls,
 }
 
@@ -39,7 +41,7 @@ impl Load {
             Client::Screens => "Generated API: an app's screens",
             Client::Clicks => "Generated API: one call for each click",
         };
-        Self { title: title.to_owned(), calls: Calls::Api(client) }
+        Self { title, parts: "one day to learn, another one measured", calls: Calls::Api(client) }
     }
 
     /// Keys of four bytes each, compressed by xz; one after the other, by whoever is free.
@@ -60,7 +62,8 @@ impl Load {
             shows: Shows::Nothing,
         };
         let calls = (0..).zip(keys).map(call).collect();
-        Ok(Self { title: "web07".to_owned(), calls: Calls::Web(calls) })
+        let parts = "nobody knows who asked; one half to learn, the other one measured";
+        Ok(Self { title: "web07", parts, calls: Calls::Web(calls) })
     }
 
     pub(crate) fn days(&self, seed: u64) -> Result<Days, String> {

@@ -102,7 +102,7 @@ fn compare(binary: &Path, load: &Load, modes: &[Mode], seeds: u64) -> Result<(),
         }
         note(&format!("{}: seed {seed} of {seeds}", load.title));
     }
-    tell(&load.title, modes, &rows, seeds);
+    tell(load, modes, &rows, seeds);
     Ok(())
 }
 
@@ -116,11 +116,12 @@ fn one(binary: &Path, mode: &Mode, memory: u64, days: &Days) -> Result<Row, Stri
     Ok(Row { stage, played, at_origin: origin.requests() - at_origin })
 }
 
-fn tell(title: &str, modes: &[Mode], rows: &BTreeMap<(usize, u64), Row>, seeds: u64) {
+fn tell(load: &Load, modes: &[Mode], rows: &BTreeMap<(usize, u64), Row>, seeds: u64) {
+    let Load { title, parts, .. } = load;
     say(&format!("**{title}**, {SPEED} times as fast; s3fifo, a cache of {SIZE} of the distinct bytes;"));
-    say(&format!("one day to learn, another one measured; means with 95 % intervals over {seeds} runs\n"));
+    say(&format!("{parts}; means with 95 % intervals over {seeds} runs\n"));
     say(
-        "| mode | stage at the second day | hit ratio % | hits gained % of misses | requests at the service | mean wait ms | p50 ms | p99 ms |",
+        "| mode | stage when measured | hit ratio % | hits gained % of misses | requests at the service | mean wait ms | p50 ms | p99 ms |",
     );
     say("|---|---|---:|---:|---:|---:|---:|---:|");
     for (mode, Mode { name, .. }) in modes.iter().enumerate() {

@@ -1,5 +1,5 @@
 //! A policy that can be exchanged for another under its contents: the new one begins empty beside the old one, whose
-//! contents move over with the next requests, some with each, in the order in which they would have left, and at once when
+//! contents move over with the next misses, some with each, in the order in which they would have left, and at once when
 //! they are hit. Nothing is lost by the exchange. It does not decide when.
 
 use super::{Evict, Facts};
@@ -25,6 +25,8 @@ pub struct Handover {
     moves: Vec<u64>,
     /// Of `before`, all that may still be there; the last would leave first.
     waiting: Vec<u64>,
+    /// Whether some of them have moved: what would leave first is in `now` then.
+    is_moving: bool,
 }
 
 impl Handover {
@@ -39,6 +41,7 @@ impl Handover {
             former_capacity: capacity,
             moves: Vec::new(),
             waiting: Vec::new(),
+            is_moving: false,
         }
     }
 
@@ -66,14 +69,19 @@ impl Handover {
         // Contents that still wait go on doing so, before those of the policy that was exchanged now.
         self.before = Some(match self.before.take() {
             None => now,
-            before => Box::new(Self { before, ..Self::new(self.former_capacity, now) }),
+            before => Box::new(Self {
+                before,
+                waiting: std::mem::take(&mut self.waiting),
+                is_moving: self.is_moving,
+                ..Self::new(self.former_capacity, now)
+            }),
         });
         self.line_up();
         true
     }
 
-    /// Gives the contents back to the policy that had them, with what it knows and the room that it had; the other one's
-    /// leave. False when it has none left.
+    /// Gives the contents back to the policy that had them, with what it knows and the room that it had; those of the other
+    /// one move over to it. False when it has none left.
     pub fn turn_back(&mut self) -> bool {
         let Some(before) = &mut self.before else { return false };
         self.moves.clear();
@@ -83,9 +91,12 @@ impl Handover {
         true
     }
 
+    /// A look at all former contents.
     fn line_up(&mut self) {
         self.waiting.clear();
+        self.is_moving = false;
         if let Some(before) = &self.before {
+            self.waiting.reserve(before.count());
             before.each(&mut |id| self.waiting.push(id));
         }
         self.waiting.reverse();
@@ -120,7 +131,7 @@ impl Handover {
 
     fn drop_empty(&mut self) {
         if self.before.as_ref().is_some_and(|before| before.count() == 0) {
-            (self.before, self.former, self.waiting) = (None, 0, Vec::new());
+            (self.before, self.former, self.waiting, self.is_moving) = (None, 0, Vec::new(), false);
         }
     }
 }
@@ -144,9 +155,12 @@ impl Evict for Handover {
         // After the capacity was lowered there may be more; it does not become even more.
         let most = self.used().max(self.capacity);
         self.take_before(id);
-        for _ in 0..MOVED_EACH {
-            let Some(id) = self.waiting.pop() else { break };
-            self.move_over(id, evicted);
+        // As long as there is too much, it leaves from its cold end.
+        if self.used() <= self.capacity {
+            for _ in 0..MOVED_EACH {
+                let Some(id) = self.waiting.pop() else { break };
+                self.is_moving |= self.move_over(id, evicted);
+            }
         }
         for id in std::mem::take(&mut self.moves) {
             if !self.move_over(id, evicted) {
@@ -154,9 +168,14 @@ impl Evict for Handover {
                 self.now.hit(id);
             }
         }
+        // Room first, so that what comes is not what leaves.
+        while size <= self.capacity && self.used() + size > most {
+            let Some(gone) = self.evict() else { break };
+            evicted.push(gone);
+        }
         let admitted = self.now.admit(id, size, cost, evicted);
         while self.used() > most {
-            let Some(gone) = self.before.as_mut().and_then(|before| before.evict()) else { break };
+            let Some(gone) = self.evict() else { break };
             evicted.push(gone);
         }
         self.drop_empty();
@@ -164,7 +183,14 @@ impl Evict for Handover {
     }
 
     fn evict(&mut self) -> Option<u64> {
-        self.before.as_mut().and_then(|before| before.evict()).or_else(|| self.now.evict())
+        let Self { now, before, .. } = self;
+        let of_before =
+            |before: &mut Option<Box<dyn Evict + Send>>| before.as_mut().and_then(|before| before.evict());
+        if self.is_moving {
+            now.evict().or_else(|| of_before(before))
+        } else {
+            of_before(before).or_else(|| now.evict())
+        }
     }
 
     fn remove(&mut self, id: u64) -> bool {
@@ -176,10 +202,15 @@ impl Evict for Handover {
     }
 
     fn each(&self, visit: &mut dyn FnMut(u64)) {
+        if self.is_moving {
+            self.now.each(visit);
+        }
         if let Some(before) = &self.before {
             before.each(visit);
         }
-        self.now.each(visit);
+        if !self.is_moving {
+            self.now.each(visit);
+        }
     }
 
     fn boxed(&self) -> Box<dyn Evict + Send> {
@@ -270,12 +301,29 @@ mod tests {
         assert!(handover.hit(1));
         (all..all + 5).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
         assert!(handover.is_settled(), "{MOVED_EACH} with each");
-        assert_eq!((gone.len(), handover.count() as u64), (5, all), "one left for each that came");
-        let order: Vec<u64> = std::iter::from_fn(|| handover.evict()).filter(|id| *id < all).collect();
-        assert_eq!(order.len() as u64, all - 5);
-        assert!(order.iter().filter(|id| **id != 1).is_sorted(), "{order:?}");
-        let place = order.iter().position(|id| *id == 1).unwrap();
-        assert_eq!(order[place - 1], MOVED_EACH as u64 - 1, "hit before the next ones moved: {order:?}");
+        assert_eq!(gone, [0, 2, 3, 4, 5], "the oldest but for the one that was hit");
+        let order: Vec<u64> = std::iter::from_fn(|| handover.evict()).collect();
+        assert_eq!(order.len() as u64, all);
+        let hit = order.iter().position(|id| *id == 1).unwrap();
+        assert_eq!(order[hit - 1], MOVED_EACH as u64 - 1, "before the next ones moved: {order:?}");
+        assert!(order.iter().filter(|id| (2..all).contains(id)).is_sorted(), "{order:?}");
+    }
+
+    #[test]
+    fn where_there_is_less_room_the_coldest_leave() {
+        let all = 16 * MOVED_EACH as u64;
+        let mut handover = Handover::new(all, Kind::Lru.build(all));
+        let mut gone = Vec::new();
+        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        assert!(handover.turn(Kind::Lru.build(all / 2), all / 2));
+        let mut came = 0;
+        while !handover.trim(8, &mut gone) {
+            // In between others come.
+            came += 1;
+            assert!(handover.admit(all + came, 1, 1.0, &mut gone));
+        }
+        assert_eq!(gone.len() as u64, all / 2 + came);
+        assert!(gone.iter().all(|id| *id < all / 2 + came), "{gone:?}");
     }
 
     #[test]
@@ -307,8 +355,8 @@ mod tests {
         }
         assert!(!handover.turn(Kind::Fifo.build(all), all));
         (2 * all..2 * all + 9).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
-        assert!(handover.is_settled() && gone.iter().all(|gone| *gone < all), "the oldest contents first");
-        assert_eq!((gone.len(), handover.count() as u64), (13, all));
+        assert!(handover.is_settled() && handover.count() as u64 == all);
+        assert_eq!(gone, (0..13).collect::<Vec<u64>>(), "the oldest contents first");
         assert!(handover.turn(Kind::Lru.build(all), all));
     }
 }
