@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, UnixListener};
 
 /// Pause after an accept that failed for want of descriptors or memory.
 const BREATHER: Duration = Duration::from_millis(50);
@@ -104,7 +104,6 @@ pub async fn accept(
             tokio::task::yield_now().await;
             // Without the runtime's budget: to have used it up would pass for an empty queue.
             tokio::task::unconstrained(door.take_last(&acceptor)).await;
-            door.take_until_closed(acceptor).await;
             return Ok(());
         }
     }
@@ -118,18 +117,6 @@ impl Door {
                 Some(accepted) => self.start(accepted).await,
                 None => return,
             }
-        }
-    }
-
-    /// A last look without the runtime, and the end of the socket right after it: the kernel resets who comes between the
-    /// two, so nothing else may be there.
-    async fn take_until_closed(&self, acceptor: Acceptor) {
-        let Acceptor::Tcp(socket) = acceptor else { return };
-        let Ok(socket) = socket.into_std() else { return };
-        for _ in 0..LAST {
-            let Ok((stream, address)) = socket.accept() else { break };
-            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-            self.start(stream.map(|stream| (Stream::from(stream), Some(address)))).await;
         }
     }
 
