@@ -64,8 +64,13 @@ struct Door {
 /// longer (`net.core.somaxconn`).
 const LAST: usize = 4_096;
 
+/// How long a socket is accepted from after its listener was moved or removed. Whoever did that has silenced
+/// it: what comes in now are handshakes that had begun, and most take less than this for their round trip.
+const HANDSHAKES: Duration = Duration::from_millis(250);
+
 /// Accepts on `socket`, which is bound to `bind` for the listener `name`, until that is removed or moved or
-/// the worker stops. What already waits in the socket's queue by then is still accepted.
+/// the worker stops. What already waits in the socket's queue by then is still accepted; and, unless the
+/// worker stops, what comes into it in the next quarter of a second.
 ///
 /// # Errors
 /// When the socket cannot be registered with the runtime.
@@ -94,12 +99,16 @@ pub async fn accept(
         };
         let is_over = is_news && {
             changes.mark_unchanged();
-            let view = door.worker.view();
-            let mut listeners = view.snapshot.listeners.iter();
-            *stops.borrow_and_update()
-                || !listeners.any(|one| one.name == door.name && *one.spec.bind == *door.bind)
+            *stops.borrow_and_update() || !door.is_wanted()
         };
         if is_over {
+            let _ = tokio::time::timeout(HANDSHAKES, async {
+                tokio::select! {
+                    _ = stops.wait_for(|stopping| *stopping) => {}
+                    never = door.take_all(&acceptor) => never,
+                }
+            })
+            .await;
             // The runtime looks at its sockets before it comes back: what has arrived by now is then known.
             tokio::task::yield_now().await;
             // Without the runtime's budget: to have used it up would pass for an empty queue.
@@ -110,6 +119,18 @@ pub async fn accept(
 }
 
 impl Door {
+    fn is_wanted(&self) -> bool {
+        let view = self.worker.view();
+        let mut listeners = view.snapshot.listeners.iter();
+        listeners.any(|listener| listener.name == self.name && *listener.spec.bind == *self.bind)
+    }
+
+    async fn take_all(&self, acceptor: &Acceptor) -> ! {
+        loop {
+            self.start(poll_fn(|cx| acceptor.poll_accept(cx)).await).await;
+        }
+    }
+
     async fn take_last(&self, acceptor: &Acceptor) {
         for _ in 0..LAST {
             match poll_fn(|cx| Poll::Ready(waiting(acceptor, cx))).await {

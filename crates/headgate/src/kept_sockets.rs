@@ -4,16 +4,17 @@
 use headgate_model::address::BindAddress;
 use headgate_net::listener::ListenSocket;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Listening sockets by listener name.
-pub(crate) type OpenSockets = BTreeMap<String, Vec<ListenSocket>>;
+pub(crate) type OpenSockets = BTreeMap<String, Vec<Arc<ListenSocket>>>;
 
 /// Open sockets, told apart.
 pub(crate) struct Matched {
     /// By the name of the listener that goes on with them.
     pub(crate) kept: OpenSockets,
     /// Nobody's.
-    pub(crate) left: Vec<ListenSocket>,
+    pub(crate) left: Vec<Arc<ListenSocket>>,
 }
 
 /// Finds what is `open`, under the names of before, for the `wanted` listeners: name and address of each.
@@ -26,7 +27,7 @@ pub(crate) fn match_up<'c>(
     for by_name in [true, false] {
         for (name, bind) in wanted.clone().filter(|(_, bind)| by_name || !bind.ends_with(":0")) {
             let Ok(address) = bind.parse::<BindAddress>() else { continue };
-            let fits = |(known, sockets): &(&String, &Vec<ListenSocket>)| {
+            let fits = |(known, sockets): &(&String, &Vec<Arc<ListenSocket>>)| {
                 (!by_name || *known == name) && sockets.iter().all(|socket| socket.is_bound_to(&address))
             };
             let found = open.iter().find(fits).map(|(known, _)| known.clone());
@@ -47,7 +48,8 @@ mod tests {
     fn open(names: &[&str]) -> (OpenSockets, Vec<String>) {
         let sockets: Vec<_> =
             names.iter().map(|_| bind(&"127.0.0.1:0".parse().unwrap(), false, 8).unwrap()).collect();
-        let addresses = sockets.iter().map(|socket| match socket {
+        let sockets: Vec<_> = sockets.into_iter().map(Arc::new).collect();
+        let addresses = sockets.iter().map(|socket| match &**socket {
             ListenSocket::Tcp(socket) => socket.local_addr().unwrap().to_string(),
             ListenSocket::Unix(_) => unreachable!("only TCP was bound"),
         });
@@ -62,7 +64,7 @@ mod tests {
         let wanted: BTreeMap<String, String> =
             wanted.iter().map(|(name, bind)| (name.to_string(), bind.to_string())).collect();
         let matched = match_up(wanted.iter(), open);
-        let fits = |(name, sockets): (&String, &Vec<ListenSocket>)| {
+        let fits = |(name, sockets): (&String, &Vec<Arc<ListenSocket>>)| {
             (name.clone(), sockets[0].is_bound_to(&wanted[name].parse().unwrap()))
         };
         (matched.kept.iter().map(fits).collect(), matched.left.len())

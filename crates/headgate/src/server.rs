@@ -20,9 +20,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
@@ -45,7 +44,7 @@ const TASKS_PER_POLL: u32 = 256;
 /// What a worker is told to do.
 enum Command {
     /// To accept on a socket.
-    Listen { name: Box<str>, bind: Box<str>, socket: ListenSocket },
+    Listen { name: Box<str>, bind: Box<str>, socket: Arc<ListenSocket> },
     /// To tell requests to this access log from now on, or to none.
     LogTo(Option<AccessLog>),
 }
@@ -53,8 +52,10 @@ enum Command {
 pub(crate) struct Server {
     pub(crate) shared: Arc<Shared>,
     workers: Vec<WorkerThread>,
-    /// A second handle on each listener's sockets, to hand over to a successor.
+    /// Each listener's sockets, which a worker accepts from too.
     sockets: BTreeMap<String, Sockets>,
+    /// Sockets of former listeners, as long as a worker still takes what had begun there.
+    leaving: Vec<Weak<ListenSocket>>,
     discovered: Discovered,
     /// The control loops' end of each worker's queue of outcomes.
     signals: Vec<SignalReceiver>,
@@ -64,7 +65,7 @@ pub(crate) struct Server {
 
 struct Sockets {
     bind: String,
-    sockets: Vec<ListenSocket>,
+    sockets: Vec<Arc<ListenSocket>>,
 }
 
 struct WorkerThread {
@@ -83,7 +84,10 @@ impl Server {
         let count =
             config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let wanted = config.listeners.iter().map(|(name, spec)| (name, &spec.bind));
-        let sockets = Sockets::open_all(wanted, count, inherited)?;
+        let Matched { kept, left } = match_up(wanted.clone(), inherited);
+        let sockets = Sockets::open_all(wanted, count, kept, &left)?;
+        // The predecessor, which may yet go on with them, closes them in the end.
+        drop(left);
         let mut chaos = ChaosBook::default();
         let rules = chaos.with_file(&config);
         snapshot.chaos = compiled(&rules);
@@ -123,7 +127,8 @@ impl Server {
                 .spawn(move || work(id, shared, outlets, commands))?;
             workers.push(WorkerThread { commands: orders, thread });
         }
-        let server = Self { shared, workers, sockets, discovered: Discovered::new(), signals, log, chaos };
+        let (leaving, discovered) = (Vec::new(), Discovered::new());
+        let server = Self { shared, workers, sockets, leaving, discovered, signals, log, chaos };
         for (name, sockets) in &server.sockets {
             server.listen(name, sockets)?;
         }
@@ -143,14 +148,14 @@ impl Server {
         let stays = |name: &String, known: &Sockets| {
             config.listeners.get(name).is_some_and(|spec| spec.bind == known.bind)
         };
-        let mut leaving = OpenSockets::new();
-        for (name, known) in self.sockets.iter().filter(|(name, known)| !stays(name, known)) {
-            leaving.insert(name.clone(), known.sockets.iter().map(duplicate).collect::<Result<_, _>>()?);
-        }
+        let moving = self.sockets.iter().filter(|(name, known)| !stays(name, known));
+        let moving = moving.map(|(name, known)| (name.clone(), known.sockets.clone())).collect();
         let wanted = config.listeners.iter().map(|(name, spec)| (name, &spec.bind));
         let wanted =
             wanted.filter(|(name, _)| !self.sockets.get(*name).is_some_and(|known| stays(name, known)));
-        let opened = Sockets::open_all(wanted, self.workers.len(), leaving)?;
+        let Matched { kept, mut left } = match_up(wanted.clone(), moving);
+        left.extend(self.leaving.iter().filter_map(Weak::upgrade));
+        let opened = Sockets::open_all(wanted, self.workers.len(), kept, &left)?;
         // Nothing may fail after this but the handing over of sockets, which fails only when workers are gone.
         self.change_log(config.log.as_ref())?;
         prefetch::follow(&self.shared, &config, self.workers.len(), seed(self.workers.len()));
@@ -166,6 +171,11 @@ impl Server {
             self.sockets.insert(name, sockets);
             handed_over?;
         }
+        for socket in &left {
+            // Where it cannot be silenced, a handshake under way as the worker closes it is reset; no more.
+            let _ = socket.silence();
+        }
+        self.leaving = left.iter().map(Arc::downgrade).collect();
         Ok(())
     }
 
@@ -257,7 +267,7 @@ impl Server {
         for (at, socket) in sockets.sockets.iter().enumerate() {
             // More sockets than workers come from a predecessor that had more; each must be accepted on.
             let worker = &self.workers[at % self.workers.len()];
-            let socket = duplicate(socket)?;
+            let socket = Arc::clone(socket);
             let listen = Command::Listen { name: name.into(), bind: sockets.bind.as_str().into(), socket };
             worker.commands.send(listen).map_err(|_| io::Error::other("a worker has ended"))?;
         }
@@ -270,13 +280,13 @@ impl Server {
     }
 
     /// The listening sockets, for a successor.
-    pub(crate) fn sockets(&self) -> Vec<(&str, &[ListenSocket])> {
+    pub(crate) fn sockets(&self) -> Vec<(&str, &[Arc<ListenSocket>])> {
         self.sockets.iter().map(|(name, sockets)| (name.as_str(), &sockets.sockets[..])).collect()
     }
 
     /// The addresses that are listened on, by listener name.
     pub(crate) fn addresses(&self) -> Vec<(String, String)> {
-        let address = |sockets: &Sockets| match sockets.sockets.first() {
+        let address = |sockets: &Sockets| match sockets.sockets.first().map(|socket| &**socket) {
             Some(ListenSocket::Tcp(socket)) => {
                 socket.local_addr().map_or_else(|_| sockets.bind.clone(), |address| address.to_string())
             }
@@ -319,18 +329,18 @@ impl Server {
 }
 
 impl Sockets {
-    /// Those of the `wanted` listeners, by name. What is `open` is used again; the rest of it may be in the
-    /// way, and is ours to share a port with until it is closed.
+    /// Those of the `wanted` listeners, by name: what is `kept` for them, or new ones. What is `left` may be in
+    /// the way, and is ours to share a port with until it is closed.
     fn open_all<'c>(
-        wanted: impl Iterator<Item = (&'c String, &'c String)> + Clone,
+        wanted: impl Iterator<Item = (&'c String, &'c String)>,
         workers: usize,
-        open: OpenSockets,
+        mut kept: OpenSockets,
+        left: &[Arc<ListenSocket>],
     ) -> io::Result<BTreeMap<String, Self>> {
-        let Matched { mut kept, left } = match_up(wanted.clone(), open);
         wanted
             .map(|(name, bind)| {
                 let kept = kept.remove(name).unwrap_or_default();
-                Ok((name.clone(), Self::open(name, bind, workers, kept, &left)?))
+                Ok((name.clone(), Self::open(name, bind, workers, kept, left)?))
             })
             .collect()
     }
@@ -340,8 +350,8 @@ impl Sockets {
         name: &str,
         bind: &str,
         workers: usize,
-        mut sockets: Vec<ListenSocket>,
-        left: &[ListenSocket],
+        mut sockets: Vec<Arc<ListenSocket>>,
+        left: &[Arc<ListenSocket>],
     ) -> io::Result<Self> {
         let in_place = |error: io::Error| {
             let remedy = match error.kind() {
@@ -357,10 +367,11 @@ impl Sockets {
             .parse()
             .map_err(|bad| in_place(io::Error::new(io::ErrorKind::InvalidInput, format!("{bad}"))))?;
         if sockets.is_empty() {
-            sockets.push(listener::bind_beside(&address, left, workers > 1, BACKLOG).map_err(in_place)?);
+            let socket = listener::bind_beside(&address, left, workers > 1, BACKLOG).map_err(in_place)?;
+            sockets.push(Arc::new(socket));
         }
         while sockets.len() < workers {
-            let bound = match &sockets[0] {
+            let bound = match &*sockets[0] {
                 ListenSocket::Unix(_) => None,
                 ListenSocket::Tcp(socket) => {
                     let address = match address {
@@ -371,10 +382,7 @@ impl Sockets {
                 }
             };
             // What cannot be bound twice is shared.
-            let next = match bound {
-                Some(socket) => socket,
-                None => duplicate(&sockets[0]).map_err(in_place)?,
-            };
+            let next = bound.map_or_else(|| Arc::clone(&sockets[0]), Arc::new);
             sockets.push(next);
         }
         Ok(Self { bind: bind.to_owned(), sockets })
@@ -392,12 +400,6 @@ fn start_log(
     let (target, format) = (Target::from(spec), Format::parse(&spec.format)?);
     let writer = AccessLogWriter::spawn(target, format, rings, &registry.worker(workers))?;
     Ok((writer, logs))
-}
-
-fn duplicate(socket: &ListenSocket) -> io::Result<ListenSocket> {
-    use std::os::fd::AsFd;
-    let copy: OwnedFd = socket.as_fd().try_clone_to_owned()?;
-    ListenSocket::try_from(copy)
 }
 
 /// One worker's thread.
@@ -424,7 +426,11 @@ fn work(
                 biased;
                 command = commands.recv() => match command {
                     Some(Command::Listen { name, bind, socket }) => {
-                        acceptors.spawn_local(accept(Rc::clone(&worker), name, bind, socket));
+                        let worker = Rc::clone(&worker);
+                        acceptors.spawn_local(async move {
+                            // Ours is held to the end: who still has to do with the socket finds it by that.
+                            accept(worker, name, bind, socket.try_clone()?).await
+                        });
                     }
                     Some(Command::LogTo(log)) => worker.log_to(log),
                     None => break,

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, getppid, kill_process};
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tokio::process::Child;
 
 /// Where the binary was when this process started. Asked later, the system names a file that was moved aside
@@ -40,7 +40,9 @@ const PREDECESSOR_VARIABLE: &str = "HEADGATE_PREDECESSOR";
 /// # Errors
 /// When the variable that names them does not fit what is open.
 pub(crate) fn inherited() -> Result<OpenSockets, headgate_net::listener::InheritError> {
-    inherit(&std::env::var(LISTENERS_VARIABLE).unwrap_or_default())
+    let taken = inherit(&std::env::var(LISTENERS_VARIABLE).unwrap_or_default())?;
+    let shared = |sockets: Vec<_>| sockets.into_iter().map(Arc::new).collect();
+    Ok(taken.into_iter().map(|(name, sockets)| (name, shared(sockets))).collect())
 }
 
 /// Starts the binary that is now where ours was, with the same arguments and our sockets. A second call while the first child
@@ -66,7 +68,7 @@ pub(crate) fn start_successor(server: &Server) -> io::Result<Child> {
 /// Takes over the chaos rules of the predecessor, if there was one.
 pub(crate) fn inherit_chaos(server: &mut Server) {
     let Ok(text) = std::env::var(CHAOS_VARIABLE) else { return };
-    let config = std::sync::Arc::clone(&server.shared.snapshot().config);
+    let config = Arc::clone(&server.shared.snapshot().config);
     let entries = server.chaos.with_legacy(&text, &config, server.shared.now());
     let changed = entries
         .map_err(Into::into)

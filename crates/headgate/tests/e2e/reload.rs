@@ -6,6 +6,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
 use std::time::Instant;
 
 const RELOADED: &str = "configuration reloaded";
@@ -261,16 +263,28 @@ fn a_listener_takes_more_addresses_of_its_port_or_fewer() {
         };
         let other = SocketAddr::from(([127, 0, 0, 2], port.address.port()));
         let mut gateway = Headgate::start(&config("127.0.0.1"));
-        for (bind, takes_other) in [("0.0.0.0", true), ("", true), ("127.0.0.1", false), ("", true)] {
-            reload(&mut gateway, &config(bind));
-            for _ in 0..20 {
-                assert_eq!(Wire::connect(port.address).get("/").status(), 200, "{bind}");
+        thread::scope(|threads| {
+            // Dropped at the end, also by an assertion that fails.
+            let (_still_moving, over) = mpsc::channel::<()>();
+            // A client that never pauses is not reset either: its handshakes end where they began.
+            threads.spawn(move || {
+                while over.try_recv() != Err(TryRecvError::Disconnected) {
+                    assert_eq!(Wire::connect(port.address).get("/").status(), 200);
+                }
+            });
+            for (bind, takes_other) in
+                [("0.0.0.0", true), ("", true), ("127.0.0.1", false), ("", true)].repeat(3)
+            {
+                reload(&mut gateway, &config(bind));
+                for _ in 0..20 {
+                    assert_eq!(Wire::connect(port.address).get("/").status(), 200, "{bind}");
+                }
+                let started = Instant::now();
+                while TcpStream::connect(other).is_ok() != takes_other {
+                    assert!(started.elapsed() < PATIENCE, "{bind}: {other}");
+                }
             }
-            let started = Instant::now();
-            while TcpStream::connect(other).is_ok() != takes_other {
-                assert!(started.elapsed() < PATIENCE, "{bind}: {other}");
-            }
-        }
+        });
         fs::write(gateway.config_file(), config("0.0.0.0")).unwrap();
         let _successor = upgrade(&mut gateway);
         assert_eq!(Wire::connect(other).get("/").status(), 200);

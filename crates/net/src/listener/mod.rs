@@ -7,9 +7,11 @@ pub use inherit::{InheritError, LISTENERS_VARIABLE, inherit, pass_on};
 
 use headgate_model::address::BindAddress;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use std::borrow::Borrow;
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -17,6 +19,9 @@ use std::path::Path;
 
 /// Connecting needs write permission: the gateway's user and group may, others may not.
 const UNIX_SOCKET_MODE: u32 = 0o660;
+
+/// The index of no network device: Linux counts them up from 1.
+const NO_DEVICE: NonZeroU32 = NonZeroU32::new(i32::MAX as u32).expect("it is not zero");
 
 /// A listening socket, non-blocking and closed on exec.
 #[derive(Debug)]
@@ -61,6 +66,33 @@ impl ListenSocket {
         match fs::symlink_metadata(path) {
             Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
             _ => Ok(()),
+        }
+    }
+
+    /// Another handle on the same socket.
+    ///
+    /// # Errors
+    /// The operating system's, when it has no more descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
+            Self::Unix(socket) => socket.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// Lets no new handshake begin: one that another socket could take goes there, as if this one were closed.
+    /// Those under way still come to their end here, where closing would reset them; so a socket that leaves
+    /// is silenced, accepted from for a round trip or two, and then closed. All handles on it are silenced, and
+    /// for good. A Unix socket knows no handshakes, and is left as it is.
+    ///
+    /// # Errors
+    /// The operating system's: a socket that somebody bound to a device may be bound to another by root only.
+    pub fn silence(&self) -> io::Result<()> {
+        match self {
+            // Of the sockets of a port only those are asked whose device the packet came in by. The call sets
+            // the same option for both families.
+            Self::Tcp(socket) => SockRef::from(socket).bind_device_by_index_v4(Some(NO_DEVICE)),
+            Self::Unix(_) => Ok(()),
         }
     }
 
@@ -116,14 +148,15 @@ pub fn bind(address: &BindAddress, reuse_port: bool, backlog: u32) -> io::Result
 ///
 /// # Errors
 /// As [`bind`].
-pub fn bind_beside(
+pub fn bind_beside<Socket: Borrow<ListenSocket>>(
     address: &BindAddress,
-    leaving: &[ListenSocket],
+    leaving: &[Socket],
     reuse_port: bool,
     backlog: u32,
 ) -> io::Result<ListenSocket> {
+    let leaving = leaving.iter().map(Borrow::borrow);
     let in_the_way: Vec<SockRef<'_>> =
-        leaving.iter().filter(|socket| socket.has_port_of(address)).map(SockRef::from).collect();
+        leaving.filter(|socket| socket.has_port_of(address)).map(SockRef::from).collect();
     if in_the_way.is_empty() {
         check_free(address)?;
         return bind(address, reuse_port, backlog);
@@ -282,7 +315,7 @@ mod tests {
             let (narrow, local) = tcp("127.0.0.1:0", reuse_port).unwrap();
             let narrow = [ListenSocket::Tcp(narrow)];
             let address: BindAddress = format!("{wide}:{}", local.port()).parse().unwrap();
-            let refused = bind_beside(&address, &[], reuse_port, 16).unwrap_err();
+            let refused = bind_beside::<ListenSocket>(&address, &[], reuse_port, 16).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::AddrInUse, "somebody else's");
             let bound = bind_beside(&address, &narrow, reuse_port, 16).unwrap();
             assert!(bound.is_bound_to(&address));
@@ -299,6 +332,37 @@ mod tests {
             let _client = TcpStream::connect(local).unwrap();
             accept(new);
         }
+    }
+
+    #[test]
+    fn a_silenced_socket_keeps_its_queue_and_gets_nothing_new() {
+        for reuse_port in [false, true] {
+            let (narrow, local) = tcp("127.0.0.1:0", reuse_port).unwrap();
+            let narrow = [ListenSocket::Tcp(narrow)];
+            let wide: BindAddress = format!("0.0.0.0:{}", local.port()).parse().unwrap();
+            let wide = bind_beside(&wide, &narrow, reuse_port, 16).unwrap();
+            let before = TcpStream::connect(local).unwrap();
+            narrow[0].silence().unwrap();
+            let after = TcpStream::connect(local).unwrap();
+            let ([ListenSocket::Tcp(old)], ListenSocket::Tcp(new)) = (&narrow, &wide) else { unreachable!() };
+            for (socket, client) in [(old, before), (new, after)] {
+                assert_eq!(accept(socket).peer_addr().unwrap(), client.local_addr().unwrap());
+            }
+            // And nobody is in the way of a third, which hears what the first one did.
+            let again = BindAddress::Ip(local);
+            let again =
+                bind_beside(&again, &[&narrow[0], &wide].map(|one| one.try_clone().unwrap()), reuse_port, 16);
+            let ListenSocket::Tcp(again) = again.unwrap() else { unreachable!() };
+            let client = TcpStream::connect(local).unwrap();
+            assert_eq!(accept(&again).peer_addr().unwrap(), client.local_addr().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_silenced_socket_that_was_alone_refuses() {
+        let (socket, local) = tcp("127.0.0.1:0", false).unwrap();
+        ListenSocket::Tcp(socket.try_clone().unwrap()).silence().unwrap();
+        assert_eq!(TcpStream::connect(local).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[test]
