@@ -28,7 +28,7 @@ impl Evict for Fifo {
             return false;
         }
         while !self.slab.has_room(size) {
-            let Some(victim) = self.evict() else { return false };
+            let Some((victim, _)) = self.evict() else { return false };
             evicted.push(victim);
         }
         let slot = self.slab.insert(id, size, cost);
@@ -36,7 +36,7 @@ impl Evict for Fifo {
         true
     }
 
-    fn evict(&mut self) -> Option<u64> {
+    fn evict(&mut self) -> Option<(u64, Facts)> {
         self.list.pop(&mut self.slab).map(|slot| self.slab.free(slot))
     }
 

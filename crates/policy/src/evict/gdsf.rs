@@ -46,7 +46,7 @@ impl Gdsf {
         (self.inflation + f64::from(requests) * each).to_bits()
     }
 
-    fn take(&mut self, slot: u32) -> u64 {
+    fn take(&mut self, slot: u32) -> (u64, Facts) {
         self.ranking.remove(&mut self.slab, slot);
         self.slab.free(slot)
     }
@@ -68,7 +68,7 @@ impl Evict for Gdsf {
             return false;
         }
         while !self.slab.has_room(size) {
-            let Some(victim) = self.evict() else { return false };
+            let Some((victim, _)) = self.evict() else { return false };
             evicted.push(victim);
         }
         let slot = self.slab.insert(id, size, cost);
@@ -85,7 +85,7 @@ impl Evict for Gdsf {
         true
     }
 
-    fn evict(&mut self) -> Option<u64> {
+    fn evict(&mut self) -> Option<(u64, Facts)> {
         let (slot, worth) = self.ranking.least()?;
         self.inflation = f64::from_bits(worth);
         Some(self.take(slot))

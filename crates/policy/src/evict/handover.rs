@@ -23,8 +23,6 @@ pub struct Handover {
     former_capacity: u64,
     /// Of `before`, and hit: they go to `now` with the next miss, when there is somebody to tell what leaves.
     moves: Vec<u64>,
-    /// Of `before`, all that may still be there; the last would leave first.
-    waiting: Vec<u64>,
     /// Whether some of them have moved: what would leave first is in `now` then.
     is_moving: bool,
 }
@@ -40,7 +38,6 @@ impl Handover {
             former: 0,
             former_capacity: capacity,
             moves: Vec::new(),
-            waiting: Vec::new(),
             is_moving: false,
         }
     }
@@ -65,18 +62,13 @@ impl Handover {
         self.moves.clear();
         let now = std::mem::replace(&mut self.now, next);
         self.former_capacity = std::mem::replace(&mut self.capacity, capacity);
+        let is_moving = std::mem::take(&mut self.is_moving);
         self.former += 1;
         // Contents that still wait go on doing so, before those of the policy that was exchanged now.
         self.before = Some(match self.before.take() {
             None => now,
-            before => Box::new(Self {
-                before,
-                waiting: std::mem::take(&mut self.waiting),
-                is_moving: self.is_moving,
-                ..Self::new(self.former_capacity, now)
-            }),
+            before => Box::new(Self { before, is_moving, ..Self::new(self.former_capacity, now) }),
         });
-        self.line_up();
         true
     }
 
@@ -87,19 +79,8 @@ impl Handover {
         self.moves.clear();
         std::mem::swap(before, &mut self.now);
         std::mem::swap(&mut self.former_capacity, &mut self.capacity);
-        self.line_up();
-        true
-    }
-
-    /// A look at all former contents.
-    fn line_up(&mut self) {
-        self.waiting.clear();
         self.is_moving = false;
-        if let Some(before) = &self.before {
-            self.waiting.reserve(before.count());
-            before.each(&mut |id| self.waiting.push(id));
-        }
-        self.waiting.reverse();
+        true
     }
 
     /// Takes out what is beyond the capacity, at most so many objects. False when there is more to do.
@@ -108,7 +89,7 @@ impl Handover {
             if self.used() <= self.capacity {
                 break;
             }
-            let Some(gone) = self.evict() else { break };
+            let Some((gone, _)) = self.evict() else { break };
             evicted.push(gone);
         }
         self.drop_empty();
@@ -119,19 +100,19 @@ impl Handover {
         self.before.as_mut().is_some_and(|before| before.remove(id))
     }
 
-    /// False when it is not there.
-    fn move_over(&mut self, id: u64, evicted: &mut Vec<u64>) -> bool {
-        let Some(facts) = self.before.as_ref().and_then(|before| before.facts(id)) else { return false };
-        self.take_before(id);
+    fn evict_before(&mut self) -> Option<(u64, Facts)> {
+        self.before.as_mut().and_then(|before| before.evict())
+    }
+
+    fn move_over(&mut self, id: u64, facts: Facts, evicted: &mut Vec<u64>) {
         if !self.now.admit(id, facts.size, facts.cost, evicted) {
             evicted.push(id);
         }
-        true
     }
 
     fn drop_empty(&mut self) {
         if self.before.as_ref().is_some_and(|before| before.count() == 0) {
-            (self.before, self.former, self.waiting, self.is_moving) = (None, 0, Vec::new(), false);
+            (self.before, self.former, self.is_moving) = (None, 0, false);
         }
     }
 }
@@ -158,38 +139,40 @@ impl Evict for Handover {
         // As long as there is too much, it leaves from its cold end.
         if self.used() <= self.capacity {
             for _ in 0..MOVED_EACH {
-                let Some(id) = self.waiting.pop() else { break };
-                self.is_moving |= self.move_over(id, evicted);
+                let Some((id, facts)) = self.evict_before() else { break };
+                self.is_moving = true;
+                self.move_over(id, facts, evicted);
             }
         }
         for id in std::mem::take(&mut self.moves) {
-            if !self.move_over(id, evicted) {
+            match self.before.as_ref().and_then(|before| before.facts(id)) {
+                Some(facts) => {
+                    self.take_before(id);
+                    self.move_over(id, facts, evicted);
+                }
                 // It has moved by itself since; the hit counts all the same.
-                self.now.hit(id);
+                None => _ = self.now.hit(id),
             }
         }
         // Room first, so that what comes is not what leaves.
         while size <= self.capacity && self.used() + size > most {
-            let Some(gone) = self.evict() else { break };
+            let Some((gone, _)) = self.evict() else { break };
             evicted.push(gone);
         }
         let admitted = self.now.admit(id, size, cost, evicted);
         while self.used() > most {
-            let Some(gone) = self.evict() else { break };
+            let Some((gone, _)) = self.evict() else { break };
             evicted.push(gone);
         }
         self.drop_empty();
         admitted
     }
 
-    fn evict(&mut self) -> Option<u64> {
-        let Self { now, before, .. } = self;
-        let of_before =
-            |before: &mut Option<Box<dyn Evict + Send>>| before.as_mut().and_then(|before| before.evict());
+    fn evict(&mut self) -> Option<(u64, Facts)> {
         if self.is_moving {
-            now.evict().or_else(|| of_before(before))
+            self.now.evict().or_else(|| self.evict_before())
         } else {
-            of_before(before).or_else(|| now.evict())
+            self.evict_before().or_else(|| self.now.evict())
         }
     }
 
@@ -229,8 +212,7 @@ impl Evict for Handover {
 impl Clone for Handover {
     fn clone(&self) -> Self {
         let before = self.before.as_ref().map(|before| before.boxed());
-        let (moves, waiting) = (self.moves.clone(), self.waiting.clone());
-        Self { now: self.now.boxed(), before, moves, waiting, ..*self }
+        Self { now: self.now.boxed(), before, moves: self.moves.clone(), ..*self }
     }
 }
 
@@ -302,7 +284,7 @@ mod tests {
         (all..all + 5).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
         assert!(handover.is_settled(), "{MOVED_EACH} with each");
         assert_eq!(gone, [0, 2, 3, 4, 5], "the oldest but for the one that was hit");
-        let order: Vec<u64> = std::iter::from_fn(|| handover.evict()).collect();
+        let order: Vec<u64> = std::iter::from_fn(|| Some(handover.evict()?.0)).collect();
         assert_eq!(order.len() as u64, all);
         let hit = order.iter().position(|id| *id == 1).unwrap();
         assert_eq!(order[hit - 1], MOVED_EACH as u64 - 1, "before the next ones moved: {order:?}");
@@ -338,7 +320,7 @@ mod tests {
         assert!(handover.admit(all, 1, 1.0, &mut gone) && handover.turn_back());
         (all + 1..all + 9).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
         assert!(handover.is_settled() && !handover.turn_back());
-        let order: Vec<u64> = std::iter::from_fn(|| handover.evict()).collect();
+        let order: Vec<u64> = std::iter::from_fn(|| Some(handover.evict()?.0)).collect();
         let place = |id: u64| order.iter().position(|other| *other == id).unwrap();
         assert!(place(all - 3) > place(all - 1) && place(all - 1) > place(all - 2), "{order:?}");
     }

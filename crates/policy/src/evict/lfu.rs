@@ -19,7 +19,7 @@ impl Lfu {
         Self { slab: Slab::new(capacity), ranking: Ranking::default() }
     }
 
-    fn take(&mut self, slot: u32) -> u64 {
+    fn take(&mut self, slot: u32) -> (u64, Facts) {
         self.ranking.remove(&mut self.slab, slot);
         self.slab.free(slot)
     }
@@ -39,7 +39,7 @@ impl Evict for Lfu {
             return false;
         }
         while !self.slab.has_room(size) {
-            let Some(victim) = self.evict() else { return false };
+            let Some((victim, _)) = self.evict() else { return false };
             evicted.push(victim);
         }
         let slot = self.slab.insert(id, size, cost);
@@ -47,7 +47,7 @@ impl Evict for Lfu {
         true
     }
 
-    fn evict(&mut self) -> Option<u64> {
+    fn evict(&mut self) -> Option<(u64, Facts)> {
         self.ranking.least().map(|(slot, _)| self.take(slot))
     }
 

@@ -114,7 +114,7 @@ impl Lirs {
     }
 
     /// Takes an entry out of everything.
-    fn forget(&mut self, slot: u32) -> u64 {
+    fn forget(&mut self, slot: u32) -> (u64, Facts) {
         match self.kind(slot) {
             LIR => self.lir_bytes -= self.slab.entry(slot).size,
             HIR => self.queue.unlink(&mut self.links, slot),
@@ -165,7 +165,7 @@ impl Evict for Lirs {
             return false;
         }
         while !self.slab.has_room(size) {
-            let Some(victim) = self.evict() else { return false };
+            let Some((victim, _)) = self.evict() else { return false };
             evicted.push(victim);
         }
         let slot = self.slab.insert(id, size, cost);
@@ -182,7 +182,7 @@ impl Evict for Lirs {
         true
     }
 
-    fn evict(&mut self) -> Option<u64> {
+    fn evict(&mut self) -> Option<(u64, Facts)> {
         if self.queue.count() == 0 {
             self.demote();
         }
@@ -194,14 +194,14 @@ impl Evict for Lirs {
         self.gone.push(&mut self.links, slot);
         let entry = self.slab.entry_mut(slot);
         entry.mark = GONE | STACKED;
-        let id = entry.id;
+        let gone = (entry.id, entry.facts());
         self.stack.bytes -= entry.size;
         self.slab.shed(slot);
         while self.gone.count() > HISTORY * self.count() {
             let Some(oldest) = self.gone.oldest() else { break };
             self.forget(oldest);
         }
-        Some(id)
+        Some(gone)
     }
 
     fn remove(&mut self, id: u64) -> bool {

@@ -30,7 +30,7 @@ impl Evict for Lru {
             return false;
         }
         while !self.slab.has_room(size) {
-            let Some(victim) = self.evict() else { return false };
+            let Some((victim, _)) = self.evict() else { return false };
             evicted.push(victim);
         }
         let slot = self.slab.insert(id, size, cost);
@@ -38,7 +38,7 @@ impl Evict for Lru {
         true
     }
 
-    fn evict(&mut self) -> Option<u64> {
+    fn evict(&mut self) -> Option<(u64, Facts)> {
         self.list.pop(&mut self.slab).map(|slot| self.slab.free(slot))
     }
 

@@ -57,8 +57,8 @@ pub trait Evict {
     /// the object; its own id is then not among the evicted. A resident id is replaced, with its history gone.
     fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool;
 
-    /// Gives up the object that the policy would let go next. None when there is none.
-    fn evict(&mut self) -> Option<u64>;
+    /// Gives up the object that the policy would let go next, and says what it was. None when there is none.
+    fn evict(&mut self) -> Option<(u64, Facts)>;
 
     /// Forgets a resident object, for a purge. False when it is not resident.
     fn remove(&mut self, id: u64) -> bool;

@@ -54,7 +54,7 @@ impl Prefetched {
         let from = evicted.len();
         while self.used() > self.capacity && evicted.len() - from < most {
             let Some(slot) = self.queue.pop(&mut self.slab) else { break };
-            evicted.push(self.slab.free(slot));
+            evicted.push(self.slab.free(slot).0);
         }
         let left = most.saturating_sub(evicted.len() - from);
         self.behind.trim(left, evicted) && self.used() <= self.capacity
@@ -74,7 +74,7 @@ impl Prefetched {
         self.remove(id);
         while self.slab.used() + size > self.queue_bytes() || !self.slab.has_room(size) {
             let Some(slot) = self.queue.pop(&mut self.slab) else { return false };
-            evicted.push(self.slab.free(slot));
+            evicted.push(self.slab.free(slot).0);
         }
         let slot = self.slab.insert(id, size, cost);
         self.queue.push(&mut self.slab, slot);
@@ -116,7 +116,7 @@ impl Prefetched {
     /// The others give up what the queue has taken.
     fn make_room(&mut self, evicted: &mut Vec<u64>) {
         while self.used() > self.capacity {
-            let Some(gone) = self.behind.evict() else { return };
+            let Some((gone, _)) = self.behind.evict() else { return };
             evicted.push(gone);
         }
     }

@@ -50,7 +50,7 @@ impl S3Fifo {
     }
 
     /// Frees one object; those that deserve to stay are moved on the way. None when there is nothing.
-    fn victim(&mut self) -> Option<u64> {
+    fn victim(&mut self) -> Option<(u64, Facts)> {
         self.has_evicted = true;
         if self.main.bytes > self.main_bytes {
             return self.evict_main();
@@ -71,7 +71,7 @@ impl S3Fifo {
     }
 
     /// As CLOCK: each hit that was counted buys one more round.
-    fn evict_main(&mut self) -> Option<u64> {
+    fn evict_main(&mut self) -> Option<(u64, Facts)> {
         while let Some(slot) = self.main.pop(&mut self.slab) {
             let entry = self.slab.entry_mut(slot);
             if entry.mark == MAIN {
@@ -101,7 +101,7 @@ impl Evict for S3Fifo {
             return false;
         }
         while !self.slab.has_room(size) {
-            let Some(victim) = self.evict() else { return false };
+            let Some((victim, _)) = self.evict() else { return false };
             evicted.push(victim);
         }
         let slot = self.slab.insert(id, size, cost);
@@ -114,7 +114,7 @@ impl Evict for S3Fifo {
         true
     }
 
-    fn evict(&mut self) -> Option<u64> {
+    fn evict(&mut self) -> Option<(u64, Facts)> {
         self.victim()
     }
 

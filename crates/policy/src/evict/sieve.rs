@@ -29,7 +29,7 @@ impl Sieve {
         Some(at)
     }
 
-    fn take(&mut self, slot: u32) -> u64 {
+    fn take(&mut self, slot: u32) -> (u64, Facts) {
         self.list.unlink(&mut self.slab, slot);
         self.slab.free(slot)
     }
@@ -48,7 +48,7 @@ impl Evict for Sieve {
             return false;
         }
         while !self.slab.has_room(size) {
-            let Some(victim) = self.evict() else { return false };
+            let Some((victim, _)) = self.evict() else { return false };
             evicted.push(victim);
         }
         let slot = self.slab.insert(id, size, cost);
@@ -56,7 +56,7 @@ impl Evict for Sieve {
         true
     }
 
-    fn evict(&mut self) -> Option<u64> {
+    fn evict(&mut self) -> Option<(u64, Facts)> {
         let slot = self.victim()?;
         self.hand = List::newer(&self.slab, slot);
         Some(self.take(slot))

@@ -21,6 +21,12 @@ pub(super) struct Entry {
     newer: u32,
 }
 
+impl Entry {
+    pub(super) fn facts(&self) -> Facts {
+        Facts { size: self.size, cost: f64::from(self.cost) }
+    }
+}
+
 /// Entries by slot and by id.
 #[derive(Clone, Debug)]
 pub(super) struct Slab {
@@ -78,10 +84,7 @@ impl Slab {
 
     /// Size and cost of a resident object.
     pub(super) fn facts(&self, id: u64) -> Option<Facts> {
-        self.find(id).map(|slot| {
-            let entry = self.entry(slot);
-            Facts { size: entry.size, cost: f64::from(entry.cost) }
-        })
+        self.find(id).map(|slot| self.entry(slot).facts())
     }
 
     /// Adds an object that is not there and fits.
@@ -109,14 +112,14 @@ impl Slab {
         self.used -= std::mem::take(&mut entry.size);
     }
 
-    /// Forgets an object that is in no list any more, and says its id.
-    pub(super) fn free(&mut self, slot: u32) -> u64 {
+    /// Forgets an object that is in no list any more, and says what it was.
+    pub(super) fn free(&mut self, slot: u32) -> (u64, Facts) {
         let entry = &mut self.entries[slot as usize];
         entry.newer = self.free;
         self.free = slot;
         self.used -= entry.size;
         self.index.remove(entry.id);
-        entry.id
+        (entry.id, entry.facts())
     }
 }
 

@@ -61,7 +61,7 @@ impl TinyLfu {
 
     fn discard(&mut self, slot: u32, evicted: &mut Vec<u64>) {
         self.unlink(slot);
-        evicted.push(self.slab.free(slot));
+        evicted.push(self.slab.free(slot).0);
     }
 
     fn main_used(&self) -> u64 {
@@ -152,7 +152,7 @@ impl Evict for TinyLfu {
         true
     }
 
-    fn evict(&mut self) -> Option<u64> {
+    fn evict(&mut self) -> Option<(u64, Facts)> {
         let slot = self.main_victims().next().or(self.lists[WINDOW as usize].oldest())?;
         self.unlink(slot);
         Some(self.slab.free(slot))

@@ -184,7 +184,7 @@ impl Bank {
     }
 
     /// The leader's next victim.
-    pub(super) fn evict(&mut self) -> Option<u64> {
+    pub(super) fn evict(&mut self) -> Option<(u64, Facts)> {
         self.shadows[self.leader].evict()
     }
 

@@ -104,7 +104,7 @@ impl Ensemble {
                 return false;
             }
             let Some(set) = self.order.get(least as usize).copied() else { return false };
-            let Some(gone) = self.pop(set) else { return false };
+            let Some((gone, _)) = self.pop(set) else { return false };
             evicted.push(gone);
         }
         let slot = self.slab.insert(id, facts.size, facts.cost);
@@ -118,7 +118,7 @@ impl Ensemble {
     }
 
     /// Gives up what has the least votes and a policy does not hold.
-    pub(super) fn evict_without(&mut self, policy: usize) -> Option<u64> {
+    pub(super) fn evict_without(&mut self, policy: usize) -> Option<(u64, Facts)> {
         let is_free = |set: &Set| set >> policy & 1 == 0 && self.counts[*set as usize] > 0;
         let set = self.order.iter().copied().find(is_free)?;
         self.pop(set)
@@ -131,7 +131,7 @@ impl Ensemble {
         true
     }
 
-    fn pop(&mut self, set: Set) -> Option<u64> {
+    fn pop(&mut self, set: Set) -> Option<(u64, Facts)> {
         let slot = self.classes[set as usize].oldest()?;
         self.leave(slot);
         Some(self.slab.free(slot))
@@ -208,7 +208,7 @@ mod tests {
         assert!(!ensemble.admit(3, UNIT, 0, &mut gone), "none");
         assert!(gone.is_empty() && ensemble.admit(3, UNIT, 0b010, &mut gone));
         assert_eq!(gone, [1], "as many votes, and older");
-        assert_eq!(ensemble.evict_without(1), Some(0));
+        assert_eq!(ensemble.evict_without(1), Some((0, UNIT)));
         assert_eq!(ensemble.evict_without(1), None, "both are held by it");
         assert_eq!((ensemble.count(), ensemble.used()), (2, 2));
     }

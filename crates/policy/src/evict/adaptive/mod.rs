@@ -220,14 +220,14 @@ impl Evict for Adaptive {
         }
     }
 
-    fn evict(&mut self) -> Option<u64> {
+    fn evict(&mut self) -> Option<(u64, Facts)> {
         match &mut self.contents {
             Contents::Whole(ensemble) => loop {
                 if let Some(gone) = ensemble.evict_without(self.bank.leader()) {
                     return Some(gone);
                 }
                 let gone = self.bank.evict()?;
-                if ensemble.remove(gone) {
+                if ensemble.remove(gone.0) {
                     return Some(gone);
                 }
             },

@@ -210,7 +210,7 @@ fn contents_survive_every_change_of_the_setting() {
             if dice.below(200) == 0 {
                 assert_eq!(policy.remove(id), resident.remove(&id), "seed {seed}, step {step}");
             } else if dice.below(500) == 0 {
-                if let Some(victim) = policy.evict() {
+                if let Some((victim, _)) = policy.evict() {
                     assert!(resident.remove(&victim), "seed {seed}, step {step}");
                 }
             } else if !policy.hit(id) {
