@@ -105,7 +105,7 @@ impl Handover {
     }
 
     fn move_over(&mut self, id: u64, facts: Facts, evicted: &mut Vec<u64>) {
-        if !self.now.admit(id, facts.size, facts.cost, evicted) {
+        if !self.now.adopt(id, facts, evicted) {
             evicted.push(id);
         }
     }
@@ -289,6 +289,19 @@ mod tests {
         let hit = order.iter().position(|id| *id == 1).unwrap();
         assert_eq!(order[hit - 1], MOVED_EACH as u64 - 1, "before the next ones moved: {order:?}");
         assert!(order.iter().filter(|id| (2..all).contains(id)).is_sorted(), "{order:?}");
+    }
+
+    #[test]
+    fn what_moves_to_a_policy_with_a_probation_has_passed_it() {
+        let all = 100 * MOVED_EACH as u64;
+        let mut handover = Handover::new(all, Kind::Lru.build(all));
+        let mut gone = Vec::new();
+        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        assert!(handover.turn(Kind::S3Fifo.build(all), all));
+        // A flood of what nobody asks for again.
+        (all..3 * all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        let stayed = (0..all).filter(|id| handover.contains(*id)).count() as u64;
+        assert!(handover.is_settled() && stayed > all * 8 / 10, "{stayed} of {all}");
     }
 
     #[test]

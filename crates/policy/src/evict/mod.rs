@@ -57,6 +57,12 @@ pub trait Evict {
     /// the object; its own id is then not among the evicted. A resident id is replaced, with its history gone.
     fn admit(&mut self, id: u64, size: u64, cost: f64, evicted: &mut Vec<u64>) -> bool;
 
+    /// [`Self::admit`] of an object that another policy held until now: it has shown its worth. They come in the order in
+    /// which they would have left there.
+    fn adopt(&mut self, id: u64, facts: Facts, evicted: &mut Vec<u64>) -> bool {
+        self.admit(id, facts.size, facts.cost, evicted)
+    }
+
     /// Gives up the object that the policy would let go next, and says what it was. None when there is none.
     fn evict(&mut self) -> Option<(u64, Facts)>;
 

@@ -114,6 +114,19 @@ impl Evict for S3Fifo {
         true
     }
 
+    /// Straight to main, where there is room.
+    fn adopt(&mut self, id: u64, facts: Facts, evicted: &mut Vec<u64>) -> bool {
+        self.remove(id);
+        if !self.slab.has_room(facts.size) {
+            return self.admit(id, facts.size, facts.cost, evicted);
+        }
+        self.ghost.forget(id);
+        let slot = self.slab.insert(id, facts.size, facts.cost);
+        self.slab.entry_mut(slot).mark = MAIN;
+        self.main.push(&mut self.slab, slot);
+        true
+    }
+
     fn evict(&mut self) -> Option<(u64, Facts)> {
         self.victim()
     }

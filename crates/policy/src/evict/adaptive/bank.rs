@@ -146,7 +146,7 @@ impl Bank {
                 None => PRICE_OF_ALL * held as f64,
             }
         };
-        let lead = self.judge.end_epoch(leader, &to_fetch)?;
+        let lead = self.judge.end_epoch(leader, &to_fetch, shared.is_none())?;
         self.leader = lead.to;
         Some(lead)
     }

@@ -5,6 +5,9 @@
 pub(super) const MOST_SETTINGS: usize = 7;
 /// What stays of the past with each epoch.
 const MEMORY: f64 = 0.99;
+/// The same where a change costs much. A hundred epochs never show a lead of a point or less to be worth its price, and a
+/// thousand do; those who lead by much are found by the short memory. Chosen at scale on the public traces.
+const LONG_MEMORY: f64 = 0.999;
 /// Requests by which the setting that runs first is ahead.
 const HEAD_START: f64 = 8.0;
 /// Of the standard deviation of a lead, from epoch to epoch: by how much a challenger must lead.
@@ -37,6 +40,17 @@ pub(super) struct Lead {
     pub is_undo: bool,
 }
 
+/// What each setting did, as far back as a memory reaches.
+#[derive(Clone, Debug)]
+struct Record {
+    /// What stays of the past with each epoch.
+    memory: f64,
+    pairs: Vec<Pair>,
+    /// Worth of the hits by setting; last, of all requests.
+    worth: Vec<f64>,
+    requests: f64,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
     count: usize,
@@ -44,15 +58,67 @@ pub(super) struct Judge {
     prior: usize,
     /// By the set of settings that hit in this epoch: sum of the worth of requests, and of its squares.
     by_hits: Vec<(f64, f64)>,
-    pairs: Vec<Pair>,
-    /// Worth of the hits by setting; last, of all requests.
-    worth: Vec<f64>,
-    /// Requests in the memory, and in this epoch.
-    requests: f64,
     in_epoch: f64,
-    /// What each setting saved, less all doubts; after the last epoch.
+    lately: Record,
+    long: Record,
+    /// What each setting saved lately, less all doubts; after the last epoch.
     standing: Vec<f64>,
     former: Option<usize>,
+}
+
+impl Record {
+    fn new(memory: f64, count: usize) -> Self {
+        Self {
+            memory,
+            pairs: vec![Pair::default(); count * count],
+            worth: vec![0.0; count + 1],
+            requests: 0.0,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.worth.len() - 1
+    }
+
+    fn pair(&self, one: usize, other: usize) -> &Pair {
+        &self.pairs[one * self.count() + other]
+    }
+
+    /// Worth of all requests.
+    fn all(&self) -> f64 {
+        self.worth[self.count()]
+    }
+
+    /// Worth of a request, in the mean.
+    fn mean(&self) -> f64 {
+        if self.requests > 0.0 { self.all() / self.requests } else { 1.0 }
+    }
+
+    /// Adds an epoch of so many requests.
+    fn fold(&mut self, by_hits: &[(f64, f64)], requests: f64) {
+        let count = self.count();
+        for pair in &mut self.pairs {
+            (pair.gain, pair.squares) = (pair.gain * self.memory, pair.squares * self.memory);
+        }
+        self.worth.iter_mut().for_each(|worth| *worth *= self.memory);
+        self.requests = self.requests * self.memory + requests;
+        for (hits, (worth, squares)) in by_hits.iter().copied().enumerate().filter(|(_, sum)| sum.1 != 0.0) {
+            self.worth[count] += worth;
+            for one in (0..count).filter(|one| hits >> one & 1 == 1) {
+                self.worth[one] += worth;
+                for other in (0..count).filter(|other| hits >> other & 1 == 0) {
+                    let pair = &mut self.pairs[one * count + other];
+                    (pair.now, pair.squares) = (pair.now + worth, pair.squares + squares);
+                    let pair = &mut self.pairs[other * count + one];
+                    (pair.now, pair.squares) = (pair.now - worth, pair.squares + squares);
+                }
+            }
+        }
+        for pair in &mut self.pairs {
+            let now = std::mem::take(&mut pair.now);
+            (pair.gain, pair.bursts) = (pair.gain + now, pair.bursts * self.memory + now * now);
+        }
+    }
 }
 
 impl Judge {
@@ -62,10 +128,9 @@ impl Judge {
             count,
             prior,
             by_hits: vec![(0.0, 0.0); 1 << count],
-            pairs: vec![Pair::default(); count * count],
-            worth: vec![0.0; count + 1],
-            requests: 0.0,
             in_epoch: 0.0,
+            lately: Record::new(MEMORY, count),
+            long: Record::new(LONG_MEMORY, count),
             standing: Vec::new(),
             former: None,
         };
@@ -88,29 +153,57 @@ impl Judge {
     }
 
     /// Ends an epoch. Some: the leader is to be replaced. `to_fetch` says of a setting how many objects would have to be
-    /// fetched again if it led, as far as that counts.
-    pub(super) fn end_epoch(&mut self, leader: usize, to_fetch: &dyn Fn(usize) -> f64) -> Option<Lead> {
-        self.fold();
-        self.standing = (0..self.count)
-            .map(|setting| {
-                let doubt = DEVIATIONS * self.pair(setting, leader).bursts.sqrt();
-                let ahead = if setting == self.prior { HEAD_START } else { 0.0 };
-                self.worth[setting] + (ahead - to_fetch(setting)) * self.mean() - doubt
-            })
-            .collect();
-        let by_standing = |one: &usize, other: &usize| self.standing[*one].total_cmp(&self.standing[*other]);
+    /// fetched again if it led, as far as that counts. With `looks_back` a lead may also have come together over a long
+    /// time, if there was one lately too.
+    pub(super) fn end_epoch(
+        &mut self,
+        leader: usize,
+        to_fetch: &dyn Fn(usize) -> f64,
+        looks_back: bool,
+    ) -> Option<Lead> {
+        let requests = std::mem::take(&mut self.in_epoch);
+        self.lately.fold(&self.by_hits, requests);
+        self.standing = self.standings(&self.lately, leader, to_fetch);
+        let lead = self.lead(&self.lately, &self.standing, leader);
+        let lead = if looks_back {
+            self.long.fold(&self.by_hits, requests);
+            let standing = self.standings(&self.long, leader, to_fetch);
+            let is_still =
+                |lead: &Lead| self.lately.pair(lead.to, leader).gain > HEAD_START * self.lately.mean();
+            lead.or_else(|| self.lead(&self.long, &standing, leader).filter(is_still))
+        } else {
+            lead
+        };
+        self.by_hits.fill((0.0, 0.0));
+        let mut lead = lead?;
+        lead.is_undo = self.former.replace(leader) == Some(lead.to);
+        Some(lead)
+    }
+
+    /// What each setting saved, less all doubts.
+    fn standings(&self, record: &Record, leader: usize, to_fetch: &dyn Fn(usize) -> f64) -> Vec<f64> {
+        let standing = |setting: usize| {
+            let ahead = if setting == self.prior { HEAD_START } else { 0.0 };
+            let doubt = DEVIATIONS * record.pair(setting, leader).bursts.sqrt();
+            record.worth[setting] + (ahead - to_fetch(setting)) * record.mean() - doubt
+        };
+        (0..self.count).map(standing).collect()
+    }
+
+    /// Of the setting that stands best, if that is not the leader.
+    fn lead(&self, record: &Record, standing: &[f64], leader: usize) -> Option<Lead> {
+        let by_standing = |one: &usize, other: &usize| standing[*one].total_cmp(&standing[*other]);
         let to = (0..self.count).max_by(by_standing).filter(|to| *to != leader)?;
-        let is_undo = self.former.replace(leader) == Some(to);
-        let Pair { gain, squares, .. } = *self.pair(to, leader);
-        Some(Lead { to, gain, error: squares.sqrt(), worth: self.worth[self.count], is_undo })
+        let Pair { gain, squares, .. } = *record.pair(to, leader);
+        Some(Lead { to, gain, error: squares.sqrt(), worth: record.all(), is_undo: false })
     }
 
     /// How much the votes of each setting count beside those of the leader, which count one.
     pub(super) fn weights(&self, leader: usize) -> Vec<f64> {
-        let mean = self.mean();
+        let mean = self.lately.mean();
         let weight = |setting: usize| {
             let lag = (self.standing[leader] - self.standing[setting]).max(0.0);
-            let error = (self.pair(setting, leader).squares + mean * mean).sqrt();
+            let error = (self.lately.pair(setting, leader).squares + mean * mean).sqrt();
             if lag == 0.0 { 1.0 } else { (-SHARPNESS * lag / error).exp() }
         };
         (0..self.count).map(weight).collect()
@@ -118,45 +211,8 @@ impl Judge {
 
     /// Share of the worth that a setting saved lately; zero before the first epoch.
     pub(super) fn saved(&self, setting: usize) -> f64 {
-        let all = self.worth[self.count];
-        if all > 0.0 { self.worth[setting] / all } else { 0.0 }
-    }
-
-    fn pair(&self, one: usize, other: usize) -> &Pair {
-        &self.pairs[one * self.count + other]
-    }
-
-    /// Worth of a request, in the mean.
-    fn mean(&self) -> f64 {
-        if self.requests > 0.0 { self.worth[self.count] / self.requests } else { 1.0 }
-    }
-
-    fn fold(&mut self) {
-        for pair in &mut self.pairs {
-            (pair.gain, pair.squares) = (pair.gain * MEMORY, pair.squares * MEMORY);
-        }
-        self.worth.iter_mut().for_each(|worth| *worth *= MEMORY);
-        self.requests = self.requests * MEMORY + std::mem::take(&mut self.in_epoch);
-        for (hits, sum) in self.by_hits.iter_mut().enumerate() {
-            let (worth, squares) = std::mem::take(sum);
-            if squares == 0.0 {
-                continue;
-            }
-            self.worth[self.count] += worth;
-            for one in (0..self.count).filter(|one| hits >> one & 1 == 1) {
-                self.worth[one] += worth;
-                for other in (0..self.count).filter(|other| hits >> other & 1 == 0) {
-                    let pair = &mut self.pairs[one * self.count + other];
-                    (pair.now, pair.squares) = (pair.now + worth, pair.squares + squares);
-                    let pair = &mut self.pairs[other * self.count + one];
-                    (pair.now, pair.squares) = (pair.now - worth, pair.squares + squares);
-                }
-            }
-        }
-        for pair in &mut self.pairs {
-            let now = std::mem::take(&mut pair.now);
-            (pair.gain, pair.bursts) = (pair.gain + now, pair.bursts * MEMORY + now * now);
-        }
+        let all = self.lately.all();
+        if all > 0.0 { self.lately.worth[setting] / all } else { 0.0 }
     }
 }
 
@@ -166,7 +222,7 @@ mod tests {
 
     fn epoch(judge: &mut Judge, leader: usize, hits: u32, requests: u32, to_fetch: f64) -> Option<Lead> {
         (0..requests).for_each(|_| judge.note(hits, 1.0));
-        judge.end_epoch(leader, &|setting| if setting == leader { 0.0 } else { to_fetch })
+        judge.end_epoch(leader, &|setting| if setting == leader { 0.0 } else { to_fetch }, false)
     }
 
     #[test]
@@ -196,11 +252,37 @@ mod tests {
             (0..100).find(|epoch| {
                 (0..wins[epoch % 2]).for_each(|_| judge.note(0b10, 1.0));
                 (0..losses[epoch % 2]).for_each(|_| judge.note(0b01, 1.0));
-                judge.end_epoch(0, &|setting| 40.0 * setting as f64).is_some()
+                judge.end_epoch(0, &|setting| 40.0 * setting as f64, false).is_some()
             })
         };
         let (even, bursts) = (epochs_until([30, 30], [20, 20]), epochs_until([0, 60], [40, 0]));
         assert!(even < bursts && even.is_some(), "{even:?}, {bursts:?}");
+    }
+
+    /// One request in a hundred more than the leader, and 1,000 objects to be fetched again.
+    #[test]
+    fn a_small_lead_pays_for_a_change_only_over_a_long_time() {
+        let epochs_until = |looks_back: bool| {
+            let mut judge = Judge::new(2, 0);
+            (0..1_000).find(|_| {
+                (0..495).for_each(|_| judge.note(0b11, 1.0));
+                (0..5).for_each(|_| judge.note(0b10, 1.0));
+                judge.end_epoch(0, &|setting| 1_000.0 * setting as f64, looks_back).is_some()
+            })
+        };
+        assert_eq!(epochs_until(false), None);
+        assert!(epochs_until(true).is_some_and(|epochs| epochs > 200), "{:?}", epochs_until(true));
+    }
+
+    #[test]
+    fn what_led_long_ago_and_not_lately_does_not_lead() {
+        let mut judge = Judge::new(2, 0);
+        let mut epoch = |hits: u32| {
+            (0..20).for_each(|_| judge.note(hits, 1.0));
+            judge.end_epoch(0, &|setting| 5_000.0 * setting as f64, true)
+        };
+        (0..200).for_each(|_| assert_eq!(epoch(0b10), None));
+        (0..150).for_each(|_| assert_eq!(epoch(0b01), None));
     }
 
     #[test]
@@ -213,7 +295,7 @@ mod tests {
             (0..20).for_each(|_| judge.note(0b101, 1.0));
             (0..10).for_each(|_| judge.note(0b001, 1.0));
             (0..2).for_each(|_| judge.note(0b010, 1.0));
-            judge.end_epoch(0, &|_| 0.0);
+            judge.end_epoch(0, &|_| 0.0, false);
         }
         let weights = judge.weights(0);
         assert!(weights[0] == 1.0 && weights[1] < 0.01 && weights[2] < weights[1], "{weights:?}");
