@@ -13,7 +13,8 @@ usage: cargo xtask bench proxy|cache|instructions|load|reload|soak|sim|disk|evic
   --only NAME,...         of headgate, nginx, haproxy, relay, varnish, answerer (proxy: the first four; cache: all
                           but relay; else headgate)
   --rows NAME,...         of small, 64k, 1m, post, paced, idle, tls, handshakes, h2, routes (all); of `cache`:
-                          small, 64k, 1m, h2, zipf, memory; of `prefetch`: screens, clicks, web07
+                          small, 64k, 1m, h2, zipf, memory; of `prefetch`: screens, clicks, web07;
+                          of `adaptive`: small, large
   --headgate PATH         measure this binary instead of building one
   --idle N                connections of the idle row (10000)
   --routes N              routes of the routes row (5000)
@@ -29,6 +30,8 @@ const ROWS: [&str; 10] = ["small", "64k", "1m", "post", "paced", "idle", "tls", 
 const CACHE_ROWS: [&str; 6] = ["small", "64k", "1m", "h2", "zipf", "memory"];
 /// Those of `bench prefetch`.
 const PREFETCH_ROWS: [&str; 3] = ["screens", "clicks", "web07"];
+/// Those of `bench adaptive`.
+const ADAPTIVE_ROWS: [&str; 2] = ["small", "large"];
 
 /// What to measure and how long.
 #[derive(Clone, Debug)]
@@ -52,6 +55,7 @@ impl Options {
         let all_rows = match bench {
             "cache" => CACHE_ROWS.as_slice(),
             "prefetch" => &PREFETCH_ROWS,
+            "adaptive" => &ADAPTIVE_ROWS,
             _ => &ROWS,
         };
         let row = |name: &str| match all_rows.contains(&name) {

@@ -7,7 +7,7 @@ use headgate_model::dice::Dice;
 use headgate_policy::evict::adaptive::{Adaptive, Goal};
 use headgate_policy::evict::{Evict, Kind};
 use headgate_stats::interval::mean_interval;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use traces::{PATTERNS, Pattern};
@@ -18,62 +18,86 @@ const PLAIN: [Kind; 6] = [Kind::Lru, Kind::Sieve, Kind::S3Fifo, Kind::TinyLfu, K
 /// Points that it may be below the best.
 const MARGIN: f64 = 0.3;
 
-/// Hit ratios in per cent of one size of one trace.
+/// Requests and keys of the large traces, and the objects from which on a cache is watched by a sample.
+const LARGE: u64 = 20;
+const SAMPLED_FROM: u64 = 8_193;
+
+/// One size of one trace.
 struct Cell {
+    /// In objects.
+    capacity: u64,
+    /// Hit ratios in per cent, of the plain policies and of ours.
     plain: [f64; PLAIN.len()],
-    /// As replay plays it.
-    alone: f64,
-    /// As a gateway's sample of a large cache decides and moves.
-    at_scale: f64,
+    ours: Vec<f64>,
 }
+
+/// A way to play the self-tuning policy.
+struct Way {
+    name: &'static str,
+    build: fn(u64) -> Adaptive,
+}
+
+/// As replay plays it, which watches these caches whole; and as a gateway's sample of a large cache decides and moves.
+const WAYS: [Way; 2] = [
+    Way { name: "adaptive", build: |capacity| Adaptive::new(capacity, Goal::Objects) },
+    Way { name: "at scale", build: |capacity| Adaptive::at_scale(capacity, Goal::Objects, None) },
+];
 
 #[allow(clippy::print_stdout, reason = "it is a command")]
 fn main() {
     let seeds: u64 = std::env::args().nth(1).and_then(|seeds| seeds.parse().ok()).unwrap_or(5);
+    let is_large = std::env::args().any(|word| word == "large");
+    // A large cache moves at scale anyway.
+    let (scale, ways, least) = if is_large { (LARGE, &WAYS[..1], SAMPLED_FROM) } else { (1, &WAYS[..], 1) };
     println!(
         "Object hits in %, means with 95 % intervals over {seeds} seeds. The best is that of {}",
-        names()
+        PLAIN.map(Kind::name).join(", ")
     );
-    println!(
-        "in each cell, by its mean. `at scale` moves as a large cache does, which cannot imitate its shadows.\n"
-    );
-    println!(
-        "| traffic | size % | best of the six | which | adaptive | difference | at scale | difference |"
-    );
-    println!("|---|---:|---:|---|---:|---:|---:|---:|");
-    let cells = drawn(seeds);
-    let mut totals = [Total::default(), Total::default()];
+    println!("in each cell, by its mean.");
+    if is_large {
+        println!(
+            "{LARGE} times the requests and keys; caches of {least} objects or more, which are watched by a sample.\n"
+        );
+    } else {
+        println!("`at scale` moves as a large cache does, which cannot imitate its shadows.\n");
+    }
+    let heads: String = ways.iter().map(|way| format!(" {} | difference |", way.name)).collect();
+    println!("| traffic | size % | best of the six | which |{heads}");
+    println!("|---|---:|---:|---|{}", "---:|---:|".repeat(ways.len()));
+    let cells = drawn(seeds, scale, ways);
+    let mut totals: Vec<Total> = ways.iter().map(|_| Total::default()).collect();
     // By plain policy, what it is below the best of each cell.
     let mut behind: [Vec<f64>; PLAIN.len()] = Default::default();
     for (pattern, by_seed) in PATTERNS.iter().zip(&cells) {
         for (at, size) in SIZES.iter().enumerate() {
             let of_size: Vec<&Cell> = by_seed.iter().map(|cells| &cells[at]).collect();
+            if of_size.iter().any(|cell| cell.capacity < least) {
+                continue;
+            }
             println!("{}", row(pattern, *size, &of_size, &mut totals));
             let best = mean_of(&of_size, winner(&of_size));
             behind.iter_mut().enumerate().for_each(|(at, one)| one.push(mean_of(&of_size, at) - best));
         }
     }
-    let [alone, at_scale] = totals.map(|total| total.said());
-    println!("\nAdaptive: {alone} At scale: {at_scale}");
+    println!();
+    for (way, total) in ways.iter().zip(&totals) {
+        println!("{}: {}", way.name, total.said());
+    }
     for (at, kind) in PLAIN.iter().enumerate() {
         println!("{} alone: {:+.2}", kind.name(), mean(&behind[at]));
     }
 }
 
-fn names() -> String {
-    PLAIN.map(Kind::name).join(", ")
-}
-
 /// By pattern and seed.
-fn drawn(seeds: u64) -> Vec<Vec<[Cell; SIZES.len()]>> {
+fn drawn(seeds: u64, scale: u64, ways: &[Way]) -> Vec<Vec<[Cell; SIZES.len()]>> {
     let jobs: Vec<(usize, u64)> =
         (0..PATTERNS.len()).flat_map(|pattern| (1..=seeds).map(move |seed| (pattern, seed))).collect();
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some(&(pattern, seed)) = jobs.get(next.fetch_add(1, Relaxed)) {
-            let trace = (PATTERNS[pattern].draw)(&mut Dice::new(seed));
-            let distinct = trace.iter().collect::<BTreeSet<_>>().len();
-            let cells = SIZES.map(|size| cell(&trace, (distinct as f64 * size) as u64));
+            let trace = (PATTERNS[pattern].draw)(&mut Dice::new(seed), scale);
+            let distinct = trace.iter().collect::<HashSet<_>>().len();
+            let cells = SIZES.map(|size| cell(&trace, (distinct as f64 * size) as u64, ways));
             if let Ok(mut done) = done.lock() {
                 done.push(((pattern, seed), cells));
             }
@@ -88,11 +112,11 @@ fn drawn(seeds: u64) -> Vec<Vec<[Cell; SIZES.len()]>> {
     by_pattern
 }
 
-fn cell(trace: &[u64], capacity: u64) -> Cell {
+fn cell(trace: &[u64], capacity: u64, ways: &[Way]) -> Cell {
     Cell {
+        capacity,
         plain: PLAIN.map(|kind| hits(trace, kind.build(capacity))),
-        alone: hits(trace, Box::new(Adaptive::new(capacity, Goal::Objects))),
-        at_scale: hits(trace, Box::new(Adaptive::at_scale(capacity, Goal::Objects, None))),
+        ours: ways.iter().map(|way| hits(trace, Box::new((way.build)(capacity)))).collect(),
     }
 }
 
@@ -119,27 +143,19 @@ fn winner(cells: &[&Cell]) -> usize {
     (0..PLAIN.len()).max_by(better).unwrap_or(0)
 }
 
-fn row(pattern: &Pattern, size: f64, cells: &[&Cell], totals: &mut [Total; 2]) -> String {
+fn row(pattern: &Pattern, size: f64, cells: &[&Cell], totals: &mut [Total]) -> String {
     let winner = winner(cells);
-    let column = |value: &dyn Fn(&Cell) -> f64| cells.iter().map(|cell| value(cell)).collect::<Vec<f64>>();
-    let alone = column(&|cell| cell.alone - cell.plain[winner]);
-    let at_scale = column(&|cell| cell.at_scale - cell.plain[winner]);
-    let marks = [&alone, &at_scale].map(|differences| if mean(differences) < -MARGIN { " lost" } else { "" });
-    totals[0].add(mean(&alone));
-    totals[1].add(mean(&at_scale));
-    format!(
-        "| {} | {:.0} | {:.2} | {} | {:.2} | {}{} | {:.2} | {}{} |",
-        pattern.name,
-        100.0 * size,
-        mean_of(cells, winner),
-        PLAIN[winner].name(),
-        mean(&column(&|cell| cell.alone)),
-        spread(&alone),
-        marks[0],
-        mean(&column(&|cell| cell.at_scale)),
-        spread(&at_scale),
-        marks[1],
-    )
+    let best = mean_of(cells, winner);
+    let mut row =
+        format!("| {} | {:.0} | {best:.2} | {} |", pattern.name, 100.0 * size, PLAIN[winner].name());
+    for (way, total) in totals.iter_mut().enumerate() {
+        let hits: Vec<f64> = cells.iter().map(|cell| cell.ours[way]).collect();
+        let differences: Vec<f64> = cells.iter().map(|cell| cell.ours[way] - cell.plain[winner]).collect();
+        total.add(mean(&differences));
+        let mark = if mean(&differences) < -MARGIN { " lost" } else { "" };
+        row.push_str(&format!(" {:.2} | {}{mark} |", mean(&hits), spread(&differences)));
+    }
+    row
 }
 
 /// Of all cells.
