@@ -90,8 +90,7 @@ impl Ledger {
     }
 
     /// Another policy, or another size, takes over the contents; false when there were too many changes
-    /// lately. Takes the time of a look at all ids: they move over with later admissions, and what is too much leaves
-    /// with [`Self::trim`].
+    /// lately. The contents move over with later admissions, and what is too much leaves with [`Self::trim`].
     pub(crate) fn follow(&mut self, rule: Rule) -> bool {
         if rule == self.rule {
             return true;

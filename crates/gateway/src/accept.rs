@@ -9,7 +9,7 @@ use crate::identify::Peer;
 use crate::view::View;
 use crate::worker::Worker;
 use headgate_net::deadline::Deadline;
-use headgate_net::listener::ListenSocket;
+use headgate_net::listener::{ListenSocket, is_silenced};
 use headgate_net::stream::Stream;
 use headgate_observe::log::{self, Level, PeerEvent};
 use std::future::poll_fn;
@@ -19,6 +19,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 
 /// Pause after an accept that failed for want of descriptors or memory.
 const BREATHER: Duration = Duration::from_millis(50);
@@ -34,6 +35,14 @@ impl Acceptor {
         match socket {
             ListenSocket::Tcp(socket) => TcpListener::from_std(socket).map(Self::Tcp),
             ListenSocket::Unix(socket) => UnixListener::from_std(socket).map(Self::Unix),
+        }
+    }
+
+    /// Whether it is on its way out, and handshakes may still be under way.
+    fn is_silenced(&self) -> bool {
+        match self {
+            Self::Tcp(socket) => is_silenced(socket),
+            Self::Unix(_) => false,
         }
     }
 
@@ -64,13 +73,13 @@ struct Door {
 /// longer (`net.core.somaxconn`).
 const LAST: usize = 4_096;
 
-/// How long a socket is accepted from after its listener was moved or removed. Whoever did that has silenced
-/// it: what comes in now are handshakes that had begun, and most take less than this for their round trip.
+/// How long a silenced socket is accepted from: what still comes in are handshakes that had begun, and most take
+/// less than this for their round trip.
 const HANDSHAKES: Duration = Duration::from_millis(250);
 
 /// Accepts on `socket`, which is bound to `bind` for the listener `name`, until that is removed or moved or
-/// the worker stops. What already waits in the socket's queue by then is still accepted; and, unless the
-/// worker stops, what comes into it in the next quarter of a second.
+/// the worker stops. What already waits in the socket's queue by then is still accepted; and, where whoever
+/// removed or moved the listener has silenced the socket, what comes into it in the next quarter of a second.
 ///
 /// # Errors
 /// When the socket cannot be registered with the runtime.
@@ -99,16 +108,12 @@ pub async fn accept(
         };
         let is_over = is_news && {
             changes.mark_unchanged();
-            *stops.borrow_and_update() || !door.is_wanted()
+            *stops.borrow_and_update() || acceptor.is_silenced() || !door.is_wanted()
         };
         if is_over {
-            let _ = tokio::time::timeout(HANDSHAKES, async {
-                tokio::select! {
-                    _ = stops.wait_for(|stopping| *stopping) => {}
-                    never = door.take_all(&acceptor) => never,
-                }
-            })
-            .await;
+            if acceptor.is_silenced() {
+                door.take_handshakes(&acceptor, &mut stops).await;
+            }
             // The runtime looks at its sockets before it comes back: what has arrived by now is then known.
             tokio::task::yield_now().await;
             // Without the runtime's budget: to have used it up would pass for an empty queue.
@@ -125,9 +130,16 @@ impl Door {
         listeners.any(|listener| listener.name == self.name && *listener.spec.bind == *self.bind)
     }
 
-    async fn take_all(&self, acceptor: &Acceptor) -> ! {
-        loop {
-            self.start(poll_fn(|cx| acceptor.poll_accept(cx)).await).await;
+    async fn take_handshakes(&self, acceptor: &Acceptor, stops: &mut watch::Receiver<bool>) {
+        let accept_all = async {
+            loop {
+                self.start(poll_fn(|cx| acceptor.poll_accept(cx)).await).await;
+            }
+        };
+        tokio::select! {
+            _ = stops.wait_for(|stopping| *stopping) => {}
+            () = tokio::time::sleep(HANDSHAKES) => {}
+            () = accept_all => {}
         }
     }
 
@@ -146,10 +158,17 @@ impl Door {
             Ok((stream, address)) => {
                 let view = self.worker.view();
                 let listeners = &view.snapshot.listeners;
-                // One that was renamed keeps the socket: who still comes in under the old name is its client.
-                let named = listeners.iter().position(|listener| listener.name == self.name);
-                let here = || listeners.iter().position(|listener| *listener.spec.bind == *self.bind);
-                if let Some(listener) = named.or_else(here) {
+                let is_named = |at: &usize| listeners[*at].name == self.name;
+                // Any listener may have the port 0, so that says nothing.
+                let is_here = |at: &usize| {
+                    *listeners[*at].spec.bind == *self.bind && (is_named(at) || !self.bind.ends_with(":0"))
+                };
+                let all = 0..listeners.len();
+                // Where another has the address by now, who still comes in there is its client.
+                let listener = all.clone().find(|at| is_here(at) && is_named(at));
+                let listener =
+                    listener.or_else(|| all.clone().find(is_here)).or_else(|| all.clone().find(is_named));
+                if let Some(listener) = listener {
                     self.begin(view, listener, stream, address);
                 }
             }

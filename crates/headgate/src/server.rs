@@ -43,8 +43,8 @@ const TASKS_PER_POLL: u32 = 256;
 
 /// What a worker is told to do.
 enum Command {
-    /// To accept on a socket.
-    Listen { name: Box<str>, bind: Box<str>, socket: Arc<ListenSocket> },
+    /// To accept on a socket, and to hold on to `ours` as long: by that is known whether it is still open.
+    Listen { name: Box<str>, bind: Box<str>, socket: ListenSocket, ours: Arc<ListenSocket> },
     /// To tell requests to this access log from now on, or to none.
     LogTo(Option<AccessLog>),
 }
@@ -159,6 +159,11 @@ impl Server {
         // Nothing may fail after this but the handing over of sockets, which fails only when workers are gone.
         self.change_log(config.log.as_ref())?;
         prefetch::follow(&self.shared, &config, self.workers.len(), seed(self.workers.len()));
+        for socket in &left {
+            // Where it cannot be silenced, a handshake under way as the worker closes it is reset; no more.
+            let _ = socket.silence();
+        }
+        self.leaving = left.iter().map(Arc::downgrade).collect();
         self.shared.publish(snapshot);
         self.chaos.enter(chaos, "reload");
         // A source that comes back later starts with what it finds then.
@@ -171,11 +176,6 @@ impl Server {
             self.sockets.insert(name, sockets);
             handed_over?;
         }
-        for socket in &left {
-            // Where it cannot be silenced, a handshake under way as the worker closes it is reset; no more.
-            let _ = socket.silence();
-        }
-        self.leaving = left.iter().map(Arc::downgrade).collect();
         Ok(())
     }
 
@@ -267,8 +267,9 @@ impl Server {
         for (at, socket) in sockets.sockets.iter().enumerate() {
             // More sockets than workers come from a predecessor that had more; each must be accepted on.
             let worker = &self.workers[at % self.workers.len()];
-            let socket = Arc::clone(socket);
-            let listen = Command::Listen { name: name.into(), bind: sockets.bind.as_str().into(), socket };
+            let (name, bind) = (name.into(), sockets.bind.as_str().into());
+            let listen =
+                Command::Listen { name, bind, socket: socket.try_clone()?, ours: Arc::clone(socket) };
             worker.commands.send(listen).map_err(|_| io::Error::other("a worker has ended"))?;
         }
         Ok(())
@@ -425,11 +426,12 @@ fn work(
                 // A socket that came before the stop may have connections waiting.
                 biased;
                 command = commands.recv() => match command {
-                    Some(Command::Listen { name, bind, socket }) => {
+                    Some(Command::Listen { name, bind, socket, ours }) => {
                         let worker = Rc::clone(&worker);
                         acceptors.spawn_local(async move {
-                            // Ours is held to the end: who still has to do with the socket finds it by that.
-                            accept(worker, name, bind, socket.try_clone()?).await
+                            let accepted = accept(worker, name, bind, socket).await;
+                            drop(ours);
+                            accepted
                         });
                     }
                     Some(Command::LogTo(log)) => worker.log_to(log),

@@ -86,11 +86,12 @@ impl ListenSocket {
     /// for good. A Unix socket knows no handshakes, and is left as it is.
     ///
     /// # Errors
-    /// The operating system's: a socket that somebody bound to a device may be bound to another by root only.
+    /// The operating system's: before Linux 5.7, and where somebody bound the socket to a device, only root may. It
+    /// is left as it is then.
     pub fn silence(&self) -> io::Result<()> {
         match self {
-            // Of the sockets of a port only those are asked whose device the packet came in by. The call sets
-            // the same option for both families.
+            // Of the sockets of a port only those are asked whose device the packet came in by. On Linux the call
+            // sets the same option for both families.
             Self::Tcp(socket) => SockRef::from(socket).bind_device_by_index_v4(Some(NO_DEVICE)),
             Self::Unix(_) => Ok(()),
         }
@@ -118,6 +119,12 @@ impl AsFd for ListenSocket {
             Self::Unix(socket) => socket.as_fd(),
         }
     }
+}
+
+/// Whether [`ListenSocket::silence`] was called on the socket, by whatever handle.
+#[must_use]
+pub fn is_silenced(socket: &impl AsFd) -> bool {
+    SockRef::from(socket).device_index_v4().is_ok_and(|device| device == Some(NO_DEVICE))
 }
 
 /// Binds and listens. `backlog` is in connections; the kernel caps it (`net.core.somaxconn`).
@@ -342,7 +349,9 @@ mod tests {
             let wide: BindAddress = format!("0.0.0.0:{}", local.port()).parse().unwrap();
             let wide = bind_beside(&wide, &narrow, reuse_port, 16).unwrap();
             let before = TcpStream::connect(local).unwrap();
+            assert!(!is_silenced(&narrow[0]));
             narrow[0].silence().unwrap();
+            assert!(is_silenced(&narrow[0]) && !is_silenced(&wide));
             let after = TcpStream::connect(local).unwrap();
             let ([ListenSocket::Tcp(old)], ListenSocket::Tcp(new)) = (&narrow, &wide) else { unreachable!() };
             for (socket, client) in [(old, before), (new, after)] {

@@ -49,6 +49,17 @@ impl S3Fifo {
         }
     }
 
+    fn make_room(&mut self, size: u64, evicted: &mut Vec<u64>) -> bool {
+        if !self.slab.can_hold(size) {
+            return false;
+        }
+        while !self.slab.has_room(size) {
+            let Some((victim, _)) = self.victim() else { return false };
+            evicted.push(victim);
+        }
+        true
+    }
+
     /// Frees one object; those that deserve to stay are moved on the way. None when there is nothing.
     fn victim(&mut self) -> Option<(u64, Facts)> {
         self.has_evicted = true;
@@ -97,12 +108,8 @@ impl Evict for S3Fifo {
         let returns = self.ghost.forget(id);
         // What is larger than the small queue would push everything else out of it.
         let limit = if returns { self.slab.capacity() } else { self.small_bytes };
-        if Slab::charge(size) > limit || !self.slab.can_hold(size) {
+        if Slab::charge(size) > limit || !self.make_room(size, evicted) {
             return false;
-        }
-        while !self.slab.has_room(size) {
-            let Some((victim, _)) = self.evict() else { return false };
-            evicted.push(victim);
         }
         let slot = self.slab.insert(id, size, cost);
         if returns || (!self.has_evicted && self.small.bytes >= self.small_bytes) {
@@ -114,13 +121,13 @@ impl Evict for S3Fifo {
         true
     }
 
-    /// Straight to main, where there is room.
+    /// Straight to main.
     fn adopt(&mut self, id: u64, facts: Facts, evicted: &mut Vec<u64>) -> bool {
         self.remove(id);
-        if !self.slab.has_room(facts.size) {
-            return self.admit(id, facts.size, facts.cost, evicted);
-        }
         self.ghost.forget(id);
+        if !self.make_room(facts.size, evicted) {
+            return false;
+        }
         let slot = self.slab.insert(id, facts.size, facts.cost);
         self.slab.entry_mut(slot).mark = MAIN;
         self.main.push(&mut self.slab, slot);

@@ -277,12 +277,13 @@ mod tests {
     #[test]
     fn what_led_long_ago_and_not_lately_does_not_lead() {
         let mut judge = Judge::new(2, 0);
-        let mut epoch = |hits: u32| {
+        let mut epoch = |hits: u32, price: f64| {
             (0..20).for_each(|_| judge.note(hits, 1.0));
-            judge.end_epoch(0, &|setting| 5_000.0 * setting as f64, true)
+            judge.end_epoch(0, &|setting| price * setting as f64, true)
         };
-        (0..200).for_each(|_| assert_eq!(epoch(0b10), None));
-        (0..150).for_each(|_| assert_eq!(epoch(0b01), None));
+        (0..200).for_each(|_| assert_eq!(epoch(0b10, 5_000.0), None));
+        (0..100).for_each(|_| assert_eq!(epoch(0b01, 5_000.0), None));
+        assert_eq!(epoch(0b01, 500.0), None, "it would pay for that over the long time");
     }
 
     #[test]

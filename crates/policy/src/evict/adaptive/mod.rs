@@ -226,9 +226,11 @@ impl Evict for Adaptive {
                 if let Some(gone) = ensemble.evict_without(self.bank.leader()) {
                     return Some(gone);
                 }
-                let gone = self.bank.evict()?;
-                if ensemble.remove(gone.0) {
-                    return Some(gone);
+                // The shadow may know another size, of before the object was replaced.
+                let (id, _) = self.bank.evict()?;
+                if let Some(facts) = ensemble.facts(id) {
+                    ensemble.remove(id);
+                    return Some((id, facts));
                 }
             },
             Contents::Sampled(live) => live.evict(),
