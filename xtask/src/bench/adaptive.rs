@@ -1,5 +1,5 @@
 //! `cargo xtask bench adaptive`: the self-tuning eviction policy beside the plain ones on drawn traces that nothing in it
-//! was chosen on, but the price of a move at scale. Played by an example of the lab crate; what comes out does not depend on the machine.
+//! was chosen on, but the price of a move and the long memory at scale. Played by an example of the lab crate; what comes out does not depend on the machine.
 
 use super::example::{measured, report};
 use super::options::Options;

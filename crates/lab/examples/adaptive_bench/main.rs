@@ -1,5 +1,6 @@
 //! What `cargo xtask bench adaptive` runs: the self-tuning eviction policy beside the plain ones on drawn traces that nothing
-//! in it was chosen on, but the price of a move at scale. The argument is the number of seeds. ARC, 2Q and SLRU are not ours and not here.
+//! in it was chosen on, but the price of a move and the long memory at scale. Arguments: the number of seeds, and `small` or `large`.
+//! ARC, 2Q and SLRU are not ours and not here.
 
 mod traces;
 
