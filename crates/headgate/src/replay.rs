@@ -111,6 +111,9 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let (comparison, ahead, speed) = compare(&trace, args, &mut progress);
     print(&comparison, &facts)?;
     ahead.iter().try_for_each(|(capacity, outcome)| say_ahead(*capacity, outcome))?;
+    if let Some(toml) = comparison.configuration() {
+        say(&format!("\nRecommended configuration:\n\n{}", toml.trim_end()))?;
+    }
     remark_speed(speed)?;
     if let Some(path) = &args.json {
         put(path, &serde_json::to_string_pretty(&comparison)?)?;
@@ -351,13 +354,6 @@ fn print(comparison: &Comparison, facts: &[(String, String)]) -> Result<(), Fail
     if !doublings.is_empty() {
         say("\nBy the shadows of adaptive:")?;
         doublings.iter().try_for_each(|text| say(&format!("  {text}")))?;
-    }
-    if let Some(advice) = comparison.advice() {
-        say(&format!(
-            "\n# Recommended: {}.\n# Headgate has no response cache yet, so no key of the configuration says this:\n\
-             #   eviction {}, {} bytes of memory",
-            advice.why, advice.policy, advice.capacity_bytes
-        ))?;
     }
     Ok(())
 }

@@ -9,7 +9,9 @@
 //! - [`limit`]: what knowing the future would save.
 //! - [`prefetch`]: one policy at one size with fetching ahead, over calls of sessions.
 //! - [`result`]: the figures side by side, as text, JSON and report.
+//! - [`advice`]: what to configure by them.
 
+pub mod advice;
 pub mod format;
 pub mod limit;
 mod page;

@@ -17,8 +17,9 @@ impl Comparison {
         if let Some(total_us) = self.total_us.filter(|total_us| *total_us > 0.0) {
             report.chart(self.chart("Time saved", &|row| row.savings.saved_us / total_us));
         }
-        if let Some(advice) = self.advice() {
-            report.text(advice.why);
+        if let Some(toml) = self.configuration() {
+            report.heading("Recommended configuration");
+            report.code(toml);
         }
         self.doublings().into_iter().for_each(|text| report.text(text));
         report.heading("By size");

@@ -8,11 +8,8 @@ use serde::Serialize;
 
 /// The name under which the limit stands beside the policies.
 pub const BELADY: &str = "belady";
-/// The name of the policy that also fetches ahead. It is not recommended: the gateway does not do that yet.
+/// The name of the policy that also fetches ahead.
 pub const PREFETCH: &str = "s3fifo + prefetch";
-/// The smallest cache is enough that has this share of what the largest saves.
-const ENOUGH: f64 = 0.9;
-
 /// How large a cache is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Size {
@@ -95,14 +92,6 @@ pub struct Comparison {
     pub rows: Vec<Row>,
 }
 
-/// A policy and a size, with the reason.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Advice {
-    pub policy: String,
-    pub capacity_bytes: u64,
-    pub why: String,
-}
-
 impl Comparison {
     #[must_use]
     pub fn new(trace: &Trace, goal: Goal) -> Self {
@@ -158,7 +147,7 @@ impl Comparison {
         self.rows.iter().find(|row| row.policy == policy && row.capacity_bytes == capacity_bytes)
     }
 
-    fn worth(&self, row: &Row) -> f64 {
+    pub(super) fn worth(&self, row: &Row) -> f64 {
         match self.goal {
             "bytes" => row.savings.hit_bytes as f64,
             "cost" if self.total_us.is_some() => row.savings.saved_us,
@@ -175,7 +164,7 @@ impl Comparison {
         }
     }
 
-    fn unit(&self) -> &'static str {
+    pub(super) fn unit(&self) -> &'static str {
         match self.goal {
             "bytes" => "bytes",
             "cost" if self.total_us.is_some() => "time",
@@ -201,28 +190,6 @@ impl Comparison {
             ))
         });
         rows.collect()
-    }
-
-    /// The policy that saves most over all sizes, and the smallest size that is enough.
-    #[must_use]
-    pub fn advice(&self) -> Option<Advice> {
-        let sizes = self.sizes();
-        let total = |policy: &str| -> f64 {
-            sizes.iter().filter_map(|size| self.row(policy, *size)).map(|row| self.worth(row)).sum()
-        };
-        let candidates = self.policies().into_iter().filter(|policy| ![BELADY, PREFETCH].contains(policy));
-        // The first of equals.
-        let policy = candidates.rev().max_by(|one, other| total(one).total_cmp(&total(other)))?;
-        let worth = |size: &u64| self.row(policy, *size).map_or(0.0, |row| self.worth(row));
-        let most = worth(sizes.last()?);
-        let capacity_bytes = *sizes.iter().find(|size| worth(size) >= ENOUGH * most)?;
-        let goal = self.unit();
-        let why = format!(
-            "{policy} saves the most {goal} over these sizes; {} is the smallest of them with 90 % of what the \
-             largest saves",
-            bytes(capacity_bytes)
-        );
-        Some(Advice { policy: policy.to_owned(), capacity_bytes, why })
     }
 
     /// One table for each size.

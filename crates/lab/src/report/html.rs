@@ -30,6 +30,7 @@ pub(super) fn page(title: &str, blocks: &[Block]) -> String {
             Block::Warning(text) => {
                 put(&mut out, format_args!("<p class=\"warning\">{}</p>\n", Escaped(text)))
             }
+            Block::Code(lines) => put(&mut out, format_args!("<pre>{}</pre>\n", Escaped(lines))),
             Block::Table(one) => table(&mut out, one),
             Block::Bars(one) => bars(&mut out, one),
             Block::Chart(one) => {

@@ -16,6 +16,7 @@ impl Report {
                 Block::Heading(text) => writeln!(out, "## {}", plain(text)),
                 Block::Text(text) => writeln!(out, "{}", plain(text)),
                 Block::Warning(text) => writeln!(out, "> **Note:** {}", plain(text)),
+                Block::Code(lines) => lines.lines().try_for_each(|line| writeln!(out, "    {line}")),
                 Block::Table(table) => {
                     push(&mut out, table);
                     Ok(())

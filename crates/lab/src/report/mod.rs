@@ -24,6 +24,8 @@ enum Block {
     Text(String),
     /// What a reader must not overlook.
     Warning(String),
+    /// Lines as they are.
+    Code(String),
     Table(Table),
     Chart(Chart),
     Bars(Bars),
@@ -66,6 +68,11 @@ impl Report {
 
     pub fn warning(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Warning(text.into()));
+    }
+
+    /// Lines that are kept as they are, as of a configuration.
+    pub fn code(&mut self, lines: impl Into<String>) {
+        self.blocks.push(Block::Code(lines.into()));
     }
 
     pub fn table(&mut self, table: Table) {
