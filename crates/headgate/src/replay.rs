@@ -135,13 +135,15 @@ fn read_file(
     progress: &mut Progress,
 ) -> Result<(Format, Tally), Failure> {
     let name = file.display();
-    let mut input = open::open(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let (mut input, position) =
+        open::open_watched(file).map_err(|error| format!("cannot read {name}: {error}"))?;
     let start = input.fill_buf().map_err(|error| format!("cannot read {name}: {error}"))?;
     let guessed = || if args.columns.is_empty() { Format::guess(start) } else { Some(given(&args.columns)) };
     let format = args.format.or_else(guessed).ok_or_else(|| {
         format!("{name}: this is none of the known formats by its first lines; name one with --format")
     })?;
-    let mut told = |requests: usize| progress.show(&format!("{name}: {requests} requests read"));
+    let mut told =
+        |requests: usize| progress.show(position.share(), &format!("{name}: {requests} requests read"));
     let tally = match parser(format, &args.columns)? {
         Some(mut parser) => read::lines(&mut input, &mut parser, args.all, recorder, &mut told),
         None => read::words(&mut input, format, recorder, &mut told),
@@ -317,7 +319,11 @@ fn compare(
         while players.iter().any(|player| !player.is_finished()) {
             std::thread::park_timeout(Duration::from_millis(20));
             let done = done.load(Ordering::Relaxed);
-            progress.show(&format!("{done} of {} combinations of policy and size played", jobs.len()));
+            let share = done as f64 / jobs.len().max(1) as f64;
+            progress.show(
+                Some(share),
+                &format!("{done} of {} combinations of policy and size played", jobs.len()),
+            );
         }
     });
     progress.end();

@@ -1,7 +1,7 @@
 //! W-TinyLFU (Einziger, Friedman and Manes, TOS 2017): newcomers pass a small LRU window; what falls out of it
 //! enters the main segmented LRU only if a sketch saw it more often than what would have to leave. For objects
-//! with sizes it must beat its victims together (Einziger and others, TOS 2022). The window is fixed at 1 %,
-//! which is the paper's and loses where everything is new.
+//! with sizes it must beat its victims together (Einziger and others, TOS 2022). The window is 1 % unless
+//! another is asked for, which is the paper's and loses where everything is new; it does not change by itself.
 
 use super::sketch::Sketch;
 use super::slab::{List, Slab};
