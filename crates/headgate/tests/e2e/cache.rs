@@ -42,6 +42,11 @@ fn one_flag_switches_it_on_and_a_command_purges_it() {
     assert_eq!(purge(&["--everything"]), (Some(0), "purged: 2 responses\n".to_owned()));
     let (code, text) = purge(&["no url"]);
     assert!(code == Some(1) && text.contains("no url") && text.contains("shop.example/items/7"), "{text}");
+    let journal = output(&["why", "cache.purge", "--json", "--admin", &address]);
+    let journal: Value = serde_json::from_slice(&journal.stdout).unwrap();
+    let told = journal["entries"].as_array().unwrap().iter().map(|entry| entry["subject"].as_str().unwrap());
+    assert_eq!(told.collect::<Vec<_>>().len(), 3, "each that was understood: {journal}");
+    assert!(journal.to_string().contains("an operator asked for it"), "{journal}");
     let metrics = admin.metrics();
     assert!(metrics.contains("\nheadgate_cache_objects 0\n"), "{metrics}");
     assert!(metrics.contains("headgate_cache_requests_total{result=\"miss\",route=\"/*\"} "), "{metrics}");
