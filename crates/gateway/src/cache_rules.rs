@@ -156,6 +156,7 @@ impl CacheRules {
     pub(crate) fn compile(route: &RouteSpec, cache: &CacheSpec) -> Option<Self> {
         let RouteCache {
             ttl,
+            negative_ttl,
             obey_requests,
             ignore_query,
             only_query,
@@ -172,6 +173,7 @@ impl CacheRules {
         Some(Self {
             settings: Settings {
                 default_ttl_s: ttl.map(|ttl| seconds(ttl.0)),
+                negative_ttl_s: negative_ttl.map(|ttl| seconds(ttl.0)),
                 set_cookie: if store_cookies { SetCookie::Explicit } else { SetCookie::Refuse },
                 stale_if_unreachable_s: seconds(stale_if_unreachable.0),
                 ..Settings::default()

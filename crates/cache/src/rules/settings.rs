@@ -6,6 +6,8 @@ pub struct Settings {
     /// Lifetime where a response says nothing and its status may be cached by default. None: by its
     /// `Last-Modified`, if it has one, else it is not stored.
     pub default_ttl_s: Option<u32>,
+    /// The same for statuses from 400 on. None: as the others.
+    pub negative_ttl_s: Option<u32>,
     /// Part of the time since `Last-Modified` that a response counts as fresh without being told (RFC 9111
     /// section 4.2.2 proposes a tenth); 0 for never.
     pub heuristic_fraction: f32,
@@ -34,6 +36,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             default_ttl_s: None,
+            negative_ttl_s: None,
             heuristic_fraction: 0.1,
             heuristic_max_s: 24 * 3_600,
             targeted_fields: vec!["cdn-cache-control".to_owned(), "surrogate-control".to_owned()],

@@ -173,7 +173,8 @@ fn assumed_lifetime_s(said: &Said, status: u16, settings: &Settings, received_s:
         // What may only be stored because it has a validator must say so by `no-cache`.
         return Err(Reason::NoLifetime);
     }
-    if let Some(default) = settings.default_ttl_s {
+    let negative = settings.negative_ttl_s.filter(|_| status >= 400);
+    if let Some(default) = negative.or(settings.default_ttl_s) {
         return Ok(default);
     }
     match said.last_modified_unix_s {
@@ -337,6 +338,11 @@ mod tests {
         let settings = Settings { default_ttl_s: Some(9), ..Settings::default() };
         assert_eq!(may_store(&exchange, &settings).unwrap().freshness.lifetime_s, 9);
         assert_eq!(may_store(&Exchange { status: 500, ..exchange }, &settings), Err(Reason::NoLifetime));
+        let settings = Settings { negative_ttl_s: Some(2), ..settings };
+        for (status, lifetime_s) in [(200, 9), (301, 9), (404, 2), (501, 2)] {
+            let stored = may_store(&Exchange { status, ..exchange }, &settings).unwrap();
+            assert_eq!(stored.freshness.lifetime_s, lifetime_s, "{status}");
+        }
     }
 
     #[test]

@@ -52,6 +52,26 @@ fn one_flag_switches_it_on_and_a_command_purges_it() {
     assert!(metrics.contains("headgate_cache_requests_total{result=\"miss\",route=\"/*\"} "), "{metrics}");
 }
 
+/// Neither says anything about it, and only an error is to be kept.
+#[test]
+fn errors_are_kept_for_as_long_as_they_are_to_be() {
+    let service = Service::start(|request| match request.head.target() {
+        "/there" => response(&[], b"there"),
+        _ => b"HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ngone".to_vec(),
+    });
+    let config = one_service("", "", &[service.address]) + "[route.cache]\nnegative_ttl = \"1h\"\n";
+    let gateway = Headgate::start(&config);
+    for _ in 0..3 {
+        let gone = gateway.connect().get("/gone");
+        assert_eq!((gone.status(), gone.text()), (404, "gone".to_owned()));
+    }
+    assert_eq!(service.requests(), 1);
+    for _ in 0..3 {
+        assert_eq!(gateway.connect().get("/there").text(), "there");
+    }
+    assert_eq!(service.requests(), 4);
+}
+
 #[test]
 fn nobody_waits_for_what_was_asked_for_before_a_purge() {
     let (asked, first_asked) = mpsc::channel();

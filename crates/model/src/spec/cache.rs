@@ -275,6 +275,8 @@ pub struct RouteCache {
     /// How long a response is fresh that says nothing about it. Default: a tenth of the time since it was last
     /// modified, a day at most; without `Last-Modified` it is not stored.
     pub ttl: Option<Span<0>>,
+    /// The same for errors that may be kept: 404, 405, 410, 414 and 501. Default: as the others.
+    pub negative_ttl: Option<Span<0>>,
     /// Whether `Cache-Control` and `Pragma` of requests count.
     pub obey_requests: bool,
     /// Query parameters that make no difference; `"utm_*"` is all that begin so.
@@ -302,6 +304,7 @@ impl Default for RouteCache {
     fn default() -> Self {
         Self {
             ttl: None,
+            negative_ttl: None,
             obey_requests: true,
             ignore_query: Vec::new(),
             only_query: None,
