@@ -163,11 +163,9 @@ impl Door {
                 let is_here = |at: &usize| {
                     *listeners[*at].spec.bind == *self.bind && (is_named(at) || !self.bind.ends_with(":0"))
                 };
-                let all = 0..listeners.len();
                 // Where another has the address by now, who still comes in there is its client.
-                let listener = all.clone().find(|at| is_here(at) && is_named(at));
-                let listener =
-                    listener.or_else(|| all.clone().find(is_here)).or_else(|| all.clone().find(is_named));
+                let candidates = (0..listeners.len()).filter(|at| is_here(at) || is_named(at));
+                let listener = candidates.max_by_key(|at| (is_here(at), is_named(at)));
                 if let Some(listener) = listener {
                     self.begin(view, listener, stream, address);
                 }

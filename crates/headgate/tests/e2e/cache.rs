@@ -45,7 +45,11 @@ fn one_flag_switches_it_on_and_a_command_purges_it() {
     let journal = output(&["why", "cache.purge", "--json", "--admin", &address]);
     let journal: Value = serde_json::from_slice(&journal.stdout).unwrap();
     let told = journal["entries"].as_array().unwrap().iter().map(|entry| entry["subject"].as_str().unwrap());
-    assert_eq!(told.collect::<Vec<_>>().len(), 3, "each that was understood: {journal}");
+    assert_eq!(
+        told.map(str::len).filter(|length| *length > 0).count(),
+        3,
+        "each that was understood: {journal}"
+    );
     assert!(journal.to_string().contains("an operator asked for it"), "{journal}");
     let metrics = admin.metrics();
     assert!(metrics.contains("\nheadgate_cache_objects 0\n"), "{metrics}");

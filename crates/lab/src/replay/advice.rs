@@ -8,8 +8,8 @@ use std::fmt::Write;
 const ENOUGH: f64 = 0.9;
 /// Bytes that an object takes in the gateway beside its content: key, head, bookkeeping (742 measured).
 const BESIDE_CONTENT: u64 = 768;
-/// The gateway takes no less memory.
-const MEMORY_MIN: u64 = 1 << 20;
+/// What memory is recommended in; the gateway takes no less than one.
+const MIB: u64 = 1 << 20;
 /// Of all requests, what fetching ahead must gain to be worth its learning.
 const GAIN_WORTHWHILE: f64 = 0.005;
 
@@ -77,7 +77,7 @@ impl Comparison {
             let _ = writeln!(
                 toml,
                 "memory = \"{}MiB\"    # {} of content, and about {BESIDE_CONTENT} bytes beside each of {objects} objects",
-                memory.div_ceil(MEMORY_MIN),
+                memory.div_ceil(MIB),
                 bytes(advice.capacity_bytes)
             );
         }

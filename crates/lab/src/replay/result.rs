@@ -10,6 +10,7 @@ use serde::Serialize;
 pub const BELADY: &str = "belady";
 /// The name of the policy that also fetches ahead.
 pub const PREFETCH: &str = "s3fifo + prefetch";
+
 /// How large a cache is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Size {

@@ -145,17 +145,20 @@ impl Handover {
         // After the capacity was lowered there may be more; it does not become even more.
         let most = self.used().max(self.capacity);
         // Room first, so that what comes is not what leaves.
-        while size <= self.capacity && self.used() + size > most {
-            let Some((gone, _)) = self.evict() else { break };
-            evicted.push(gone);
+        if size <= self.capacity {
+            self.evict_down_to(most - size, evicted);
         }
         let entered = enter(&mut *self.now, evicted);
-        while self.used() > most {
+        self.evict_down_to(most, evicted);
+        self.drop_empty();
+        entered
+    }
+
+    fn evict_down_to(&mut self, bytes: u64, evicted: &mut Vec<u64>) {
+        while self.used() > bytes {
             let Some((gone, _)) = self.evict() else { break };
             evicted.push(gone);
         }
-        self.drop_empty();
-        entered
     }
 
     fn drop_empty(&mut self) {
@@ -245,6 +248,19 @@ mod tests {
     use headgate_model::dice::Dice;
     use std::collections::{BTreeMap, BTreeSet};
 
+    /// Full, with `all` objects of one byte that came in the order of their ids.
+    fn full(kind: Kind, all: u64) -> (Handover, Vec<u64>) {
+        let mut handover = Handover::new(all, kind.build(all));
+        let mut gone = Vec::new();
+        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        (handover, gone)
+    }
+
+    /// Its objects in the order in which they leave.
+    fn emptied(mut handover: Handover) -> Vec<u64> {
+        std::iter::from_fn(|| Some(handover.evict()?.0)).collect()
+    }
+
     /// Whatever turns there are, what it says it holds is what was admitted and neither evicted nor removed.
     #[test]
     fn nothing_is_lost_or_held_twice_through_turns_and_other_sizes() {
@@ -300,15 +316,13 @@ mod tests {
     #[test]
     fn the_contents_move_over_in_the_order_in_which_they_would_have_left_and_hits_count() {
         let all = 4 * MOVED_EACH as u64;
-        let mut handover = Handover::new(all, Kind::Fifo.build(all));
-        let mut gone = Vec::new();
-        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        let (mut handover, mut gone) = full(Kind::Fifo, all);
         assert!(handover.turn(Kind::Lru.build(all), all) && !handover.is_settled());
         assert!(handover.hit(1));
         (all..all + 5).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
         assert!(handover.is_settled(), "{MOVED_EACH} with each");
         assert_eq!(gone, [0, 2, 3, 4, 5], "the oldest but for the one that was hit");
-        let order: Vec<u64> = std::iter::from_fn(|| Some(handover.evict()?.0)).collect();
+        let order = emptied(handover);
         assert_eq!(order.len() as u64, all);
         let hit = order.iter().position(|id| *id == 1).unwrap();
         assert_eq!(order[hit - 1], MOVED_EACH as u64 - 1, "before the next ones moved: {order:?}");
@@ -318,9 +332,7 @@ mod tests {
     #[test]
     fn what_moves_to_a_policy_with_a_probation_has_passed_it() {
         let all = 100 * MOVED_EACH as u64;
-        let mut handover = Handover::new(all, Kind::Lru.build(all));
-        let mut gone = Vec::new();
-        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        let (mut handover, mut gone) = full(Kind::Lru, all);
         assert!(handover.turn(Kind::S3Fifo.build(all), all));
         // A flood of what nobody asks for again.
         (all..3 * all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
@@ -331,9 +343,7 @@ mod tests {
     #[test]
     fn where_there_is_less_room_the_coldest_leave() {
         let all = 16 * MOVED_EACH as u64;
-        let mut handover = Handover::new(all, Kind::Lru.build(all));
-        let mut gone = Vec::new();
-        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        let (mut handover, mut gone) = full(Kind::Lru, all);
         assert!(handover.turn(Kind::Lru.build(all / 2), all / 2));
         let mut came = 0;
         while !handover.trim(8, &mut gone) {
@@ -348,16 +358,14 @@ mod tests {
     #[test]
     fn a_policy_that_comes_back_finds_what_it_knew_of_what_it_still_has() {
         let all = 4 * MOVED_EACH as u64;
-        let mut handover = Handover::new(all, Kind::Lru.build(all));
-        let mut gone = Vec::new();
-        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        let (mut handover, mut gone) = full(Kind::Lru, all);
         // Newest of all.
         handover.hit(all - 3);
         assert!(handover.turn(Kind::Fifo.build(all), all));
         assert!(handover.admit(all, 1, 1.0, &mut gone) && handover.turn_back());
         (all + 1..all + 9).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
         assert!(handover.is_settled() && !handover.turn_back());
-        let order: Vec<u64> = std::iter::from_fn(|| Some(handover.evict()?.0)).collect();
+        let order = emptied(handover);
         let place = |id: u64| order.iter().position(|other| *other == id).unwrap();
         assert!(place(all - 3) > place(all - 1) && place(all - 1) > place(all - 2), "{order:?}");
     }
@@ -365,9 +373,7 @@ mod tests {
     #[test]
     fn it_can_be_exchanged_again_before_all_is_handed_over_but_not_without_end() {
         let all = 8 * MOVED_EACH as u64;
-        let mut handover = Handover::new(all, Kind::Lru.build(all));
-        let mut gone = Vec::new();
-        (0..all).for_each(|id| assert!(handover.admit(id, 1, 1.0, &mut gone)));
+        let (mut handover, mut gone) = full(Kind::Lru, all);
         for step in 0..u64::from(MOST_FORMER) {
             assert!(handover.turn(Kind::Fifo.build(all), all), "{step}");
             assert!(handover.admit(all + step, 1, 1.0, &mut gone));

@@ -184,8 +184,8 @@ impl Bank {
     }
 
     /// The leader's next victim.
-    pub(super) fn evict(&mut self) -> Option<(u64, Facts)> {
-        self.shadows[self.leader].evict()
+    pub(super) fn evict(&mut self) -> Option<u64> {
+        self.shadows[self.leader].evict().map(|(id, _)| id)
     }
 
     pub(super) fn remove(&mut self, id: u64) {

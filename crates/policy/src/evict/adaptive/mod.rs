@@ -227,7 +227,7 @@ impl Evict for Adaptive {
                     return Some(gone);
                 }
                 // The shadow may know another size, of before the object was replaced.
-                let (id, _) = self.bank.evict()?;
+                let id = self.bank.evict()?;
                 if let Some(facts) = ensemble.facts(id) {
                     ensemble.remove(id);
                     return Some((id, facts));
